@@ -1,0 +1,26 @@
+"""Video object segmentation for FiftyOne: mask an object once, get its mask on every frame.
+
+The names below are loaded on first use, so that importing this package starts neither FiftyOne nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_model": "fiftyone_hs2s.dataset.model",
+    "propagate": "fiftyone_hs2s.dataset.propagation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

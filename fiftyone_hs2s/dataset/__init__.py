@@ -1,0 +1,1 @@
+"""The FiftyOne side: datasets in, propagated labels out."""

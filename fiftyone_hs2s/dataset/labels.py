@@ -1,0 +1,183 @@
+"""FiftyOne detections to full-frame masks, and label maps back to detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import fiftyone as fo
+import numpy as np
+from scipy import ndimage
+
+from fiftyone_hs2s.errors import HS2SError
+
+ObjectKey = tuple[str, "str | int | None"]
+
+_SCALE_SLACK = 0.2
+"""How far the two sides' scales may differ: encoders stretch frames to multiples of 16, which is much on small videos."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What propagated detections take over from the prompt of their object."""
+
+    label: str | None = None
+    index: int | None = None
+    instance: fo.Instance | None = None
+
+    @classmethod
+    def of(cls, detection: fo.Detection) -> Identity:
+        """Reads the identity of a detection."""
+        instance = detection.instance if detection.instance_id is not None else None
+        return cls(detection.label, detection.index, instance)
+
+
+def object_key(detection: fo.Detection) -> ObjectKey:
+    """Names the object that a detection shows, the same on all frames of its video.
+
+    Args:
+        detection: the detection
+
+    Returns:
+        ``("instance", id)``, else ``("index", index)`` (0 counts), else ``("label", label)``
+    """
+    if detection.instance_id is not None:
+        return "instance", str(detection.instance_id)
+    if detection.index is not None:
+        return "index", detection.index
+    return "label", detection.label
+
+
+def detection_mask(detection: fo.Detection, size: tuple[int, int]) -> np.ndarray | None:
+    """Renders a detection's mask onto the whole frame.
+
+    The mask's own pixels are the truth: they are placed at the box's rounded corner as they are, and resized to the
+    box only if they were made at another resolution than the frame's.
+
+    Args:
+        detection: a detection whose mask is cropped to its relative bounding box
+        size: the frame's ``(height, width)`` in pixels
+
+    Returns:
+        a bool ``(height, width)`` mask, or None where the object is absent: no mask, an empty mask or an empty box
+
+    Raises:
+        HS2SError: if the mask cannot be read or doesn't belong to its box
+    """
+    pixels = _mask_pixels(detection)
+    box = np.asarray(detection.bounding_box or (0, 0, 0, 0), dtype=float)
+    if pixels is None or not pixels.any():
+        return None
+    if not np.isfinite(box).all():
+        raise HS2SError(f"its bounding box {box.tolist()} is not finite: mend or remove the detection")
+    if (box[2:] <= 0).any():
+        return None
+    left, top, width, height = box * (size[1], size[0], size[1], size[0])
+    pixels = _fit(pixels, width, height)
+    full = _paste(pixels, round(top), round(left), size)
+    return full if full.any() else None
+
+
+def object_masks(detections: fo.Detections | None, size: tuple[int, int]) -> dict[ObjectKey, np.ndarray]:
+    """Renders the objects of one frame; parts of the same object are united.
+
+    Args:
+        detections: the frame's detections, or None
+        size: the frame's ``(height, width)`` in pixels
+
+    Returns:
+        a bool ``(height, width)`` mask for each object that is present, by its :func:`object_key`
+    """
+    masks: dict[ObjectKey, np.ndarray] = {}
+    for detection in detections.detections if detections else ():
+        mask = detection_mask(detection, size)
+        if mask is not None:
+            key = object_key(detection)
+            masks[key] = masks[key] | mask if key in masks else mask
+    return masks
+
+
+def label_map_to_detections(
+    label_map: np.ndarray,
+    identities: Mapping[int, Identity],
+    confidence: Mapping[int, float] | None = None,
+) -> fo.Detections:
+    """Cuts a label map into one detection an object.
+
+    Args:
+        label_map: uint8 or uint16 ``(height, width)``, 0 is background
+        identities: who each id is; other values of the map are left out
+        confidence: each id's confidence in 0..1
+
+    Returns:
+        detections with boxes on pixel edges, so that :func:`detection_mask` gives back the same pixels
+    """
+    height, width = label_map.shape
+    found = ndimage.find_objects(label_map)
+    detections = []
+    for object_id, identity in identities.items():
+        region = found[object_id - 1] if object_id <= len(found) else None
+        if region is None:
+            continue
+        rows, columns = region
+        detection = fo.Detection(
+            label=identity.label,
+            bounding_box=[
+                columns.start / width,
+                rows.start / height,
+                (columns.stop - columns.start) / width,
+                (rows.stop - rows.start) / height,
+            ],
+            mask=label_map[region] == object_id,
+            index=identity.index,
+            confidence=(confidence or {}).get(object_id),
+        )
+        if identity.instance is not None:
+            detection.instance = identity.instance
+        detections.append(detection)
+    return fo.Detections(detections=detections)
+
+
+def _mask_pixels(detection: fo.Detection) -> np.ndarray | None:
+    try:
+        pixels = detection.get_mask()
+    except Exception as error:
+        raise HS2SError(f"its mask {detection.mask_path!r} cannot be read ({error}): restore the file") from error
+    if pixels is None:
+        return None
+    if pixels.ndim != 2:
+        raise HS2SError(f"its mask has shape {pixels.shape}: masks must be 2D, one value a pixel")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise HS2SError("its mask holds values that are not finite: masks must be 0 or 1")
+    if pixels.dtype.itemsize > 1 and len(np.unique(pixels[pixels != 0])) > 1:
+        raise HS2SError("its mask holds several values other than 0: give each object its own 0/1 mask")
+    return pixels > 0
+
+
+def _fit(pixels: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Brings mask pixels to the size of their box (in pixels of the frame) unless they have it."""
+    rows, columns = pixels.shape
+    if abs(columns - width) < 1.5 and abs(rows - height) < 1.5:
+        return pixels
+    aspect = width * rows / height
+    if (
+        abs(columns - aspect) > _SCALE_SLACK * columns + 1
+        and abs(rows - height * columns / width) > _SCALE_SLACK * rows + 1
+    ):
+        raise HS2SError(
+            f"its mask is {columns}x{rows} pixels but its box is {width:.0f}x{height:.0f}: "
+            "crop the mask to the box (fo.Detection.from_mask does)"
+        )
+    target = max(1, round(width)), max(1, round(height))
+    interpolation = cv2.INTER_AREA if target[0] < columns else cv2.INTER_LINEAR
+    return cv2.resize(pixels.astype(np.float32), target, interpolation=interpolation) >= 0.5
+
+
+def _paste(pixels: np.ndarray, top: int, left: int, size: tuple[int, int]) -> np.ndarray:
+    """Places mask pixels on an empty frame; what lies outside of it is cut off."""
+    full = np.zeros(size, dtype=bool)
+    inside = pixels[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
+    y, x = max(0, top), max(0, left)
+    full[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return full
