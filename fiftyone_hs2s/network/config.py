@@ -1,0 +1,137 @@
+"""Configuration of the network: every variant of the paper is a setting, none a copy of the network."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from fiftyone_hs2s.errors import HS2SError
+
+PRESETS = Path(__file__).parent / "presets"
+BACKBONES = ("resnet50", "efficientnet_lite0")
+CELLS = ("paper", "bounded")
+MERGE_KINDS = ("global_convolution", "cosine")
+SKIP_MERGE_KINDS = (*MERGE_KINDS, "attention")
+REFERENCES = ("first", "previous")
+
+
+@dataclass(frozen=True)
+class HS2SConfig:
+    """What the network is made of (HS2S.md sections 2 and 3). The defaults are the paper's network.
+
+    Attributes:
+        name: name of the model, kept with its weights
+        backbone: one of :data:`BACKBONES`; the encoder and the reference encoder have this form and their own weights
+        mask_stage: the backbone stage after which the mask joins the picture (0: in the stem, as in the paper). The
+            stages before it see the picture alone: with ``shared_trunk`` they run once a frame for all objects and
+            both encoders
+        shared_trunk: whether those stages are shared, and their outputs serve as the decoder's skips there
+        encoder_mask: whether the encoder sees y_{t-1} besides x_t (eq. 8); the plain S2S sees the frame only
+        initializer: whether h_0 and c_0 come from an initializer network (eq. 1) instead of zeros (eq. 5)
+        width: channels of x~ and of the ConvLSTM at stride 32
+        cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound) or ``"bounded"`` (tanh g, forget and
+            input gate sum to one: the state stays in (-1, 1) however long the video)
+        kernel: kernel size of the ConvLSTM at stride 32
+        skip_width: channels of the ConvLSTM at stride 16 (the skip memory), 0 for none
+        skip_kernel: its kernel size
+        reset_period: frames after which the recurrent state starts again from zero, 0 for never
+        references: which references the merge layer reads: ``"first"`` (x~_0), ``"previous"`` (x~_{t-1}), both or none
+        merge: kind of the merge layer at stride 32, one of :data:`MERGE_KINDS`
+        skip_merge: kind of the merge layer at stride 16, one of :data:`SKIP_MERGE_KINDS`
+        merge_width: channels that a merge layer gives
+        global_convolution_width: channels between the two halves of a global convolution
+        key_width: channels of the keys of ``"cosine"`` and ``"attention"``
+        decoder: (mixed, output) channels of each decoder block, from stride 32 up; five blocks end at full size, four
+            at stride 2 (their logits are upsampled)
+        decoder_kernel: kernel size of the decoder's convolutions
+        border_head: whether the border classification head exists (eq. 12)
+        mean, std: normalization of the RGB input
+    """
+
+    name: str = "hs2s-resnet50"
+    backbone: str = "resnet50"
+    mask_stage: int = 0
+    shared_trunk: bool = False
+    encoder_mask: bool = True
+    initializer: bool = False
+    width: int = 1024
+    cell: str = "paper"
+    kernel: int = 3
+    skip_width: int = 1024
+    skip_kernel: int = 5
+    reset_period: int = 0
+    references: tuple[str, ...] = ("first", "previous")
+    merge: str = "global_convolution"
+    skip_merge: str = "global_convolution"
+    merge_width: int = 512
+    global_convolution_width: int = 256
+    key_width: int = 256
+    decoder: tuple[tuple[int, int], ...] = ((1024, 512), (512, 256), (256, 128), (128, 64), (64, 64))
+    decoder_kernel: int = 5
+    border_head: bool = True
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        for key in ("references", "mean", "std"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))
+        object.__setattr__(self, "decoder", tuple(tuple(block) for block in self.decoder))
+        self._one_of("backbone", (self.backbone,), BACKBONES)
+        self._one_of("cell", (self.cell,), CELLS)
+        self._one_of("merge", (self.merge,), MERGE_KINDS)
+        self._one_of("skip_merge", (self.skip_merge,), SKIP_MERGE_KINDS)
+        self._one_of("references", self.references, REFERENCES)
+        if not 1 <= len(self.decoder) <= 5:
+            raise HS2SError(f"Model {self.name!r}: 'decoder' has {len(self.decoder)} blocks; give 1 to 5")
+        if not 0 <= self.mask_stage <= 4 or (self.shared_trunk and self.mask_stage == 0):
+            raise HS2SError(f"Model {self.name!r}: 'mask_stage' is 0 to 4, and at least 1 with 'shared_trunk'")
+        if self.skip_merge == "attention" and not self.shared_trunk:
+            raise HS2SError(f"Model {self.name!r}: 'attention' reads keys of the picture alone; set 'shared_trunk'")
+
+    def _one_of(self, key: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
+        for value in values:
+            if value not in known:
+                raise HS2SError(f"Model {self.name!r}: {key} {value!r} is not one of {', '.join(known)}")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> HS2SConfig:
+        """Builds a configuration from plain values.
+
+        Raises:
+            HS2SError: names the keys that are unknown
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            raise HS2SError(f"Unknown network setting {unknown[0]!r}{hint}")
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        """Returns plain values, the inverse of :meth:`from_dict`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def preset(cls, name: str) -> HS2SConfig:
+        """Loads the preset of this name.
+
+        Raises:
+            HS2SError: if there is none; names the near ones
+        """
+        if name not in available_models():
+            near = difflib.get_close_matches(name, available_models(), n=3) or available_models()
+            raise HS2SError(f"Unknown model {name!r}; did you mean {' or '.join(repr(n) for n in near)}?")
+        values = yaml.safe_load((PRESETS / f"{name}.yaml").read_text()) or {}
+        base = values.pop("base", None)
+        inherited = cls.preset(base).to_dict() if base else {}
+        return cls.from_dict({**inherited, **values, "name": name})
+
+
+def available_models() -> list[str]:
+    """Returns the names of the presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))

@@ -1,0 +1,48 @@
+"""ConvLSTM cells: eq. 9 of the paper."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+Memory = tuple[torch.Tensor, torch.Tensor]  # h, c
+
+
+class ConvLSTMCell(nn.Module):
+    """The paper's cell, as released: one convolution over [x, h], gates in the order i, f, o, g.
+
+    g is a sigmoid and the output a relu, so c only grows: beyond the clip lengths seen in training the state drifts.
+    """
+
+    gates = 4
+
+    def __init__(self, inputs: int, width: int, kernel: int) -> None:
+        super().__init__()
+        self.width = width
+        self.conv = nn.Conv2d(inputs + width, self.gates * width, kernel, padding=kernel // 2)
+
+    def start(self, x: torch.Tensor) -> Memory:
+        """Zero state (eq. 5) for inputs like ``x`` (N, inputs, h, w)."""
+        zeros = x.new_zeros(x.shape[0], self.width, *x.shape[2:])
+        return zeros, zeros
+
+    def forward(self, x: torch.Tensor, memory: Memory) -> Memory:
+        h, c = memory
+        i, f, o, g = self.conv(torch.cat([x, h], 1)).sigmoid().chunk(4, 1)
+        c = f * c + i * g
+        return o * c.relu(), c
+
+
+class BoundedConvLSTMCell(ConvLSTMCell):
+    """A cell whose state cannot leave (-1, 1): the input gate is one minus the forget gate, g is a tanh."""
+
+    gates = 3
+
+    def forward(self, x: torch.Tensor, memory: Memory) -> Memory:
+        h, c = memory
+        f, o, g = self.conv(torch.cat([x, h], 1)).chunk(3, 1)
+        c = torch.lerp(g.tanh(), c, f.sigmoid())
+        return o.sigmoid() * c, c
+
+
+CELLS: dict[str, type[ConvLSTMCell]] = {"paper": ConvLSTMCell, "bounded": BoundedConvLSTMCell}

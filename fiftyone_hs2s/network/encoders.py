@@ -1,0 +1,104 @@
+"""The image trunk, and the encoder: eq. 6 to 8 of the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from fiftyone_hs2s.network.backbones import BACKBONE_SPECS, STRIDES, build_stages
+from fiftyone_hs2s.network.config import HS2SConfig
+
+
+@dataclass
+class ImageFeatures:
+    """What all objects of a frame share: computed once a frame.
+
+    Attributes:
+        joint: (B, C, h, w) where the mask joins in; the normalized picture itself when nothing is shared
+        skips: {stride: features} of the trunk, for the decoder
+        key: (B, 112, H/16, W/16) features of the picture alone, for attention; None without it
+    """
+
+    joint: torch.Tensor
+    skips: dict[int, torch.Tensor]
+    key: torch.Tensor | None
+
+    def select(self, indices: list[int]) -> ImageFeatures:
+        """Features of some pictures of the batch."""
+        skips = {stride: x[indices] for stride, x in self.skips.items()}
+        return ImageFeatures(self.joint[indices], skips, None if self.key is None else self.key[indices])
+
+
+class ImageTrunk(nn.Module):
+    """The backbone's stages that see the picture alone and serve all objects and both encoders."""
+
+    def __init__(self, config: HS2SConfig) -> None:
+        super().__init__()
+        self.joint_stage = config.mask_stage
+        wants_keys = config.skip_merge == "attention" and bool(config.references) and config.skip_width > 0
+        last = max(config.mask_stage, 4) if wants_keys else config.mask_stage
+        self.stages = build_stages(config.backbone, 0, last)
+        self.wants_keys = wants_keys
+
+    def forward(self, x: torch.Tensor) -> ImageFeatures:
+        """x: (B, 3, H, W) normalized."""
+        outputs = []
+        for stage in self.stages:
+            x = stage(x)
+            outputs.append(x)
+        skips = {STRIDES[i]: outputs[i] for i in range(1, self.joint_stage + 1)}
+        return ImageFeatures(outputs[self.joint_stage], skips, outputs[4] if self.wants_keys else None)
+
+
+class MaskEmbedding(nn.Module):
+    """Brings a mask to the place where it joins the picture, keeping all of its pixels (space to depth)."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.unshuffle = nn.PixelUnshuffle(stride)
+        self.spread = nn.Conv2d(stride * stride, 64, 3, padding=1)
+        self.out = nn.Conv2d(64, channels, 1)
+        nn.init.zeros_(self.out.weight)  # starts as the pretrained backbone on the picture alone
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, mask: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.relu(self.spread(self.unshuffle(mask))))
+
+
+class Encoder(nn.Module):
+    """Encodes frame and mask: both encoders of the paper have this form, with weights of their own.
+
+    Returns the features {stride: (N, C, H/stride, W/stride)} of its stages and x~ (N, width, H/32, W/32).
+    """
+
+    def __init__(self, config: HS2SConfig, with_mask: bool = True) -> None:
+        super().__init__()
+        spec = BACKBONE_SPECS[config.backbone]
+        channels = spec.channels
+        self.joint_stage = config.mask_stage
+        self.first = config.mask_stage + 1 if config.shared_trunk else 0
+        self.stages = build_stages(config.backbone, self.first, 5)
+        self.mask_conv: nn.Module | None = None
+        if with_mask and config.mask_stage == 0:
+            self.mask_conv = nn.Conv2d(1, channels[0], 7, 2, 3, bias=False)
+        elif with_mask:
+            self.mask_conv = MaskEmbedding(channels[config.mask_stage], STRIDES[config.mask_stage])
+        self.reduce_conv = nn.Conv2d(channels[5], config.width, 1)
+        self.reduce_bn = nn.BatchNorm2d(config.width) if spec.batch_norm else nn.Identity()
+
+    def forward(self, image: ImageFeatures, mask: torch.Tensor | None) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+        x, features = image.joint, {}
+        if self.first > 0:
+            x = self._join(x, mask)
+        for index, stage in enumerate(self.stages, start=self.first):
+            x = stage(x)
+            if index == self.joint_stage:
+                x = self._join(x, mask)
+            if index > 0:
+                features[STRIDES[index]] = x
+        return features, torch.relu(self.reduce_bn(self.reduce_conv(x)))
+
+    def _join(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return x if self.mask_conv is None or mask is None else x + self.mask_conv(mask)

@@ -1,0 +1,233 @@
+"""HS2S: the network of the paper (eq. 5 to 10), its variants and its light form, from one configuration."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fiftyone_hs2s.network.backbones import BACKBONE_SPECS, STRIDES
+from fiftyone_hs2s.network.config import HS2SConfig
+from fiftyone_hs2s.network.convlstm import CELLS, Memory
+from fiftyone_hs2s.network.decoder import Decoder
+from fiftyone_hs2s.network.encoders import Encoder, ImageFeatures, ImageTrunk
+from fiftyone_hs2s.network.merge import MergeLayer, Reference
+from fiftyone_hs2s.network.state import References, State
+
+
+class HS2S(nn.Module):
+    """Hybrid sequence-to-sequence video object segmentation.
+
+    Two ways to run it, with the same numbers: :meth:`forward` on clips (training), and :meth:`encode_image`,
+    :meth:`start` and :meth:`step` frame by frame (tracking), in memory that does not grow with the video.
+
+    Args:
+        config: what the network is made of
+    """
+
+    def __init__(self, config: HS2SConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = BACKBONE_SPECS[config.backbone].channels
+        self.trunk = ImageTrunk(config) if config.shared_trunk else None
+        self.encoder = Encoder(config, with_mask=config.encoder_mask)
+        self.reference_encoder = Encoder(config) if config.references else None
+        self.memory = CELLS[config.cell](config.width, config.width, config.kernel)
+        self.skip_memory: nn.Module | None = None
+        if config.skip_width:
+            self.skip_memory = CELLS[config.cell](channels[4], config.skip_width, config.skip_kernel)
+        self.initializer = Initializer(config) if config.initializer else None
+        self.merge: nn.Module | None = None
+        self.skip_merge: nn.Module | None = None
+        if config.references:
+            self.merge = MergeLayer(config.merge, config.width, config.width, channels[4], config)
+            if config.skip_width:
+                self.skip_merge = MergeLayer(config.skip_merge, channels[4], config.skip_width, channels[4], config)
+        self.decoder = self._build_decoder(channels)
+
+    def _build_decoder(self, channels: tuple[int, ...]) -> Decoder:
+        config = self.config
+        merged = config.merge_width if config.references else config.width
+        skip_merged = (config.merge_width if config.references else config.skip_width) if config.skip_width else 0
+        skips = [channels[5], channels[4] + skip_merged, channels[3], channels[2], channels[1]]
+        return Decoder(merged, skips, config.decoder, config.decoder_kernel, config.border_head)
+
+    def forward(
+        self,
+        frames: torch.Tensor,
+        masks: torch.Tensor,
+        teacher_forcing: torch.Tensor | None = None,
+        return_border: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
+        """Segments clips, one object each.
+
+        Args:
+            frames: (B, T, 3, H, W) float RGB in 0..1; H and W multiples of 32
+            masks: (B, 1, H, W) or (B, T, 1, H, W) in 0..1, the object on the first frame or on all frames
+            teacher_forcing: (B, T) bool, where the truth of frame t (instead of the network's own mask) is what the
+                step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in tracking
+            return_border: also return the border logits (B, T-1, 42, H, W), None without a border head
+
+        Returns:
+            logits (B, T-1, 1, H, W) of frames 2 to T
+        """
+        if masks.ndim == 4:
+            masks = masks[:, None]
+        count = frames.shape[0]
+        images = self.encode_image(frames.transpose(0, 1).flatten(0, 1))
+        slices = [slice(t * count, (t + 1) * count) for t in range(frames.shape[1])]
+        state = self.start(images.select(slices[0]), masks[:, 0])
+        outputs, borders = [], []
+        for t in range(1, frames.shape[1]):
+            logits, border, state = self._step(images.select(slices[t]), state)
+            outputs.append(logits)
+            borders.append(border)
+            if teacher_forcing is not None:
+                state.masks = torch.where(teacher_forcing[:, t].view(-1, 1, 1, 1), masks[:, t], state.masks)
+        stacked = torch.stack(outputs, 1)
+        if not return_border:
+            return stacked
+        return stacked, None if borders[0] is None else torch.stack(borders, 1)
+
+    def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
+        """Computes what all objects of a frame share.
+
+        Args:
+            frame: (B, 3, H, W) float RGB in 0..1; H and W multiples of 32
+
+        Raises:
+            ValueError: if H or W is no multiple of 32
+        """
+        if frame.shape[-2] % 32 or frame.shape[-1] % 32:
+            raise ValueError(f"The network takes sides that are multiples of 32, not {tuple(frame.shape[-2:])}")
+        mean, std = (frame.new_tensor(value).view(1, 3, 1, 1) for value in (self.config.mean, self.config.std))
+        x = (frame - mean) / std
+        return ImageFeatures(x, {}, None) if self.trunk is None else self.trunk(x)
+
+    def start(self, image: ImageFeatures, masks: torch.Tensor) -> State:
+        """Starts N objects on a frame: x~_0 (eq. 6) and the first recurrent state (eq. 5).
+
+        Args:
+            image: features of the frame, of batch 1 or N
+            masks: (N, 1, H, W) in 0..1
+        """
+        references = self._encode_references(image, masks, self.config.references)
+        first = {name: levels for name, levels in references.items() if name == "first"}
+        age = torch.zeros(len(masks), dtype=torch.long, device=masks.device)
+        return State(image, masks, first, references, self._start_memories(image, masks), age)
+
+    def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
+        """Advances N objects by one frame (eq. 7 to 10).
+
+        Args:
+            image: features of the new frame
+            state: from :meth:`start` or the last step; it is not changed
+
+        Returns:
+            logits (N, 1, H, W) and the state after the frame, whose masks are their sigmoid
+        """
+        logits, _, state = self._step(image, state)
+        return logits, state
+
+    def _step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, torch.Tensor | None, State]:
+        references = state.previous
+        if references is None:
+            later = tuple(name for name in self.config.references if name == "previous")
+            references = self._encode_references(state.image, state.masks, later)
+        references = {**references, **state.first}
+        memories, age = self._reset_old(state)
+        features, x = self.encoder(image, state.masks if self.config.encoder_mask else None)
+        features = {stride: _expand(feature, len(state)) for stride, feature in features.items()}
+        memories = self._remember(features[16], _expand(x, len(state)), memories)
+        logits, border = self._decode(image, features, references, memories)
+        return logits, border, State(image, logits.sigmoid(), state.first, None, memories, age + 1)
+
+    def _encode_references(self, image: ImageFeatures, masks: torch.Tensor, names: tuple[str, ...]) -> References:
+        """Encodes (image, masks) once and prepares it for each of the references ``names``."""
+        if not names:
+            return {}
+        features, x = self.reference_encoder(image, masks)
+        deep = Reference(x, image.key, masks)
+        fine = Reference(features[16], image.key, masks)
+        references = {}
+        for name in names:
+            levels = (self.merge.prepare(name, deep),)
+            levels += (self.skip_merge.prepare(name, fine) if self.skip_merge is not None else (),)
+            references[name] = tuple(tuple(_expand(tensor, len(masks)) for tensor in level) for level in levels)
+        return references
+
+    def _start_memories(self, image: ImageFeatures, masks: torch.Tensor) -> tuple[Memory, ...]:
+        if self.initializer is not None:
+            return self.initializer(image, masks)
+        count, (height, width) = len(masks), masks.shape[-2:]
+        cells = [(self.memory, 32)] + ([(self.skip_memory, 16)] if self.skip_memory is not None else [])
+        like = image.joint
+        return tuple(cell.start(like.new_empty(count, 1, height // s, width // s)) for cell, s in cells)
+
+    def _reset_old(self, state: State) -> tuple[tuple[Memory, ...], torch.Tensor]:
+        """Starts the recurrent state of objects again whose period is over."""
+        period = self.config.reset_period
+        if not period:
+            return state.memories, state.age
+        keep = state.age < period
+        mask = keep.view(-1, 1, 1, 1)
+        return tuple((h * mask, c * mask) for h, c in state.memories), state.age * keep
+
+    def _remember(self, skip: torch.Tensor, x: torch.Tensor, memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
+        after = (self.memory(x, memories[0]),)
+        return after if self.skip_memory is None else (*after, self.skip_memory(skip, memories[1]))
+
+    def _decode(
+        self,
+        image: ImageFeatures,
+        features: dict[int, torch.Tensor],
+        references: References,
+        memories: tuple[Memory, ...],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        x = memories[0][0]
+        if self.merge is not None:
+            x = self.merge({name: levels[0] for name, levels in references.items()}, x, image.key)
+        fine = features[16]
+        if self.skip_memory is not None:
+            matched = memories[1][0]
+            if self.skip_merge is not None:
+                matched = self.skip_merge({n: levels[1] for n, levels in references.items()}, matched, image.key)
+            fine = torch.cat([fine, matched], 1)
+        skips = {**image.skips, **features, 16: fine}
+        strides = STRIDES[:0:-1][: len(self.config.decoder)]
+        return self.decoder(x, [skips[stride] for stride in strides])
+
+
+class Initializer(nn.Module):
+    """Initializer network of the plain S2S (eq. 1): h_0 and c_0 from the first frame and its mask."""
+
+    def __init__(self, config: HS2SConfig) -> None:
+        super().__init__()
+        channels = BACKBONE_SPECS[config.backbone].channels
+        self.encoder = Encoder(config)
+        self.state = nn.Conv2d(config.width, 2 * config.width, 1)
+        self.skip_state = nn.Conv2d(channels[4], 2 * config.skip_width, 1) if config.skip_width else None
+
+    def forward(self, image: ImageFeatures, masks: torch.Tensor) -> tuple[Memory, ...]:
+        features, x = self.encoder(image, masks)
+        memories = (tuple(self.state(x).tanh().chunk(2, 1)),)
+        if self.skip_state is not None:
+            memories += (tuple(self.skip_state(features[16]).tanh().chunk(2, 1)),)
+        return memories
+
+
+def _expand(x: torch.Tensor, count: int) -> torch.Tensor:
+    """Gives a tensor of batch 1 the batch ``count``, without a copy."""
+    return x if len(x) == count else x.expand(count, *x.shape[1:])
+
+
+def build_network(name_or_config: str | HS2SConfig) -> HS2S:
+    """Builds a network with random weights.
+
+    Args:
+        name_or_config: name of a preset (:func:`available_models`) or a configuration
+
+    Raises:
+        HS2SError: if there is no such preset
+    """
+    config = HS2SConfig.preset(name_or_config) if isinstance(name_or_config, str) else name_or_config
+    return HS2S(config)

@@ -1,0 +1,143 @@
+"""The merge layer: how the decoder's input is matched with the first and the previous frame (part of eq. 10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+Prepared = tuple[torch.Tensor, ...]
+
+
+@dataclass
+class Reference:
+    """One reference frame as a matcher sees it.
+
+    Attributes:
+        features: (N, C, h, w) of the reference encoder
+        key: (1 or N, K, h, w) of the picture alone, or None
+        mask: (N, 1, H, W) mask of the object on that frame
+    """
+
+    features: torch.Tensor
+    key: torch.Tensor | None
+    mask: torch.Tensor
+
+
+class GlobalConvolution(nn.Module):
+    """GC of the paper: large separable kernels over the concatenation of the reference features and h."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, kernel: int = 7) -> None:
+        super().__init__()
+        pad = kernel // 2
+        self.conv_l1 = nn.Conv2d(inputs, width, (kernel, 1), padding=(pad, 0))
+        self.conv_l2 = nn.Conv2d(width, outputs, (1, kernel), padding=(0, pad))
+        self.conv_r1 = nn.Conv2d(inputs, width, (1, kernel), padding=(0, pad))
+        self.conv_r2 = nn.Conv2d(width, outputs, (kernel, 1), padding=(pad, 0))
+
+    def prepare(self, reference: Reference) -> Prepared:
+        """What of the reference is kept until it is read."""
+        return (reference.features,)
+
+    def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+        x = torch.cat([prepared[0], h], 1)
+        return torch.relu(self.conv_l2(self.conv_l1(x)) + self.conv_r2(self.conv_r1(x)))
+
+
+class CosineMatching(nn.Module):
+    """Merge layer of ``hs2s_sim``: h reads the reference features by cosine similarity, softmax over positions."""
+
+    def __init__(self, features: int, hidden: int, width: int, outputs: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(hidden, width, 1)
+        self.key = nn.Conv2d(features, width, 1)
+        self.value = nn.Conv2d(features, outputs, 1)
+        self.mix = nn.Conv2d(outputs + hidden, outputs, 1)
+        self.log_scale = nn.Parameter(torch.tensor(10.0).log())
+
+    def prepare(self, reference: Reference) -> Prepared:
+        key = F.normalize(self.key(reference.features).flatten(2), dim=1)
+        return key, self.value(reference.features).flatten(2)
+
+    def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+        key, value = prepared
+        q = F.normalize(self.query(h).flatten(2), dim=1)
+        weights = (key.transpose(1, 2) @ q * self.log_scale.exp()).softmax(1)
+        return torch.relu(self.mix(torch.cat([(value @ weights).unflatten(2, h.shape[2:]), h], 1)))
+
+
+class AttentionMatching(nn.Module):
+    """Matching by the picture alone: where does this place look like that place of the reference frame?
+
+    The similarity (cosine, learned temperature) does not depend on the object; what is read does: reference features
+    and the mask itself, 4x4 samples a cell. For the previous frame a learned penalty on the squared distance keeps
+    the match local (``local=True``), since an object moves little between two frames.
+    """
+
+    mask_samples = 4
+
+    def __init__(self, features: int, hidden: int, key: int, width: int, outputs: int, local: bool) -> None:
+        super().__init__()
+        self.key = nn.Conv2d(key, width, 1)
+        self.value = nn.Conv2d(features, outputs, 1)
+        self.mix = nn.Conv2d(outputs + self.mask_samples**2 + hidden, outputs, 1)
+        self.log_scale = nn.Parameter(torch.tensor(16.0).log())
+        self.locality = nn.Parameter(torch.tensor(0.05)) if local else None
+
+    def prepare(self, reference: Reference) -> Prepared:
+        value = self.value(reference.features)
+        fine = F.adaptive_avg_pool2d(reference.mask, [n * self.mask_samples for n in value.shape[2:]])
+        value = torch.cat([value, F.pixel_unshuffle(fine.to(value.dtype), self.mask_samples)], 1)
+        return self._project(reference.key), value.flatten(2)
+
+    def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+        key, value = prepared
+        similarity = key.transpose(1, 2) @ self._project(query) * self.log_scale.exp()
+        if self.locality is not None:
+            similarity = similarity - self.locality.relu() * _squared_distances(*h.shape[2:], h.device).to(h.dtype)
+        read = (value @ similarity.softmax(1)).unflatten(2, h.shape[2:])
+        return torch.relu(self.mix(torch.cat([read, h], 1)))
+
+    def _project(self, key: torch.Tensor) -> torch.Tensor:
+        return F.normalize(self.key(key).flatten(2), dim=1)
+
+
+def _squared_distances(height: int, width: int, device: torch.device) -> torch.Tensor:
+    """(h*w, h*w) squared distances between the cells of a grid, in cells."""
+    y, x = torch.arange(height, device=device), torch.arange(width, device=device)
+    dy, dx = (y[:, None] - y[None]).square(), (x[:, None] - x[None]).square()
+    return (dy[:, None, :, None] + dx[None, :, None, :]).reshape(height * width, -1)
+
+
+def build_matcher(kind: str, features: int, hidden: int, key: int, config, local: bool) -> nn.Module:
+    """Builds a matcher of a reference's ``features`` with a hidden state of ``hidden`` channels.
+
+    A matcher has ``prepare(reference)`` (once a reference) and ``forward(prepared, h, query)`` -> (N, merge_width, h, w).
+    """
+    outputs = config.merge_width
+    if kind == "global_convolution":
+        return GlobalConvolution(features + hidden, config.global_convolution_width, outputs)
+    if kind == "cosine":
+        return CosineMatching(features, hidden, config.key_width, outputs)
+    return AttentionMatching(features, hidden, key, config.key_width, outputs, local)
+
+
+class MergeLayer(nn.Module):
+    """One matcher a reference, mixed by a 1x1 convolution: relu(1x1([match_0, match_{t-1}]))."""
+
+    def __init__(self, kind: str, features: int, hidden: int, key: int, config) -> None:
+        super().__init__()
+        self.matchers = nn.ModuleDict(
+            {name: build_matcher(kind, features, hidden, key, config, name == "previous") for name in config.references}
+        )
+        self.mix = nn.Conv2d(len(config.references) * config.merge_width, config.merge_width, 1)
+
+    def prepare(self, name: str, reference: Reference) -> Prepared:
+        """Prepares the reference called ``name`` ("first" or "previous")."""
+        return self.matchers[name].prepare(reference)
+
+    def forward(self, prepared: dict[str, Prepared], h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+        matches = [matcher(prepared[name], h, query) for name, matcher in self.matchers.items()]
+        return torch.relu(self.mix(torch.cat(matches, 1)))

@@ -1,0 +1,94 @@
+"""What the network carries from frame to frame: constant in size, however long the video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from fiftyone_hs2s.network.convlstm import Memory
+from fiftyone_hs2s.network.encoders import ImageFeatures
+from fiftyone_hs2s.network.merge import Prepared
+
+References = dict[str, tuple[Prepared, Prepared]]  # {"first" | "previous": (at stride 32, at stride 16)}
+
+
+@dataclass
+class State:
+    """N objects after a frame.
+
+    Attributes:
+        image: features of that frame, (1 or N, ...)
+        masks: (N, 1, H, W) in 0..1: y_{t-1} of the next step, which the caller may replace
+        first: x~_0 of each object, prepared for the merge layer; {} if the network does not read it
+        previous: x~_{t-1} where it is known already (right after the first frame), else None
+        memories: (h, c) of the ConvLSTM and of the skip memory
+        age: (N,) steps since the recurrent state started
+    """
+
+    image: ImageFeatures
+    masks: torch.Tensor
+    first: References
+    previous: References | None
+    memories: tuple[Memory, ...]
+    age: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def select(self, indices: list[int]) -> State:
+        """The state of some of the objects, in the order given."""
+        image = self.image.select(indices) if len(self.image.joint) == len(self) > 1 else self.image
+
+        def pick(x: torch.Tensor) -> torch.Tensor:
+            return x[indices]
+
+        return State(
+            image=image,
+            masks=pick(self.masks),
+            first=_map_references(self.first, pick),
+            previous=None if self.previous is None else _map_references(self.previous, pick),
+            memories=tuple((pick(h), pick(c)) for h, c in self.memories),
+            age=pick(self.age),
+        )
+
+    @staticmethod
+    def cat(states: list[State]) -> State:
+        """Joins objects that are at the same frame.
+
+        Raises:
+            ValueError: without any state
+        """
+        if not states:
+            raise ValueError("State.cat needs at least one state")
+        first = states[0]
+        if len(states) == 1:
+            return first
+        known = all(state.previous is not None for state in states)
+        return replace(
+            first,
+            masks=torch.cat([state.masks for state in states]),
+            first=_join_references([state.first for state in states]),
+            previous=_join_references([state.previous for state in states]) if known else None,
+            memories=tuple(
+                (torch.cat([h for h, _ in parts]), torch.cat([c for _, c in parts]))
+                for parts in zip(*(state.memories for state in states), strict=True)
+            ),
+            age=torch.cat([state.age for state in states]),
+        )
+
+
+def _map_references(references: References, function) -> References:
+    return {
+        name: tuple(tuple(function(x) for x in prepared) for prepared in levels) for name, levels in references.items()
+    }
+
+
+def _join_references(parts: list[References]) -> References:
+    return {
+        name: tuple(
+            tuple(torch.cat(tensors) for tensors in zip(*levels, strict=True))
+            for levels in zip(*(part[name] for part in parts), strict=True)
+        )
+        for name in parts[0]
+    }

@@ -1,0 +1,178 @@
+"""Weights: safetensors with the configuration in the metadata, and the released checkpoint's form."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network.config import HS2SConfig
+from fiftyone_hs2s.network.hs2s import HS2S, build_network
+
+WEIGHT_FOLDERS = (
+    Path(__file__).parents[1] / "weights",  # in an installed wheel
+    Path(__file__).parents[2] / "model_zoo" / "weights",  # in a clone
+)
+
+# Released name -> ours; the first that matches counts.
+_RULES = (
+    (r"encoder_ref\.", "reference_encoder."),
+    (r"(encoder\.)conv1\.", r"\1stages.0."),
+    (r"(encoder\.)(bn|added_conv|added_bn)\.", r"\1stages.1.\2."),
+    (r"(encoder\.)conv2\.(\d+)\.", lambda m: f"{m[1]}stages.2.{int(m[2]) + 1}."),  # after the pooling
+    (r"(encoder\.)conv([345])\.", r"\1stages.\2."),
+    (r"(encoder\.)reduce_channel_\.", r"\1reduce_conv."),
+    (r"^decoder\.GC_p\.", "merge.matchers.previous."),
+    (r"^decoder\.GC\.", "merge.matchers.first."),
+    (r"^decoder\.GCGC_p\.", "merge.mix."),
+    (r"^decoder\.GCmm0\.", "skip_merge.matchers.first."),
+    (r"^decoder\.GCmm_1\.", "skip_merge.matchers.previous."),
+    (r"^decoder\.mm\.", "skip_merge.mix."),
+    (r"^decoder\.conv_([1-5])_?\.", lambda m: f"decoder.blocks.{int(m[1]) - 1}.mix."),
+    (r"^decoder\.conv_([1-5])\1\.", lambda m: f"decoder.blocks.{int(m[1]) - 1}.conv."),
+    (r"^decoder\.distance_classifier_\.", "decoder.border_classifier."),
+    (r"^decoder\.segmentation_branch_\.", "decoder.segmentation_branch."),
+    (r"^decoder\.merge_\.", "decoder.merge."),
+)
+
+
+def default_weights(name: str) -> Path | None:
+    """Returns the file of the shipped weights of a model, or None."""
+    paths = [folder / f"{name}.safetensors" for folder in WEIGHT_FOLDERS]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def load_network(name: str, weights: str | Path | None = None) -> HS2S:
+    """Builds a network and loads its weights.
+
+    Args:
+        name: name of a preset
+        weights: a ``.safetensors`` file, or a ``.pth`` of the released checkpoint's form; None for the shipped ones
+
+    Returns:
+        the network in eval mode, float32, on the CPU
+
+    Raises:
+        HS2SError: unknown name, no shipped weights, a damaged file, or one of another network
+    """
+    config = HS2SConfig.preset(name)
+    path = Path(weights) if weights is not None else default_weights(name)
+    if path is None:
+        raise HS2SError(
+            f"No weights are shipped for {name!r}; pass weights=, for example the released checkpoint after"
+            " 'hs2s weights convert weights_HS2S.pth hs2s-resnet50.safetensors'"
+        )
+    state = read_state_dict(path)
+    with torch.device("meta"):  # no time is spent on random weights
+        network = HS2S(config)
+    _check(network.state_dict(), state, path)
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def save_weights(network: HS2S, path: str | Path, half: bool = False) -> None:
+    """Writes a network as safetensors with its configuration in the metadata, at once or not at all.
+
+    Args:
+        network: the network
+        path: file to write
+        half: store floats in half precision (they are read back as float32)
+    """
+    path = Path(path)
+    state = {
+        key: (value.half() if half and value.is_floating_point() else value).contiguous()
+        for key, value in network.state_dict().items()
+    }
+    part = path.with_name(path.name + ".part")
+    save_file(state, part, metadata={"config": json.dumps(network.config.to_dict())})
+    part.replace(path)
+
+
+def read_config(path: str | Path) -> HS2SConfig:
+    """Reads the configuration that a safetensors file was saved with."""
+    with _open(Path(path)) as file:
+        metadata = file.metadata() or {}
+    if "config" not in metadata:
+        raise HS2SError(f"{path} has no HS2S configuration in its metadata; it is not a file of ours")
+    return HS2SConfig.from_dict(json.loads(metadata["config"]))
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """Reads the tensors of a weights file in our names, floats as float32.
+
+    Raises:
+        HS2SError: if the file is missing, damaged, or of no known form
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise HS2SError(f"There is no weights file {path}")
+    if path.suffix != ".safetensors":
+        return convert_official_state_dict(_read_pickle(path))
+    with _open(path) as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def _open(path: Path):
+    try:
+        return safe_open(str(path), framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise HS2SError(f"{path} is not a readable safetensors file ({error}); copy or convert it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise HS2SError(f"{path} cannot be read as a checkpoint of tensors ({reason})") from error
+    state = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise HS2SError(f"{path} is no checkpoint: it holds no state dict, neither by itself nor under 'model'")
+    return state
+
+
+def convert_official_state_dict(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Renames the released checkpoint's entries to those of ``hs2s-resnet50``.
+
+    Args:
+        state: {name: tensor}, with or without the prefix ``module.``
+
+    Raises:
+        HS2SError: names what is missing, left over or of another shape
+    """
+    converted = {_our_name(name.removeprefix("module.")): value for name, value in state.items()}
+    with torch.device("meta"):
+        expected = build_network("hs2s-resnet50").state_dict()
+    _check(expected, converted, "The checkpoint")
+    return converted
+
+
+def _our_name(name: str) -> str:
+    for pattern, replacement in _RULES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _check(expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], source: Path | str) -> None:
+    problems = {
+        "missing": [key for key in expected if key not in given],
+        "unknown": [key for key in given if key not in expected],
+        "of another shape": [k for k in expected if k in given and expected[k].shape != given[k].shape],
+    }
+    found = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in problems.items() if keys]
+    if found:
+        raise HS2SError(f"{source} does not fit the network: " + ", ".join(found))
+    bad = [key for key, value in given.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if bad:
+        raise HS2SError(f"{source} has values that are not finite in {_some(bad)}; it is damaged")
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")

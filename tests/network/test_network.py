@@ -1,0 +1,158 @@
+"""All variants build and run; the streaming form gives the numbers of the clip form."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network import HS2SConfig, State, available_models, build_network
+
+VARIANTS = ("hs2s", "hs2s_sim", "s2s", "s2s_first", "s2s_previous")
+
+
+def slim(name: str, **changes: object) -> HS2SConfig:
+    """A preset with the widths of a toy, so that the paper's form runs in a moment."""
+    blocks = [[16, 8]] * len(HS2SConfig.preset(name).decoder)
+    widths = {"width": 8, "skip_width": 8, "merge_width": 8, "global_convolution_width": 8, "key_width": 8}
+    return HS2SConfig.from_dict({**HS2SConfig.preset(name).to_dict(), **widths, "decoder": blocks, **changes})
+
+
+def clip(batch: int = 2, length: int = 4, size: tuple[int, int] = (64, 96)) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.zeros(batch, length, 1, *size)
+    masks[..., 16:40, 24:64] = 1
+    return torch.rand(batch, length, 3, *size, generator=generator), masks
+
+
+@pytest.mark.parametrize("size", ["lite", "resnet50"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_builds_runs_and_learns(variant: str, size: str) -> None:
+    config = slim(f"{variant}-{size}")
+    network = build_network(config).eval()
+    frames, masks = clip()
+    logits = network(frames, masks[:, 0])
+    assert logits.shape == (2, 3, 1, 64, 96)
+    logits.square().mean().backward()
+    unused = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+    assert not unused
+    assert (network.merge is None) == (not config.references)
+
+
+@pytest.mark.parametrize("name", ["hs2s-lite", "s2s-lite", "hs2s-resnet50"])
+def test_streaming_equals_the_clip_form(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(slim(name)).eval()
+    frames, masks = clip()
+    with torch.inference_mode():
+        expected = network(frames, masks[:, 0])
+        state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
+        for t in range(1, 4):
+            logits, state = network.step(network.encode_image(frames[:, t]), state)
+            torch.testing.assert_close(logits, expected[:, t - 1], atol=1e-5, rtol=1e-4)
+
+
+def test_objects_of_one_frame_equal_each_object_alone() -> None:
+    torch.manual_seed(0)
+    network = build_network(slim("hs2s-lite")).eval()
+    frames, masks = clip(batch=1)
+    both = torch.cat([masks[:, 0], masks[:, 0].flip(-1)])
+    with torch.inference_mode():
+        images = [network.encode_image(frames[:, t]) for t in range(4)]
+        alone = [network.start(images[0], both[i : i + 1]) for i in range(2)]
+        joined = State.cat(alone)
+        for image in images[1:]:
+            logits, joined = network.step(image, joined)
+            for i in range(2):
+                single, alone[i] = network.step(image, alone[i])
+                torch.testing.assert_close(logits[i : i + 1], single, atol=1e-5, rtol=1e-4)
+        picked, _ = network.step(images[1], joined.select([1]))
+        again, _ = network.step(images[1], alone[1])
+    torch.testing.assert_close(picked, again, atol=1e-5, rtol=1e-4)
+    assert len(joined) == 2
+
+
+def test_the_state_does_not_grow() -> None:
+    network = build_network(slim("hs2s-lite")).eval()
+    frames, masks = clip(batch=1)
+
+    def floats(state: State) -> int:
+        tensors = [x for levels in state.first.values() for level in levels for x in level]
+        return sum(x.numel() for x in [state.masks, *tensors, *(x for pair in state.memories for x in pair)])
+
+    with torch.inference_mode():
+        state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
+        sizes = set()
+        for t in range(6):
+            _, state = network.step(network.encode_image(frames[:, t % 4]), state)
+            sizes.add(floats(state))
+    assert len(sizes) == 1
+
+
+def test_the_bounded_cell_stays_bounded_where_the_papers_cell_grows() -> None:
+    frames, masks = clip(batch=1, length=2)
+    largest = {}
+    for cell in ("paper", "bounded"):
+        torch.manual_seed(0)
+        network = build_network(slim("hs2s-lite", cell=cell)).eval()
+        network.memory.conv.bias.data.fill_(4.0)  # gates wide open: it remembers all
+        with torch.inference_mode():
+            state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
+            for _ in range(60):
+                _, state = network.step(network.encode_image(frames[:, 1]), state)
+        largest[cell] = state.memories[0][1].abs().max().item()
+    assert largest["paper"] > 5
+    assert largest["bounded"] <= 1
+
+
+def test_the_reset_period_starts_the_memory_again() -> None:
+    torch.manual_seed(0)
+    network = build_network(slim("hs2s-lite", reset_period=2)).eval()
+    frames, masks = clip(batch=1)
+    with torch.inference_mode():
+        state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
+        ages = []
+        for t in range(1, 4):
+            _, state = network.step(network.encode_image(frames[:, t]), state)
+            ages.append(state.age.item())
+    assert ages == [1, 2, 1]
+
+
+def test_teacher_forcing_replaces_the_networks_own_mask() -> None:
+    torch.manual_seed(0)
+    network = build_network(slim("hs2s-lite")).eval()
+    frames, masks = clip()
+    forced = torch.tensor([[False, True, False, False], [False, False, False, False]])
+    with torch.inference_mode():
+        free = network(frames, masks)
+        mixed = network(frames, masks, teacher_forcing=forced)
+    torch.testing.assert_close(mixed[:, 0], free[:, 0])
+    torch.testing.assert_close(mixed[1], free[1])
+    assert not torch.allclose(mixed[0, 1], free[0, 1])
+
+
+def test_lite_is_light() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = build_network("hs2s-lite").eval()
+    frame, mask = torch.rand(1, 3, 256, 448), torch.zeros(1, 1, 256, 448)
+    with torch.inference_mode():
+        _, state = network.step(network.encode_image(frame), network.start(network.encode_image(frame), mask))
+        with FlopCounterMode(display=False) as counter:
+            network.step(network.encode_image(frame), state)
+    assert counter.get_total_flops() / 2 <= 8e9
+
+
+def test_sides_that_are_no_multiples_of_32_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiples of 32"):
+        build_network(slim("hs2s-lite")).encode_image(torch.rand(1, 3, 60, 96))
+
+
+def test_unknown_names_and_settings_are_refused_with_the_near_ones() -> None:
+    with pytest.raises(HS2SError, match="did you mean 'hs2s-lite'"):
+        build_network("hs2s-light")
+    with pytest.raises(HS2SError, match="did you mean 'backbone'"):
+        HS2SConfig.from_dict({"backbones": "resnet50"})
+    with pytest.raises(HS2SError, match="efficientnet_lite0"):
+        HS2SConfig(backbone="vgg")
+    assert {"hs2s-lite", "hs2s-resnet50"} <= set(available_models())

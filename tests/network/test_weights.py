@@ -1,0 +1,68 @@
+"""Weights files: round trip, and what bad ones get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network import build_network, load_network, read_config, save_weights
+
+
+def test_round_trip_in_half_precision(tmp_path: Path) -> None:
+    network = build_network("hs2s-lite")
+    save_weights(network, tmp_path / "w.safetensors", half=True)
+    loaded = load_network("hs2s-lite", tmp_path / "w.safetensors")
+    assert read_config(tmp_path / "w.safetensors") == network.config
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[key], value, atol=1e-3, rtol=1e-3)
+        assert loaded.state_dict()[key].dtype == value.dtype
+    assert not loaded.training
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all, but long enough to be read"])
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_damaged_files_are_named(tmp_path: Path, content: bytes, name: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(HS2SError, match=name):
+        load_network("hs2s-lite", tmp_path / name)
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(HS2SError, match=r"missing .* 1 unknown \(a\)"):
+        load_network("hs2s-lite", tmp_path / "foreign.safetensors")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(HS2SError, match="no state dict"):
+        load_network("hs2s-lite", tmp_path / "list.pth")
+    with pytest.raises(HS2SError, match="no HS2S configuration"):
+        read_config(tmp_path / "foreign.safetensors")
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):
+            return print, ("run",)
+
+    torch.save({"model": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(HS2SError, match=r"evil\.pth"):
+        load_network("hs2s-resnet50", tmp_path / "evil.pth")
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    network = build_network("hs2s-lite")
+    network.memory.conv.bias.data[0] = float("nan")
+    save_weights(network, tmp_path / "nan.safetensors")
+    with pytest.raises(HS2SError, match=r"not finite in memory\.conv\.bias"):
+        load_network("hs2s-lite", tmp_path / "nan.safetensors")
+
+
+def test_missing_weights_say_how_to_get_them() -> None:
+    with pytest.raises(HS2SError, match="hs2s weights convert"):
+        load_network("hs2s-resnet50")
+    with pytest.raises(HS2SError, match="no weights file"):
+        load_network("hs2s-lite", "/nowhere/w.safetensors")

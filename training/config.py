@@ -1,0 +1,111 @@
+"""Configuration of a training run, read from YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fiftyone_hs2s.errors import HS2SError
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Part of a run with clips of one form.
+
+    Attributes:
+        steps: optimizer steps
+        size: (H, W) of the clips, multiples of 32
+        length: frames a clip
+        batch: clips a step
+    """
+
+    steps: int
+    size: tuple[int, int] = (192, 352)
+    length: int = 4
+    batch: int = 4
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A training run.
+
+    Attributes:
+        model: name of the network's preset
+        videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
+        pictures: folders with Images and Masks, likewise
+        exclude: sequences never to be trained on
+        video_share: share of the clips that come from videos
+        stages: one after the other
+        lr: learning rate of the parts without pretrained weights
+        pretrained_lr: factor for those with
+        frozen_stages: number of backbone stages of the shared trunk that are not trained
+        warmup: steps of linear warm-up
+        decay_share: share of the run at whose end the rate falls to ``final_lr`` of itself (linear)
+        final_lr: see ``decay_share``
+        losses: {name: weight}, see :func:`training.losses.weighted_loss`
+        own_mask: probability that a step sees the network's own last mask instead of the truth
+        ema: decay of the averaged weights
+        clip_norm: bound of the gradient's norm
+        weight_decay: of AdamW
+        seed: of everything random
+    """
+
+    model: str
+    videos: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    pictures: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    video_share: float = 0.5
+    lr: float = 3e-4
+    pretrained_lr: float = 0.5
+    frozen_stages: int = 4
+    warmup: int = 100
+    decay_share: float = 0.3
+    final_lr: float = 0.05
+    losses: dict[str, float] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
+    own_mask: float = 0.7
+    ema: float = 0.995
+    clip_norm: float = 1.0
+    weight_decay: float = 0.01
+    seed: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: list[str] = ()) -> TrainingConfig:
+        """Reads a YAML file, or a preset by name, and applies ``key=value`` overrides (values are YAML).
+
+        Raises:
+            HS2SError: for a missing file, or a key that does not exist
+        """
+        path = Path(path) if Path(path).suffix else CONFIGS / f"{path}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+            raise HS2SError(f"No training config {path}; give a YAML file or one of {known}")
+        values = yaml.safe_load(path.read_text())
+        for override in overrides:
+            key, _, value = override.partition("=")
+            values[key.strip()] = yaml.safe_load(value)
+        return cls.from_dict(values)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
+        """Builds a configuration from plain values; unknown keys are refused."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                raise HS2SError(f"Unknown training setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        stages = tuple(Stage(**{**stage, "size": tuple(stage["size"])}) for stage in values["stages"])
+        lists = {key: tuple(values[key]) for key in ("videos", "pictures", "exclude") if key in values}
+        return cls(**{**values, **lists, "stages": stages})

@@ -1,0 +1,59 @@
+"""A training clip, and reading the files that it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from fiftyone_hs2s.errors import HS2SError
+
+MIN_AREA = 0.002  # of the picture: below, the object of a first frame is not worth learning from
+
+
+@dataclass
+class Clip:
+    """One object over T frames.
+
+    Attributes:
+        frames: uint8 (T, H, W, 3) RGB
+        masks: uint8 (T, H, W): 0 background, 1 object, 255 ignore
+    """
+
+    frames: np.ndarray
+    masks: np.ndarray
+
+    @classmethod
+    def of_object(cls, frames: np.ndarray, masks: np.ndarray, ignore: np.ndarray | None = None) -> Clip | None:
+        """A clip from bool masks; None if the object is hardly there on the first frame."""
+        if masks[0].mean() < MIN_AREA:
+            return None
+        labels = masks.astype(np.uint8)
+        if ignore is not None:
+            labels[ignore] = 255
+        return cls(frames, labels)
+
+    def flipped(self) -> Clip:
+        """The clip mirrored."""
+        return Clip(self.frames[:, :, ::-1], self.masks[:, :, ::-1])
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Reads a picture as uint8 (H, W, 3) RGB.
+
+    Raises:
+        HS2SError: if it cannot be read
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise HS2SError(f"Cannot read the picture {path}; replace or remove it")
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Reads an indexed mask as uint8 (H, W)."""
+    with Image.open(path) as image:
+        return np.array(image)

@@ -1,0 +1,177 @@
+"""Clips from single pictures with masks: objects move over their own or other, moving pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fiftyone_hs2s.errors import HS2SError
+from training.data.augment import (
+    Pose,
+    Size,
+    blur_motion,
+    elastic,
+    elastic_field,
+    jitter_colour,
+    pose_path,
+    random_pose,
+    warp,
+)
+from training.data.clip import Clip, read_image, read_mask
+
+
+@dataclass
+class Layer:
+    """An object cut out of its picture: uint8 RGB and a uint8 alpha of 0 or 255, both cropped to the object."""
+
+    image: np.ndarray
+    alpha: np.ndarray
+
+
+class PictureClips:
+    """Random clips made of still pictures.
+
+    Args:
+        roots: folders with ``Images`` and ``Masks``
+        paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
+        distractor: share of the pasted clips with a look-alike (the same object, mirrored and tinted) or another object
+        occluder: share of the clips where something passes in front
+    """
+
+    def __init__(self, roots: Sequence[Path], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.25) -> None:
+        self.sources = [_pairs(root) for root in roots]
+        self.sources = [pairs for pairs in self.sources if pairs]
+        if not self.sources:
+            raise HS2SError(f"No picture with a mask in {', '.join(map(str, roots))}")
+        weights = np.sqrt([len(pairs) for pairs in self.sources])
+        self.weights = weights / weights.sum()
+        self.paste, self.distractor, self.occluder = paste, distractor, occluder
+
+    def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
+        """Draws a clip, None if what was drawn does not make one."""
+        image, mask = self._draw(rng)
+        ids = [i for i in np.unique(mask) if i not in (0, 255)]
+        if not ids:
+            return None
+        target = mask == rng.choice(ids)
+        pasted = rng.random() < self.paste
+        frames, masks = (
+            self._pasted(rng, image, target, length, size)
+            if pasted
+            else _moved(rng, image, np.where(mask == 255, 255, target).astype(np.uint8), length, size)
+        )
+        if rng.random() < self.occluder:
+            self._occlude(rng, frames, masks, size)
+        if rng.random() < 0.3:
+            frames = np.stack([blur_motion(rng, frame) if rng.random() < 0.5 else frame for frame in frames])
+        return Clip.of_object(frames, masks == 1, masks == 255)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        pairs = self.sources[rng.choice(len(self.sources), p=self.weights)]
+        image, mask = pairs[rng.integers(len(pairs))]
+        return read_image(image), read_mask(mask)
+
+    def _pasted(
+        self, rng: np.random.Generator, image: np.ndarray, target: np.ndarray, length: int, size: Size
+    ) -> tuple[np.ndarray, np.ndarray]:
+        background, _ = self._draw(rng)
+        frames, masks = _moved(rng, background, np.zeros(background.shape[:2], np.uint8), length, size)
+        layer = _cut_out(image, target)
+        if layer is None:
+            return frames, masks
+        if rng.random() < self.distractor:
+            _paste(rng, frames, masks, self._distractor(rng, layer), size, label=0)
+        _paste(rng, frames, masks, layer, size, label=1)
+        return frames, masks
+
+    def _distractor(self, rng: np.random.Generator, layer: Layer) -> Layer:
+        if rng.random() < 0.5:
+            image = jitter_colour(rng, layer.image[None, :, ::-1], 0.15)[0]
+            return Layer(np.ascontiguousarray(image), np.ascontiguousarray(layer.alpha[:, ::-1]))
+        return self._other(rng) or layer
+
+    def _other(self, rng: np.random.Generator) -> Layer | None:
+        image, mask = self._draw(rng)
+        ids = [i for i in np.unique(mask) if i not in (0, 255)]
+        return _cut_out(image, mask == rng.choice(ids)) if ids else None
+
+    def _occlude(self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray, size: Size) -> None:
+        other = self._other(rng)
+        if other is not None and len(frames) > 2:
+            # The first frame shows the object free: it comes in from the side.
+            side = rng.choice([-1, 1])
+            start = Pose(scale=rng.uniform(0.3, 0.8), shift=(side * rng.uniform(0.5, 0.8), rng.uniform(-0.2, 0.2)))
+            _paste(rng, frames, masks, other, size, label=0, start=start, toward=-side)
+
+
+def _pairs(root: Path) -> list[tuple[Path, Path]]:
+    images = {path.stem: path for path in (root / "Images").iterdir()}
+    return [(images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images]
+
+
+def _cut_out(image: np.ndarray, target: np.ndarray) -> Layer | None:
+    ys, xs = np.nonzero(target)
+    if len(ys) < 400:
+        return None
+    box = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
+    return Layer(image[box], target[box].astype(np.uint8) * 255)
+
+
+def _moved(
+    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, length: int, size: Size
+) -> tuple[np.ndarray, np.ndarray]:
+    """A whole picture under a moving camera: (T, H, W, 3), (T, H, W)."""
+    height, width = image.shape[:2]
+    fit = max(size[0] / height, size[1] / width)
+    start = random_pose(rng, angle=10, scale=(fit, 1.5 * fit), shear=5, shift=0.1)
+    poses = pose_path(rng, start, length, speed=rng.uniform(0.1, 1.0))
+    matrices = [pose.matrix((width / 2, height / 2), size) for pose in poses]
+    frames = np.stack([warp(image, matrix, size) for matrix in matrices])
+    masks = np.stack([warp(mask, matrix, size, nearest=True, border=0) for matrix in matrices])
+    if mask.any():
+        _deform(rng, frames, masks)
+    return frames, masks
+
+
+def _deform(rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray) -> None:
+    """Bends frame by frame, more and more, in place."""
+    field = elastic_field(rng, masks.shape[1:], rng.uniform(0, 0.03))
+    for t in range(1, len(frames)):
+        frames[t] = elastic(frames[t], field * t / len(frames))
+        masks[t] = elastic(masks[t], field * t / len(frames), nearest=True)
+
+
+def _paste(
+    rng: np.random.Generator,
+    frames: np.ndarray,
+    masks: np.ndarray,
+    layer: Layer,
+    size: Size,
+    label: int,
+    start: Pose | None = None,
+    toward: int = 0,
+) -> None:
+    """Moves a layer over the frames, in place; its pixels get ``label``."""
+    height, width = layer.alpha.shape
+    if start is None:
+        share = rng.uniform(0.2, 0.75)
+        start = random_pose(rng, angle=20, scale=(1, 1.0001), shear=8, shift=0.3)
+        start = Pose(start.angle, share, start.shear, start.shift)
+    fit = min(size[0] / height, size[1] / width)
+    poses = pose_path(rng, Pose(start.angle, start.scale * fit, start.shear, start.shift), len(frames))
+    field = elastic_field(rng, size, rng.uniform(0, 0.025))
+    for t, pose in enumerate(poses):
+        drift = toward * t * rng.uniform(0.12, 0.25)
+        pose = Pose(pose.angle, pose.scale, pose.shear, (pose.shift[0] + drift, pose.shift[1]))
+        matrix = pose.matrix((width / 2, height / 2), size)
+        image = elastic(warp(layer.image, matrix, size), field * t / len(poses))
+        alpha = elastic(warp(layer.alpha, matrix, size, border=0), field * t / len(poses))
+        soft = cv2.GaussianBlur(alpha, (3, 3), 0)[..., None].astype(np.float32) / 255
+        frames[t] = (image * soft + frames[t] * (1 - soft) + 0.5).astype(np.uint8)
+        masks[t][alpha > 127] = label
+
+

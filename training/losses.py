@@ -1,0 +1,110 @@
+"""Losses of HS2S.md section 4; void pixels (255 in the masks) never count."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fiftyone_hs2s.network.decoder import BORDER_CLASSES
+
+VOID = 255
+BORDER = (BORDER_CLASSES - 2) // 2  # distances in pixels that have a class of their own, on either side
+
+
+def balanced_bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Balanced binary cross-entropy of OSVOS: foreground weighs |Y-|/|Y|, background the rest (eq. 11).
+
+    Args:
+        logits: (N, 1, H, W)
+        masks: uint8 (N, 1, H, W), 1 object, 255 ignore
+
+    Returns:
+        the mean over pixels and pictures, each picture balanced by itself
+    """
+    valid, truth = masks != VOID, (masks == 1).to(logits.dtype)
+    count = valid.sum((1, 2, 3)).clamp(min=1)
+    foreground = ((truth * valid).sum((1, 2, 3)) / count).view(-1, 1, 1, 1)
+    weight = torch.where(truth > 0, 1 - foreground, foreground) * valid
+    losses = F.binary_cross_entropy_with_logits(logits, truth, weight, reduction="none")
+    return (losses.sum((1, 2, 3)) / count).mean()
+
+
+def bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Plain binary cross-entropy; arguments as for :func:`balanced_bce`."""
+    valid, truth = (masks != VOID).to(logits.dtype), (masks == 1).to(logits.dtype)
+    losses = F.binary_cross_entropy_with_logits(logits, truth, valid, reduction="none")
+    return losses.sum() / valid.sum().clamp(min=1)
+
+
+def soft_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """1 - intersection over union of the probabilities, mean over pictures; an absent object costs what is predicted."""
+    valid, truth = (masks != VOID).to(logits.dtype), (masks == 1).to(logits.dtype)
+    probability = logits.sigmoid() * valid
+    both = (probability * truth).sum((1, 2, 3))
+    either = (probability + truth * valid).sum((1, 2, 3)) - both
+    return (1 - (both + 1) / (either + 1)).mean()
+
+
+def border_loss(border_logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy over the border classes (eq. 12).
+
+    Args:
+        border_logits: (N, 42, H, W)
+        masks: uint8 (N, 1, H, W)
+    """
+    classes = np.stack([border_classes(mask) for mask in masks[:, 0].cpu().numpy()])
+    target = torch.from_numpy(classes).to(border_logits.device)
+    target[masks[:, 0] == VOID] = VOID
+    return F.cross_entropy(border_logits, target, ignore_index=VOID)
+
+
+def border_classes(mask: np.ndarray) -> np.ndarray:
+    """Class of each pixel by its signed distance d to the object's border, bins of one pixel, cut at 20.
+
+    Outside: 20 - d for d = 1..20, further out 0. Inside: 21 + d for d = 1..20, further in 41.
+
+    Args:
+        mask: uint8 (H, W), 1 is the object
+
+    Returns:
+        int64 (H, W) in 0..41
+    """
+    inside = (mask == 1).astype(np.uint8)
+    if not inside.any():
+        return np.zeros(mask.shape, np.int64)
+    out = _distance(1 - inside)
+    into = _distance(inside) if not inside.all() else np.full(mask.shape, BORDER, np.float32)
+    classes = np.where(inside, BORDER + 1 + np.minimum(into, BORDER), BORDER - np.minimum(out, BORDER))
+    return classes.astype(np.int64)
+
+
+def _distance(region: np.ndarray) -> np.ndarray:
+    return np.round(cv2.distanceTransform(region, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+
+
+def weighted_loss(
+    weights: dict[str, float], logits: torch.Tensor, border: torch.Tensor | None, masks: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Sums the named losses.
+
+    Args:
+        weights: {name: weight}; names are ``balanced_bce``, ``bce``, ``soft_jaccard``, ``border``. The paper's mix is
+            ``{balanced_bce: 0.8, border: 0.2}``, the released script's ``{soft_jaccard: 0.2, balanced_bce: 0.6, border: 0.2}``
+        logits: (B, T, 1, H, W)
+        border: (B, T, 42, H, W) or None
+        masks: uint8 (B, T, 1, H, W)
+
+    Returns:
+        the sum, and the value of each part
+    """
+    logits, masks = logits.flatten(0, 1), masks.flatten(0, 1)
+    terms = {"balanced_bce": balanced_bce, "bce": bce, "soft_jaccard": soft_jaccard}
+    parts = {name: terms[name](logits, masks) for name in weights if name in terms}
+    if weights.get("border"):
+        if border is None:
+            raise ValueError("The loss 'border' needs a network with a border head")
+        parts["border"] = border_loss(border.flatten(0, 1), masks)
+    total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
+    return total, {name: float(value.detach()) for name, value in parts.items()}
