@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load_model": "fiftyone_hs2s.dataset.model",
     "propagate": "fiftyone_hs2s.dataset.propagation",
+    "default_weights": "fiftyone_hs2s.network",
+    "HS2SError": "fiftyone_hs2s.errors",
 }
 
 

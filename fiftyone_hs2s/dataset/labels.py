@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import fiftyone as fo
@@ -12,10 +13,7 @@ from scipy import ndimage
 
 from fiftyone_hs2s.errors import HS2SError
 
-ObjectKey = tuple[str, "str | int | None"]
-
-_SCALE_SLACK = 0.2
-"""How far the two sides' scales may differ: encoders stretch frames to multiples of 16, which is much on small videos."""
+ObjectKey = tuple["str | int | None", ...]
 
 
 @dataclass(frozen=True)
@@ -79,23 +77,51 @@ def detection_mask(detection: fo.Detection, size: tuple[int, int]) -> np.ndarray
     return full if full.any() else None
 
 
-def object_masks(detections: fo.Detections | None, size: tuple[int, int]) -> dict[ObjectKey, np.ndarray]:
-    """Renders the objects of one frame; parts of the same object are united.
+class FrameObject(NamedTuple):
+    """An object as one frame shows it."""
+
+    mask: np.ndarray
+    """bool ``(height, width)``"""
+    identity: Identity
+
+
+def read_objects(detections: fo.Detections | None, size: tuple[int, int]) -> dict[ObjectKey, FrameObject]:
+    """Renders the objects of one frame.
+
+    Detections with the same instance or index are parts of one object. Detections that have nothing but the same label
+    are several objects: the second is keyed ``("label", label, 2)``, the third ``("label", label, 3)``, and so on.
 
     Args:
         detections: the frame's detections, or None
         size: the frame's ``(height, width)`` in pixels
 
     Returns:
-        a bool ``(height, width)`` mask for each object that is present, by its :func:`object_key`
+        the objects that are present, by their :func:`object_key`
+
+    Raises:
+        HS2SError: if a mask is unusable, or one index stands for two labels
     """
-    masks: dict[ObjectKey, np.ndarray] = {}
+    objects: dict[ObjectKey, FrameObject] = {}
     for detection in detections.detections if detections else ():
         mask = detection_mask(detection, size)
         if mask is not None:
-            key = object_key(detection)
-            masks[key] = masks[key] | mask if key in masks else mask
-    return masks
+            _add_object(objects, detection, mask)
+    return objects
+
+
+def _add_object(objects: dict[ObjectKey, FrameObject], detection: fo.Detection, mask: np.ndarray) -> None:
+    key, identity = object_key(detection), Identity.of(detection)
+    if key[0] == "label":
+        count = sum(other[:2] == key for other in objects)
+        key = (*key, count + 1) if count else key
+    elif key in objects:
+        if objects[key].identity.label != identity.label:
+            raise HS2SError(
+                f"{key[0]} {key[1]} is both {objects[key].identity.label!r} and {identity.label!r}: "
+                f"give each object its own {key[0]}"
+            )
+        mask = mask | objects[key].mask
+    objects[key] = FrameObject(mask, identity)
 
 
 def label_map_to_detections(
@@ -160,11 +186,7 @@ def _fit(pixels: np.ndarray, width: float, height: float) -> np.ndarray:
     rows, columns = pixels.shape
     if abs(columns - width) < 1.5 and abs(rows - height) < 1.5:
         return pixels
-    aspect = width * rows / height
-    if (
-        abs(columns - aspect) > _SCALE_SLACK * columns + 1
-        and abs(rows - height * columns / width) > _SCALE_SLACK * rows + 1
-    ):
+    if not _close(columns, width * rows / height) and not _close(rows, height * columns / width):
         raise HS2SError(
             f"its mask is {columns}x{rows} pixels but its box is {width:.0f}x{height:.0f}: "
             "crop the mask to the box (fo.Detection.from_mask does)"
@@ -172,6 +194,14 @@ def _fit(pixels: np.ndarray, width: float, height: float) -> np.ndarray:
     target = max(1, round(width)), max(1, round(height))
     interpolation = cv2.INTER_AREA if target[0] < columns else cv2.INTER_LINEAR
     return cv2.resize(pixels.astype(np.float32), target, interpolation=interpolation) >= 0.5
+
+
+def _close(side: int, expected: float) -> bool:
+    """Whether a side is what the other side's scale makes one expect.
+
+    The slack is wide since video encoders stretch frames to multiples of 16 pixels, which is much on a small video.
+    """
+    return abs(side - expected) <= 1 + 0.2 * side
 
 
 def _paste(pixels: np.ndarray, top: int, left: int, size: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,177 @@
+"""The tracker as a FiftyOne model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.core.clips as foc
+import fiftyone.core.models as fom
+
+from fiftyone_hs2s.dataset.labels import label_map_to_detections
+from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
+from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.network import load_network
+from fiftyone_hs2s.tracking import Tracker, open_frames, track
+
+if TYPE_CHECKING:
+    import os
+
+    from eta.core.video import VideoReader
+
+    from fiftyone_hs2s.tracking import Frames
+
+logger = logging.getLogger(__name__)
+
+INCOMPLETE_TAG = "incomplete"
+"""Tag of samples whose video broke off while ``apply_model()`` tracked them."""
+
+
+def load_model(
+    name: str = "hs2s-lite-video-torch",
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    prompt_field: str | None = None,
+    direction: Direction = "forward",
+    prompts: PromptMode = "first",
+    **tracker: Any,
+) -> HS2SVideoModel:
+    """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
+
+    Args:
+        name: ``"hs2s-lite-video-torch"`` or ``"hs2s-resnet50-video-torch"``
+        weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
+        prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
+        direction: ``"forward"``, ``"backward"`` or ``"both"``
+        prompts: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it on
+            every frame that has one
+        **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``
+
+    Returns:
+        the model
+
+    Raises:
+        HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
+    """
+    network = load_network(name.rsplit("/", 1)[-1].removesuffix("-video-torch"), weights=weights)
+    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts)
+
+
+class HS2SVideoModel(fom.SamplesMixin, fom.Model):
+    """Propagates instance masks through videos.
+
+    Args:
+        tracker: the tracker
+        prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
+        direction: ``"forward"``, ``"backward"`` or ``"both"``
+        prompts: ``"first"`` or ``"all"``
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        prompt_field: str | None = None,
+        direction: Direction = "forward",
+        prompts: PromptMode = "first",
+    ) -> None:
+        fom.SamplesMixin.__init__(self)
+        self.tracker = tracker
+        self.prompt_field = prompt_field
+        self.direction = check_choice("direction", direction, DIRECTIONS)
+        self.prompts = check_choice("prompts", prompts, PROMPT_MODES)
+
+    @property
+    def media_type(self) -> str:
+        return "video"
+
+    @property
+    def needs_fields(self) -> dict[str, str]:
+        """The prompt field; ``apply_model()`` sets it, to nothing when it is called without one."""
+        return self._fields or ({"prompt_field": self.prompt_field} if self.prompt_field else {})
+
+    @needs_fields.setter
+    def needs_fields(self, fields: dict[str, str] | None) -> None:
+        self._fields = fields or {}
+
+    def predict(self, reader: VideoReader, sample: fo.Sample | None = None) -> dict[int, fo.Detections]:
+        """Propagates the masks of one sample.
+
+        Args:
+            reader: the sample's video
+            sample: the sample, or a clip; its prompt field has the masks to start from
+
+        Returns:
+            the detections by frame number
+
+        Raises:
+            HS2SError: if there is nothing to start from, or the video cannot be read
+        """
+        field = self.needs_fields.get("prompt_field")
+        if not field or sample is None:
+            raise HS2SError('no prompt field: pass prompt_field="frames.<field>" to apply_model() or load_model()')
+        field = field.removeprefix("frames.")
+        first, last = sample.support if isinstance(sample, foc.ClipView) else (1, None)
+        with open_frames(reader.inpath) as frames:
+            frames = frames[first - 1 : last]
+            labels = ((number - first, frame[field]) for number, frame in sample.frames.items())
+            prompts = collect_prompts(
+                labels,
+                lambda index: sample.frames[index + first][field],
+                frames.size,
+                self.prompts,
+                self.direction,
+                first,
+            )
+            return self._predict(frames, prompts, first, sample)
+
+    def _predict(self, frames: Frames, prompts: Prompts, first: int, sample: fo.Sample) -> dict[int, fo.Detections]:
+        found: dict[int, fo.Detections] = {}
+        try:
+            for index, detections in self.track(frames, prompts):
+                found[index + first] = detections
+        except VideoError as error:
+            if not found:
+                raise
+            sample.tags.append(INCOMPLETE_TAG)
+            logger.warning("Sample %s is incomplete: %s", sample.id, error)
+        return found
+
+    def track(
+        self,
+        frames: Frames,
+        prompts: Prompts,
+        direction: Direction | None = None,
+        mode: PromptMode | None = None,
+    ) -> Iterator[tuple[int, fo.Detections]]:
+        """Propagates prompts through frames.
+
+        Args:
+            frames: the frames
+            prompts: the prompts by 0-based frame index
+            direction: the model's own if None
+            mode: the model's own if None
+
+        Yields:
+            the 0-based frame index and the detections of each tracked frame
+
+        Raises:
+            VideoError: if the video breaks off; what came before is right
+        """
+        results = track(
+            self.tracker, frames, prompts, direction=direction or self.direction, prompts_mode=mode or self.prompts
+        )
+        for index, tracked in results:
+            yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence)
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> Any:
+    """Returns the value if it is one of the choices.
+
+    Raises:
+        HS2SError: if it is not
+    """
+    if value not in choices:
+        raise HS2SError(f"{name}={value!r} is unknown: choose one of {', '.join(choices)}")
+    return value

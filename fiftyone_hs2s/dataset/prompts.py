@@ -1,0 +1,153 @@
+"""Which masks of a sample start the tracking, and where."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.dataset.labels import FrameObject, Identity, ObjectKey, read_objects
+from fiftyone_hs2s.errors import HS2SError
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.tracking import Frames
+
+Direction = Literal["forward", "backward", "both"]
+PromptMode = Literal["first", "all"]
+
+logger = logging.getLogger(__name__)
+
+DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "both")
+PROMPT_MODES: tuple[PromptMode, ...] = ("first", "all")
+
+
+class Prompts(Mapping[int, dict[int, np.ndarray]]):
+    """The prompted frames of one video: ``{frame index: {object id: mask}}``, as the tracker takes them.
+
+    Only which objects a frame prompts is held; its masks are read when they are asked for, so that a long video with
+    masks on all of its frames needs no more memory than a short one.
+
+    Attributes:
+        identities: who each object id (1, 2, ...) is
+    """
+
+    def __init__(
+        self,
+        identities: dict[int, Identity],
+        anchors: dict[int, dict[ObjectKey, int]],
+        read: Callable[[int], dict[ObjectKey, FrameObject]],
+    ) -> None:
+        self.identities = identities
+        self._anchors = anchors
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._anchors)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._anchors)
+
+    def __getitem__(self, index: int) -> dict[int, np.ndarray]:
+        anchors = self._anchors[index]
+        objects = self._read(index)
+        return {object_id: objects[key].mask for key, object_id in anchors.items()}
+
+
+def collect_prompts(
+    labels: Iterable[tuple[int, fo.Detections | None]],
+    read: Callable[[int], fo.Detections | None],
+    frames: Frames,
+    mode: PromptMode,
+    direction: Direction,
+    first_number: int = 1,
+) -> Prompts:
+    """Finds the prompts of one video.
+
+    Args:
+        labels: the detections of each labeled frame by 0-based frame index, ascending
+        read: gives the detections of one frame again, by index
+        frames: the video
+        mode: ``"first"`` takes each object from its first mask (its last one when tracking backward), ``"all"``
+            re-anchors it on every frame that has a mask of it
+        direction: ``"forward"``, ``"backward"`` or ``"both"``
+        first_number: the frame number of index 0, for messages
+
+    Returns:
+        the prompts
+
+    Raises:
+        HS2SError: if no frame has a mask, a mask is unusable, or objects cannot be told apart
+    """
+    census = _Census(mode, direction)
+    for index, detections in labels:
+        if index >= len(frames):
+            logger.warning("Masks after the video's last frame, %d, are left out", len(frames) + first_number - 1)
+            break
+        try:
+            census.add(index, read_objects(detections, frames.size))
+        except HS2SError as error:
+            raise HS2SError(f"frame {index + first_number}, {error}") from error
+    if not census.anchors:
+        raise HS2SError("no frame has a detection with mask pixels: mask each object on at least one frame")
+    census.check_labels(first_number)
+    ids = {key: number for number, key in enumerate(census.identities, start=1)}
+    anchors: dict[int, dict[ObjectKey, int]] = {}
+    for key, indices in census.anchors.items():
+        for index in indices:
+            anchors.setdefault(index, {})[key] = ids[key]
+    identities = {ids[key]: identity for key, identity in census.named().items()}
+    return Prompts(identities, dict(sorted(anchors.items())), lambda index: read_objects(read(index), frames.size))
+
+
+class _Census:
+    """Counts objects over the frames of a video."""
+
+    def __init__(self, mode: PromptMode, direction: Direction) -> None:
+        self._mode = mode
+        self._backward = direction == "backward"
+        self._seen_on: dict[str | int | None, int] = {}
+        self._ambiguous: dict[str | int | None, int] = {}
+        self._repeated: dict[str | int | None, tuple[int, int]] = {}
+        self.identities: dict[ObjectKey, Identity] = {}
+        self.anchors: dict[ObjectKey, list[int]] = {}
+
+    def add(self, index: int, objects: dict[ObjectKey, FrameObject]) -> None:
+        for key, found in objects.items():
+            self._note_label(index, key)
+            if self._mode == "all" or key not in self.anchors:
+                self.anchors.setdefault(key, []).append(index)
+            elif self._backward:
+                self.anchors[key] = [index]
+            self.identities.setdefault(key, found.identity)
+
+    def _note_label(self, index: int, key: ObjectKey) -> None:
+        if key[0] != "label":
+            return
+        label = key[1]
+        if len(key) > 2:
+            self._ambiguous.setdefault(label, index)
+        first = self._seen_on.setdefault(label, index)
+        if index != first:
+            self._repeated.setdefault(label, (first, index))
+
+    def check_labels(self, first_number: int) -> None:
+        """Refuses several objects of one bare label on several frames: which is which?"""
+        for label in self._ambiguous.keys() & self._repeated.keys():
+            first, second = (index + first_number for index in self._repeated[label])
+            raise HS2SError(
+                f"several detections have only the label {label!r}, on the frames {first} and {second}: "
+                "set their `index` or `instance` so that they can be told apart, or keep the masks of one frame"
+            )
+
+    def named(self) -> dict[ObjectKey, Identity]:
+        """The identities; objects that share a bare label get a free index."""
+        taken = {identity.index for identity in self.identities.values()}
+        free = (number for number in range(1, len(self.identities) + len(taken) + 1) if number not in taken)
+        return {
+            key: replace(identity, index=next(free)) if key[0] == "label" and key[1] in self._ambiguous else identity
+            for key, identity in self.identities.items()
+        }

@@ -1,0 +1,205 @@
+"""What propagation works on: videos, clips of videos, and groups of images in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+_BLOCK = 100
+"""Frames whose labels are read at once: few enough to be held, enough to make the query's own time small."""
+
+
+class LabeledSequence(ABC):
+    """Frames in order with labels that are read and written by 0-based frame index.
+
+    Attributes:
+        dataset: the dataset that holds the labels
+        sample_ids: the samples that carry the sequence's status
+        span: the part of the sample that is meant, such as ``"10-40"``; empty for all of it
+        name: what to call the sequence in messages
+        filepath: its video, or its first image
+        first_number: the frame number of index 0
+    """
+
+    dataset: fo.Dataset
+    sample_ids: list[str]
+    span = ""
+    name: str
+    filepath: str
+    first_number = 1
+
+    @abstractmethod
+    def source(self) -> tuple[str | list[str], slice]:
+        """Where the frames are, and which of them belong to the sequence."""
+
+    @abstractmethod
+    def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
+        """Reads the detections of all labeled frames in order, some at a time."""
+
+    @abstractmethod
+    def read(self, field: str, index: int) -> fo.Detections | None:
+        """Reads the detections of one frame."""
+
+    @abstractmethod
+    def add_field(self, field: str) -> None:
+        """Declares a field for detections, unless there is one."""
+
+    @abstractmethod
+    def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
+        """Writes the detections of some frames at once."""
+
+    @abstractmethod
+    def has_labels(self, field: str) -> bool:
+        """Whether any frame has labels in the field."""
+
+    @abstractmethod
+    def clear(self, field: str) -> None:
+        """Removes the field's labels from all frames."""
+
+
+class VideoSequence(LabeledSequence):
+    """A video sample, or a clip of one.
+
+    Args:
+        samples: the view that the sample comes from: its filters hold for the prompts
+        view_id: the id of the sample, or of the clip, in this view
+        sample_id: the id of the video sample
+        filepath: the video
+        support: a clip's first and last frame number; None for the whole video
+    """
+
+    def __init__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        view_id: str,
+        sample_id: str,
+        filepath: str,
+        support: tuple[int, int] | None = None,
+    ) -> None:
+        self.dataset = root_dataset(samples)
+        self.sample_ids = [sample_id]
+        self.filepath = filepath
+        self.name = f"sample {sample_id} ({Path(filepath).name})"
+        self._samples = samples.select(view_id)
+        self._support = support
+        if support is not None:
+            self.first_number = support[0]
+            self.span = f"{support[0]}-{support[1]}"
+            self.name = f"frames {self.span} of {self.name}"
+
+    def source(self) -> tuple[str, slice]:
+        last = self._support[1] if self._support else None
+        return self.filepath, slice(self.first_number - 1, last)
+
+    def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
+        numbers = self._samples.match_frames(F(field).exists()).values("frames.frame_number", unwind=True)
+        for start in range(0, len(numbers), _BLOCK):
+            yield from self._read_numbers(field, numbers[start : start + _BLOCK])
+
+    def read(self, field: str, index: int) -> fo.Detections | None:
+        return next((labels for _, labels in self._read_numbers(field, [self.first_number + index])), None)
+
+    def _read_numbers(self, field: str, numbers: list[int]) -> Iterator[tuple[int, fo.Detections | None]]:
+        block = self._samples.match_frames(F("frame_number").is_in(numbers))
+        for found, labels in zip(*block.values(["frames.frame_number", f"frames.{field}"]), strict=True):
+            yield from ((number - self.first_number, label) for number, label in zip(found, labels, strict=True))
+
+    def add_field(self, field: str) -> None:
+        self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+    def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
+        by_number = {self.first_number + index: detections for index, detections in labels.items()}
+        self.dataset.set_values(f"frames.{field}", {self.sample_ids[0]: by_number}, key_field="id")
+
+    def has_labels(self, field: str) -> bool:
+        return bool(self._labeled_frames(field))
+
+    def clear(self, field: str) -> None:
+        frame_ids = self._labeled_frames(field)
+        if frame_ids:
+            self.dataset.set_values(f"frames.{field}", dict.fromkeys(frame_ids), key_field="frames.id")
+
+    def _labeled_frames(self, field: str) -> list[str]:
+        """Ids of the frames with labels, whatever filters the prompts come through."""
+        if not self.dataset.has_frame_field(field):
+            return []
+        wanted = F(field).exists()
+        if self._support is not None:
+            wanted &= (F("frame_number") >= self._support[0]) & (F("frame_number") <= self._support[1])
+        return self.dataset.select(self.sample_ids).match_frames(wanted).values("frames.id", unwind=True)
+
+
+class ImageSequence(LabeledSequence):
+    """The images of one dynamic group, in the group's order.
+
+    Args:
+        group: the group's samples
+    """
+
+    def __init__(self, group: fo.DatasetView) -> None:
+        self.dataset = root_dataset(group)
+        self.sample_ids, self._filepaths = group.values(["id", "filepath"])
+        self.filepath = self._filepaths[0]
+        self.name = f"the image group of sample {self.sample_ids[0]} ({Path(self.filepath).name})"
+        self._group = group
+
+    def source(self) -> tuple[list[str], slice]:
+        return self._filepaths, slice(None)
+
+    def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
+        for start in range(0, len(self.sample_ids), _BLOCK):
+            yield from enumerate(self._group[start : start + _BLOCK].values(field), start)
+
+    def read(self, field: str, index: int) -> fo.Detections | None:
+        return self._group[index : index + 1].values(field)[0]
+
+    def add_field(self, field: str) -> None:
+        self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+    def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
+        by_id = {self.sample_ids[index]: detections for index, detections in labels.items()}
+        self.dataset.set_values(field, by_id, key_field="id")
+
+    def has_labels(self, field: str) -> bool:
+        return self.dataset.has_sample_field(field) and bool(self.dataset.select(self.sample_ids).exists(field))
+
+    def clear(self, field: str) -> None:
+        if self.has_labels(field):
+            self.dataset.set_values(field, dict.fromkeys(self.sample_ids), key_field="id")
+
+
+def find_sequences(samples: fo.Dataset | fo.DatasetView) -> list[LabeledSequence]:
+    """Lists what there is to propagate through.
+
+    Args:
+        samples: video samples, a clips view, or images in dynamic groups
+
+    Returns:
+        the sequences
+    """
+    if is_image_groups(samples):
+        return [ImageSequence(group) for group in samples.iter_dynamic_groups()]
+    if is_clips(samples):
+        rows = zip(*samples.values(["id", "sample_id", "filepath", "support"]), strict=True)
+        return [VideoSequence(samples, *row) for row in rows]
+    rows = zip(*samples.values(["id", "id", "filepath"]), strict=True)
+    return [VideoSequence(samples, *row) for row in rows]
+
+
+def root_dataset(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
+    """The dataset that a view shows; a dataset itself."""
+    return samples if isinstance(samples, fo.Dataset) else fo.load_dataset(samples.dataset_name)
+
+
+def is_clips(samples: fo.Dataset | fo.DatasetView) -> bool:
+    """Whether the samples are clips of videos."""
+    return isinstance(samples, fo.core.clips.ClipsView)
+
+
+def is_image_groups(samples: fo.Dataset | fo.DatasetView) -> bool:
+    """Whether the samples are images that ``group_by()`` has put together."""
+    return getattr(samples, "_is_dynamic_groups", False) and root_dataset(samples).media_type == "image"

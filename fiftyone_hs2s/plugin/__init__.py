@@ -1,0 +1,22 @@
+"""FiftyOne plugin ``@hs2s/hs2s``.
+
+FiftyOne runs this file under a name of its own, from a clone as well as from an installed package. In a downloaded
+plugin the package lies two folders up and is found there.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+if find_spec("fiftyone_hs2s") is None:
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from .propagate import Propagate
+
+
+def register(plugin: Any) -> None:
+    """Registers the operators; FiftyOne calls this."""
+    plugin.register(Propagate)

@@ -1,0 +1,91 @@
+"""Parts of forms that several operators, and the model zoo, have in common."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import fiftyone as fo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
+from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES
+from fiftyone_hs2s.errors import HS2SError
+
+REQUIREMENTS = ("torch", "safetensors")
+"""What the package needs beyond FiftyOne's own requirements."""
+
+_DIRECTION_LABELS = {
+    "forward": "Forward: to the end of the video",
+    "backward": "Backward: to its start",
+    "both": "Both ways",
+}
+_PROMPT_LABELS = {
+    "first": "The first mask of each object",
+    "all": "All masks: objects are anchored again on each frame that has one",
+}
+
+
+def check_requirements() -> None:
+    """Makes sure that the network can run.
+
+    Raises:
+        HS2SError: if packages are missing
+    """
+    missing = [name for name in REQUIREMENTS if find_spec(name) is None]
+    if missing:
+        raise HS2SError(
+            f"the plugin @hs2s/hs2s needs {' and '.join(missing)}: "
+            "run `fiftyone plugins requirements @hs2s/hs2s --install` and restart the App"
+        )
+
+
+def refuse(inputs: types.Object, error: HS2SError) -> None:
+    """Shows why the form cannot be executed, and blocks it."""
+    sentence = str(error)
+    warning = types.Warning(label=sentence[:1].upper() + sentence[1:])
+    inputs.view("refusal", warning).invalid = True
+
+
+def choice(inputs: types.Object, name: str, labels: dict[str, str], label: str, default: str | None, **kwargs) -> None:
+    """Adds a drop-down menu with one choice an entry of ``labels``."""
+    view = types.DropdownView()
+    for value, text in labels.items():
+        view.add_choice(value, label=text)
+    inputs.enum(name, view.values(), view=view, label=label, default=default, required=True, **kwargs)
+
+
+def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetView) -> None:
+    """Adds the choice of the field with the masks to start from.
+
+    Raises:
+        HS2SError: if the samples are no videos, or no field can hold masks
+    """
+    check_samples(samples)
+    prefix = "frames." if samples.media_type == "video" else ""
+    fields = [prefix + name for name in detections_fields(samples)]
+    if not fields:
+        raise HS2SError("there are no masks to start from: add a Detections field with masks to the frames")
+    default = fields[0] if len(fields) == 1 else None
+    choice(
+        inputs,
+        "prompt_field",
+        {name: name for name in fields},
+        "Prompt field",
+        default,
+        description="The masks to start from",
+    )
+
+
+def direction_input(inputs: types.Object) -> None:
+    """Adds the choice of the direction."""
+    choice(inputs, "direction", {name: _DIRECTION_LABELS[name] for name in DIRECTIONS}, "Direction", "forward")
+
+
+def prompts_input(inputs: types.Object) -> None:
+    """Adds the choice of the prompts."""
+    choice(inputs, "prompts", {name: _PROMPT_LABELS[name] for name in PROMPT_MODES}, "Prompts", "first")
+
+
+def weights_input(inputs: types.Object) -> None:
+    """Adds the path of a model's weights."""
+    inputs.str("weights", required=True, label="Weights", description="Path of a .safetensors file")

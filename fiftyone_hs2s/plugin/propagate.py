@@ -1,0 +1,136 @@
+"""The operator that propagates masks through videos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.errors import HS2SError
+
+from . import forms
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.propagation import Progress, Propagation
+
+_LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
+_MODELS = {_LITE: "HS2S lite", _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
+_ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
+_INTERVAL = 0.5
+"""Seconds between two reports of progress."""
+
+
+class Propagate(foo.Operator):
+    """Propagates the masks of some frames through whole videos."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="propagate",
+            label="HS2S: propagate masks",
+            description="Tracks masked objects through videos",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            **_ICONS,
+        )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
+        button = types.Button(label="Propagate masks", icon=_ICONS["dark_icon"], prompt=True)
+        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        inputs.view_target(ctx, action_description="Propagate masks in")
+        try:
+            forms.check_requirements()
+            self._fill(inputs, ctx)
+        except HS2SError as error:
+            forms.refuse(inputs, error)
+        return types.Property(inputs, view=types.View(label="Propagate masks"))
+
+    def _fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        samples = ctx.target_view()
+        forms.prompt_field_input(inputs, samples)
+        inputs.str("label_field", required=True, default="hs2s", label="Output field", description="For the results")
+        forms.choice(inputs, "model", _MODELS, "Model", _LITE)
+        if ctx.params.get("model") == _RESNET50:
+            forms.weights_input(inputs)
+        forms.direction_input(inputs)
+        forms.prompts_input(inputs)
+        inputs.bool(
+            "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
+        )
+        if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
+            check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+
+    def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        forms.check_requirements()
+        job = _job(ctx)
+        for event in _now_and_then(job.run()):
+            report = {"progress": event.progress, "label": str(event)}
+            if ctx.delegated:
+                ctx.set_progress(**report)
+            else:
+                yield ctx.ops.set_progress(**report)
+        job.report.raise_if_all_failed()
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            variant = "warning" if job.report.failed or job.report.incomplete else "success"
+            yield ctx.ops.notify(f"Propagated masks: {job.report}", variant=variant)
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        prompt_field: str,
+        label_field: str,
+        delegate: bool = False,
+        **params: Any,
+    ) -> Any:
+        """Runs the operator from Python.
+
+        Args:
+            samples: the videos
+            prompt_field: the frame field with the masks to start from
+            label_field: the frame field for the results
+            delegate: whether to queue the work instead of doing it now
+            **params: ``model``, ``weights``, ``direction``, ``prompts``, ``overwrite`` as in ``propagate()``
+
+        Returns:
+            the operator's result
+        """
+        target = {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}
+        params = {"prompt_field": prompt_field, "label_field": label_field, **params}
+        return foo.execute_operator(self.uri, target, params=params, request_delegation=delegate)
+
+
+def _job(ctx: foo.ExecutionContext) -> Propagation:
+    from fiftyone_hs2s.dataset.model import load_model
+    from fiftyone_hs2s.dataset.propagation import Propagation
+
+    params = ctx.params
+    check_fields(ctx.target_view(), params["prompt_field"], params["label_field"])
+    return Propagation(
+        ctx.target_view(),
+        load_model(params.get("model") or _LITE, weights=params.get("weights") or None),
+        params["prompt_field"],
+        params["label_field"],
+        params.get("direction"),
+        params.get("prompts"),
+        overwrite=bool(params.get("overwrite")),
+    )
+
+
+def _now_and_then(events: Iterator[Progress]) -> Iterator[Progress]:
+    """Passes on the first event, the last of each sample, and others at intervals that a browser can follow."""
+    shown = -_INTERVAL
+    for event in events:
+        if event.frame == event.frames or time.monotonic() - shown >= _INTERVAL:
+            shown = time.monotonic()
+            yield event

@@ -1,0 +1,87 @@
+"""Remotely-sourced zoo models ``hs2s/hs2s-lite-video-torch`` and ``hs2s/hs2s-resnet50-video-torch``.
+
+FiftyOne copies this folder alone, so the code comes from the installed package ``fiftyone-hs2s``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fiftyone.operators import types
+
+try:
+    import fiftyone_hs2s
+except ImportError as error:
+    raise ImportError(
+        "the HS2S zoo models need the package fiftyone-hs2s: install it with `pip install` from the repository that "
+        "this model source comes from"
+    ) from error
+
+if TYPE_CHECKING:
+    import fiftyone.operators as foo
+
+    from fiftyone_hs2s.dataset.model import HS2SVideoModel
+
+
+def download_model(model_name: str, model_path: str) -> None:
+    """Puts the weights to where FiftyOne expects them: they come with this folder or with the package.
+
+    Args:
+        model_name: the model's name in the manifest
+        model_path: the file to create
+    """
+    path = Path(model_path)
+    beside = Path(__file__).parent / "weights" / path.name
+    packaged = fiftyone_hs2s.default_weights(path.stem)
+    source = beside if beside.is_file() else packaged
+    if source is None:
+        raise fiftyone_hs2s.HS2SError(
+            f"the weights {path.name} of {model_name} are missing: install fiftyone-hs2s again"
+        )
+    partial = path.with_suffix(".part")
+    shutil.copyfile(source, partial)
+    partial.replace(path)
+
+
+def load_model(model_name: str, model_path: str, weights: str | None = None, **options: Any) -> HS2SVideoModel:
+    """Loads a model.
+
+    Args:
+        model_name: the model's name in the manifest
+        model_path: the downloaded weights
+        weights: other weights to use instead: a ``.safetensors`` or ``.pth`` file
+        **options: what ``fiftyone_hs2s.load_model()`` takes: ``prompt_field``, ``direction``, ``size``, ...
+
+    Returns:
+        the model
+    """
+    if weights is None and not model_path.endswith(".safetensors"):
+        raise fiftyone_hs2s.HS2SError(
+            f"{model_name} comes without weights: convert the released checkpoint with "
+            "`hs2s weights convert IN.pth OUT.safetensors` and pass weights='OUT.safetensors'"
+        )
+    return fiftyone_hs2s.load_model(model_name, weights or model_path, **options)
+
+
+def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
+    """The form that the App shows for a model: the prompt field and how to use it."""
+    from fiftyone_hs2s.plugin import forms
+
+    inputs = types.Object()
+    try:
+        forms.prompt_field_input(inputs, ctx.dataset)
+        forms.direction_input(inputs)
+        forms.prompts_input(inputs)
+        if "resnet50" in model_name:
+            forms.weights_input(inputs)
+    except fiftyone_hs2s.HS2SError as error:
+        forms.refuse(inputs, error)
+    return types.Property(inputs)
+
+
+def parse_parameters(model_name: str, ctx: foo.ExecutionContext, params: dict[str, Any]) -> None:
+    """Removes what was left empty in the form, so that defaults hold."""
+    for name in [name for name, value in params.items() if value in (None, "")]:
+        del params[name]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from fiftyone_hs2s.dataset.prompts import collect_prompts
+from fiftyone_hs2s.errors import HS2SError
+
+H, W = 48, 64
+
+
+class Video(SimpleNamespace):
+    size = (H, W)
+
+    def __len__(self) -> int:
+        return 10
+
+
+def square(left: int = 0, **attributes) -> fo.Detection:
+    return fo.Detection(bounding_box=[left / W, 0, 4 / W, 4 / H], mask=np.ones((4, 4), bool), **attributes)
+
+
+def absent(**attributes) -> fo.Detection:
+    return fo.Detection(bounding_box=[0, 0, 0, 0], **attributes)
+
+
+def collect(frames: dict[int, list[fo.Detection]], mode="first", direction="forward", first_number=1):
+    labels = {index: fo.Detections(detections=detections) for index, detections in frames.items()}
+    return collect_prompts(labels.items(), labels.get, Video(), mode, direction, first_number)
+
+
+def where(prompts) -> dict[int, list[int]]:
+    return {index: sorted(masks) for index, masks in prompts.items()}
+
+
+FRAMES = {
+    2: [square(0, index=0, label="a"), absent(index=7, label="b")],
+    4: [square(1, index=0, label="a"), square(20, index=7, label="b")],
+    8: [square(2, index=0, label="a")],
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "direction", "expected"),
+    [
+        ("first", "forward", {2: [1], 4: [2]}),
+        ("first", "both", {2: [1], 4: [2]}),
+        ("first", "backward", {4: [2], 8: [1]}),
+        ("all", "forward", {2: [1], 4: [1, 2], 8: [1]}),
+        ("all", "backward", {2: [1], 4: [1, 2], 8: [1]}),
+    ],
+)
+def test_objects_start_where_they_are_first_seen(mode, direction, expected):
+    prompts = collect(FRAMES, mode, direction)
+    assert where(prompts) == expected
+    assert list(prompts) == sorted(prompts)
+    assert {number: identity.index for number, identity in prompts.identities.items()} == {1: 0, 2: 7}
+
+
+def test_masks_are_read_where_they_belong():
+    prompts = collect(FRAMES, "all")
+    assert prompts[8][1][:, 2:6].sum() == prompts[8][1].sum() == 16
+    assert prompts[4][2][:, 20:24].sum() == 16
+
+
+def test_no_masks_is_refused():
+    for frames in ({}, {3: []}, {3: [absent(label="a")]}, {3: [fo.Detection(label="a", bounding_box=[0, 0, 1, 1])]}):
+        with pytest.raises(HS2SError, match="no frame has a detection with mask pixels: mask each object"):
+            collect(frames)
+
+
+def test_masks_after_the_end_are_left_out(caplog):
+    prompts = collect({2: [square(label="a")], 10: [square(label="b")]})
+    assert where(prompts) == {2: [1]}
+    assert "after the video's last frame, 10" in caplog.text
+
+
+def test_unusable_mask_names_the_frame():
+    bad = fo.Detection(label="a", bounding_box=[0, 0, 0.1, 0.1], mask=np.ones((4, 4, 3), np.uint8))
+    with pytest.raises(HS2SError, match="frame 14, its mask has shape"):
+        collect({4: [bad]}, first_number=10)
+
+
+def test_several_objects_of_a_bare_label_on_one_frame_get_an_index():
+    """What a detector leaves on one frame: nothing tells the objects apart but their masks."""
+    prompts = collect(
+        {3: [square(0, label="a"), square(8, label="a"), square(16, index=1, label="c"), square(24, label="b")]}
+    )
+    assert [(i.label, i.index) for i in prompts.identities.values()] == [("a", 2), ("a", 3), ("c", 1), ("b", None)]
+
+
+def test_several_objects_of_a_bare_label_on_several_frames_are_refused():
+    two = [square(0, label="a"), square(8, label="a")]
+    with pytest.raises(HS2SError, match="only the label 'a', on the frames 3 and 6: set their `index`"):
+        collect({2: [square(label="a")], 5: two})
+    with pytest.raises(HS2SError, match="on the frames 3 and 6"):
+        collect({2: two, 5: [square(label="a")]})
+
+
+def test_an_object_of_a_bare_label_on_several_frames_is_one():
+    prompts = collect({2: [square(label="a")], 5: [square(label="a")]}, "all")
+    assert where(prompts) == {2: [1], 5: [1]}
