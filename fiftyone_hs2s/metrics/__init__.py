@@ -1,0 +1,35 @@
+"""Scores of video object segmentation: label maps in, numbers out.
+
+``evaluate_folders`` scores folders; ``SequenceScorer`` takes label maps frame by frame, and ``summarize`` makes the
+official numbers of what it collected.
+"""
+
+from __future__ import annotations
+
+from fiftyone_hs2s.metrics.boundary import boundary_f_measure
+from fiftyone_hs2s.metrics.folders import evaluate_folders, score_folders
+from fiftyone_hs2s.metrics.protocols import PROTOCOLS, Protocol, Statistics, get_protocol
+from fiftyone_hs2s.metrics.region import jaccard
+from fiftyone_hs2s.metrics.results import Evaluation, ObjectResult, Problem, SequenceResult, summarize
+from fiftyone_hs2s.metrics.scores import FrameScore, ObjectScores, SequenceScorer, SequenceScores, score_label_maps
+
+__all__ = [
+    "PROTOCOLS",
+    "Evaluation",
+    "FrameScore",
+    "ObjectResult",
+    "ObjectScores",
+    "Problem",
+    "Protocol",
+    "SequenceResult",
+    "SequenceScorer",
+    "SequenceScores",
+    "Statistics",
+    "boundary_f_measure",
+    "evaluate_folders",
+    "get_protocol",
+    "jaccard",
+    "score_folders",
+    "score_label_maps",
+    "summarize",
+]

@@ -1,0 +1,280 @@
+"""One pass over a sequence: everything that the protocols, the failure events and the analyses need, as numbers."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import VOID
+from fiftyone_hs2s.metrics.boundary import boundary_f_measure, bounding_box, tolerance_in_pixels
+from fiftyone_hs2s.metrics.region import check_sizes, overlap_table
+
+NAN = float("nan")
+
+
+class FrameScore(NamedTuple):
+    """One object on one frame; areas in pixels."""
+
+    J: float
+    """Region similarity in 0..1; NaN on a frame without ground truth."""
+    F: float
+    """Boundary similarity in 0..1; NaN on a frame without ground truth."""
+    truth_area: int
+    predicted_area: int
+    intersection: int
+    """Pixels that are the object's in the truth and in the prediction."""
+    other_id: int
+    """The other true object that the prediction covers most, 0 if it covers none."""
+    other_area: int
+    """Pixels of that other object that the prediction covers."""
+    x: float
+    """Centre of mass of the prediction, in pixels from the left; NaN if it is empty."""
+    y: float
+    """Likewise from the top."""
+
+
+def score_label_maps(
+    truth: np.ndarray | None, prediction: np.ndarray, exclude_void: bool = False
+) -> dict[int, FrameScore]:
+    """J, F and areas of all objects of a frame, matched by id.
+
+    The values are those of ``jaccard`` and ``boundary_f_measure`` on the objects' masks.
+
+    Args:
+        truth: true label map (H, W), uint8 or uint16; None for a frame without ground truth
+        prediction: predicted label map (H, W)
+        exclude_void: leave the pixels out that are 255 in a uint8 truth (the unsupervised DAVIS task), instead of
+            taking them as background (the semi-supervised one). In a prediction 255 always is background
+
+    Returns:
+        the scores by id, of every object in the truth or in the prediction
+
+    Raises:
+        HS2SError: if the label maps differ in size
+    """
+    known = truth is not None
+    truth = np.zeros_like(prediction) if truth is None else truth
+    check_sizes(truth, prediction)
+    radius = tolerance_in_pixels(truth.shape)
+    truth, prediction = _without_void(truth, prediction, exclude_void)
+    box = bounding_box((truth != 0) | (prediction != 0))
+    objects = _score_box(truth[box], prediction[box], radius, truth.size, (box[1].start, box[0].start))
+    return objects if known else {i: score._replace(J=NAN, F=NAN) for i, score in objects.items()}
+
+
+def _without_void(truth: np.ndarray, prediction: np.ndarray, exclude: bool) -> tuple[np.ndarray, np.ndarray]:
+    ignored = truth == VOID if truth.dtype == np.uint8 else None
+    if ignored is not None and ignored.any():
+        truth = np.where(ignored, 0, truth)
+        prediction = np.where(ignored, 0, prediction) if exclude else prediction
+    if prediction.dtype == np.uint8 and (void := prediction == VOID).any():
+        prediction = np.where(void, 0, prediction)
+    return truth, prediction
+
+
+def _score_box(
+    truth: np.ndarray, prediction: np.ndarray, radius: int, image_area: int, corner: tuple[int, int]
+) -> dict[int, FrameScore]:
+    """The scores of all objects, from a box around them that starts at ``corner`` (x, y) of the image."""
+    ids, table = overlap_table(truth, prediction)
+    others = table.copy()
+    others[0] = 0  # the background is no object
+    np.fill_diagonal(others, 0)
+    scores = {}
+    for k, i in enumerate(ids.tolist()[1:], start=1):
+        areas = true, predicted, intersection = int(table[k].sum()), int(table[:, k].sum()), int(table[k, k])
+        if true and predicted:
+            f = boundary_f_measure(truth == i, prediction == i, tolerance=radius)
+        else:  # only a mask of the whole image has as little of a boundary as the empty one
+            f = float(max(areas) == image_area)
+        j = intersection / (true + predicted - intersection)
+        rival = int(others[:, k].argmax())
+        other_area = int(others[rival, k])
+        x, y = _centre(prediction == i, corner) if predicted else (NAN, NAN)
+        scores[i] = FrameScore(j, f, *areas, int(ids[rival]) if other_area else 0, other_area, x, y)
+    return scores
+
+
+def _centre(mask: np.ndarray, corner: tuple[int, int]) -> tuple[float, float]:
+    pixels = mask.view(np.uint8)
+    per_column = cv2.reduce(pixels, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0]
+    per_row = cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0]
+    area = per_row.sum()
+    x, y = (float(counts @ np.arange(len(counts)) / area) for counts in (per_column, per_row))
+    return corner[0] + x, corner[1] + y
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectScores:
+    """One object over a sequence of T frames: arrays of length T, aligned with ``frames``."""
+
+    object_id: int
+    frames: np.ndarray
+    """Frame numbers, int, ascending, as they were given to the scorer (0, 1, 2, ... unless told)."""
+    annotated: np.ndarray
+    """bool: the frame has ground truth (for any object; the object itself may be absent)."""
+    J: np.ndarray
+    F: np.ndarray
+    truth_area: np.ndarray
+    predicted_area: np.ndarray
+    intersection: np.ndarray
+    other_id: np.ndarray
+    other_area: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    confidence: np.ndarray
+    """The tracker's confidence in 0..1, NaN where none was given."""
+    agreement: np.ndarray
+    """J in 0..1 of this prediction with one of another run, such as backward from the end; NaN where none was given."""
+    diagonal: float
+    """Diagonal of the image in pixels."""
+
+    @cached_property
+    def JF(self) -> np.ndarray:
+        """(J + F) / 2 per frame."""
+        return (self.J + self.F) / 2
+
+    def visible(self, threshold: int = 0) -> np.ndarray:
+        """bool (T,): annotated frames on which the true area is over ``threshold`` pixels."""
+        return self.annotated & (self.truth_area > threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceScores:
+    """All objects of a sequence of T frames."""
+
+    frames: np.ndarray
+    """Frame numbers, int (T,)."""
+    annotated: np.ndarray
+    """bool (T,): the frame has ground truth."""
+    objects: dict[int, ObjectScores]
+    """By id, ascending: every object that is in the truth or in the prediction of any frame."""
+    names: tuple[str, ...] = ()
+    """Names of the T frames, such as file names; may be empty."""
+
+    @property
+    def true_ids(self) -> list[int]:
+        """Ids that are in the truth of some frame."""
+        return [i for i, scores in self.objects.items() if scores.truth_area.any()]
+
+    @property
+    def extra_ids(self) -> list[int]:
+        """Predicted ids that are in the truth of no frame."""
+        return [i for i, s in self.objects.items() if s.predicted_area.any() and not s.truth_area.any()]
+
+
+class SequenceScorer:
+    """Scores a sequence frame by frame, and keeps no image: a hundred bytes per frame and object are all that grows.
+
+    Example::
+
+        scorer = SequenceScorer()
+        for truth, prediction in frames:
+            scorer.update(truth, prediction)
+        sequence = scorer.finish()
+
+    Args:
+        exclude_void: leave void pixels out instead of taking them as background, see ``score_label_maps``
+        merge_objects: take all objects as one, with id 1, as DAVIS-2016 does
+    """
+
+    def __init__(self, exclude_void: bool = False, merge_objects: bool = False) -> None:
+        self._exclude_void = exclude_void
+        self._merge_objects = merge_objects
+        self._frames = array("q")
+        self._annotated = array("b")
+        self._rows: dict[int, array[float]] = {}
+        self._diagonal = 0.0
+
+    def update(
+        self,
+        truth: np.ndarray | None,
+        prediction: np.ndarray | None,
+        *,
+        frame: int | None = None,
+        confidence: Mapping[int, float] | None = None,
+        agreement: Mapping[int, float] | None = None,
+    ) -> dict[int, FrameScore]:
+        """Adds the next frame.
+
+        Args:
+            truth: true label map (H, W), uint8 or uint16; None if the frame is not annotated
+            prediction: predicted label map (H, W); None if there is none, which counts as empty
+            frame: number of the frame, greater than the last one; by default the next one
+            confidence: the tracker's confidence in 0..1, by object id
+            agreement: J in 0..1 with the prediction of another run, by object id
+
+        Returns:
+            the scores of the objects on this frame, by id
+
+        Raises:
+            HS2SError: if the label maps differ in size, or the frame number does not rise
+        """
+        frame = self._next_frame(frame)
+        scores = self._score(truth, prediction)
+        self._frames.append(frame)
+        self._annotated.append(truth is not None)
+        confidence, agreement = confidence or {}, agreement or {}
+        for i in scores.keys() | confidence.keys() | agreement.keys():
+            score = scores.get(i, _absent(truth is not None))
+            row = (len(self._frames) - 1, *score, confidence.get(i, NAN), agreement.get(i, NAN))
+            self._rows.setdefault(i, array("d")).extend(row)
+        return scores
+
+    def _next_frame(self, frame: int | None) -> int:
+        last = self._frames[-1] if self._frames else -1
+        if frame is not None and frame <= last and self._frames:
+            raise HS2SError(f"Frame {frame} cannot be scored after frame {last}: give the frames in order, each once.")
+        return last + 1 if frame is None else frame
+
+    def _score(self, truth: np.ndarray | None, prediction: np.ndarray | None) -> dict[int, FrameScore]:
+        given = [label_map for label_map in (truth, prediction) if label_map is not None]
+        if not given:
+            return {}
+        self._diagonal = float(np.hypot(*given[0].shape))
+        if self._merge_objects:
+            truth, prediction = (None if m is None else _merge(m) for m in (truth, prediction))
+        prediction = np.zeros_like(truth) if prediction is None else prediction
+        return score_label_maps(truth, prediction, self._exclude_void)
+
+    def finish(self, names: Sequence[str] = ()) -> SequenceScores:
+        """The scores of all frames so far; more frames may follow.
+
+        Args:
+            names: names of the frames, in the order in which they were given; optional
+        """
+        frames, annotated = np.array(self._frames, np.int64), np.array(self._annotated, bool)
+        objects = {i: self._object(i, frames, annotated) for i in sorted(self._rows)}
+        return SequenceScores(frames, annotated, objects, tuple(names))
+
+    def _object(self, object_id: int, frames: np.ndarray, annotated: np.ndarray) -> ObjectScores:
+        rows = np.array(self._rows[object_id]).reshape(-1, 1 + len(_COLUMNS))
+        table = np.array([(*_absent(known), NAN, NAN) for known in annotated])
+        table[rows[:, 0].astype(int)] = rows[:, 1:]
+        columns = {name: values.astype(kind) for (name, kind), values in zip(_COLUMNS.items(), table.T, strict=True)}
+        return ObjectScores(object_id, frames, annotated, **columns, diagonal=self._diagonal)
+
+
+_COUNTS = ("truth_area", "predicted_area", "intersection", "other_id", "other_area")
+_COLUMNS = {name: int if name in _COUNTS else float for name in (*FrameScore._fields, "confidence", "agreement")}
+
+
+def _absent(known: bool) -> FrameScore:
+    """The score of an object that is neither in the truth nor in the prediction."""
+    equal = 1.0 if known else NAN
+    return FrameScore(equal, equal, 0, 0, 0, 0, 0, NAN, NAN)
+
+
+def _merge(label_map: np.ndarray) -> np.ndarray:
+    """All objects as object 1; void stays void."""
+    merged = (label_map != 0).astype(np.uint8)
+    if label_map.dtype == np.uint8:
+        merged[label_map == VOID] = VOID
+    return merged
