@@ -61,7 +61,9 @@ def read_label_map(path: str | os.PathLike[str]) -> np.ndarray:
     except FileNotFoundError as error:
         raise MaskError(f"There is no mask file {path}.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise MaskError(f"The mask {path} is damaged or no image ({error}): save it again as an indexed PNG.") from error
+        raise MaskError(
+            f"The mask {path} is damaged or no image ({error}): save it again as an indexed PNG."
+        ) from error
     return _to_label_map(image, path)
 
 
@@ -272,5 +274,7 @@ def list_sequences(folder: str | os.PathLike[str]) -> dict[str, Path]:
         return {folder.resolve().name: folder}
     sequences = sorted((sub for sub in folder.iterdir() if sub.is_dir() and list_label_maps(sub)), key=natural_key)
     if not sequences:
-        raise MaskError(f"The folder {folder} holds no PNG files, nor folders of them: expected <sequence>/<frame>.png.")
+        raise MaskError(
+            f"The folder {folder} holds no PNG files, nor folders of them: expected <sequence>/<frame>.png."
+        )
     return {sequence.name: sequence for sequence in sequences}

@@ -1,0 +1,9 @@
+"""Frames in, label maps out: tracking objects through videos without any database."""
+
+from __future__ import annotations
+
+from fiftyone_hs2s.tracking.frames import Frames, open_frames
+from fiftyone_hs2s.tracking.propagation import count_steps, track
+from fiftyone_hs2s.tracking.tracker import TrackedFrame, Tracker
+
+__all__ = ["Frames", "TrackedFrame", "Tracker", "count_steps", "open_frames", "track"]

@@ -1,0 +1,57 @@
+"""Which device and number format to track with."""
+
+from __future__ import annotations
+
+import torch
+
+from fiftyone_hs2s.errors import HS2SError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(name: str | torch.device = "auto") -> torch.device:
+    """Finds the device.
+
+    Args:
+        name: "auto" (CUDA where there is one, else the CPU) or anything that ``torch.device`` takes
+
+    Raises:
+        HS2SError: if there is no such device
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise HS2SError(f'There is no device "{name}" here: take "cpu" or "auto".') from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Finds the number format of the network's work.
+
+    "auto" is bfloat16 where the hardware computes in it, float16 on older CUDA devices, else float32.
+
+    Args:
+        name: "auto", "float32", "bfloat16" or "float16"
+        device: where the network runs
+
+    Raises:
+        HS2SError: if there is no such format
+    """
+    if name in PRECISIONS:
+        return PRECISIONS[name]
+    if name != "auto":
+        raise HS2SError(f'There is no precision "{name}": take one of auto, {", ".join(PRECISIONS)}.')
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cpu":
+        return torch.bfloat16 if _cpu_computes_bfloat16() else torch.float32
+    return torch.float32
+
+
+def _cpu_computes_bfloat16() -> bool:
+    """Without these instructions bfloat16 is emulated, and slower than float32."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)

@@ -1,0 +1,206 @@
+"""From masks on some frames to label maps on all frames of a video, forward, backward or both ways."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
+from fiftyone_hs2s.masks import label_dtype, read_label_map, write_label_map
+from fiftyone_hs2s.tracking.frames import Frames
+from fiftyone_hs2s.tracking.tracker import TrackedFrame, Tracker
+
+DIRECTIONS = ("forward", "backward", "both")
+PROMPTS_MODES = ("first", "all")
+
+Prompts = Mapping[int, Mapping[int, np.ndarray]]
+"""{frame index (0-based): {object id: bool mask (H, W)}}"""
+
+
+def track(
+    tracker: Tracker,
+    frames: Frames,
+    prompts: Prompts,
+    direction: str = "forward",
+    prompts_mode: str = "first",
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[int, TrackedFrame]]:
+    """Tracks objects through a video.
+
+    "forward" goes from the first prompted frame to the end; "backward" from the last prompted one to the start; "both"
+    gives all frames in order: each object is tracked forward from its first prompt, and backward from there to the
+    start. Where two objects meet of which one comes from each pass, the forward one is on top.
+
+    Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a temporary
+    folder; objects from it have their mask (0 or 1) as probability.
+
+    A video that breaks off ends the iteration early, and ``frames.incomplete`` then says so.
+
+    Args:
+        tracker: it is reset first
+        frames: the video
+        prompts: masks by frame index and object id. An empty mask is none
+        direction: "forward", "backward" or "both"
+        prompts_mode: "first" takes each object's first prompt in the direction of travel; "all" anchors it anew at
+            each of its prompts
+        on_step: called after each frame of each pass, see :func:`count_steps`
+
+    Yields:
+        frame index (0-based), and what was found there; each frame once. On a prompted frame the mask given is the
+        result
+
+    Raises:
+        MaskError: if there is no mask to start from, or one does not fit its frame
+        VideoError: if a prompt lies beyond the end of the video
+        HS2SError: if an argument is unknown
+    """
+    _check_choice("direction", direction, DIRECTIONS)
+    _check_choice("prompts mode", prompts_mode, PROMPTS_MODES)
+    prompts = _clean(prompts, frames)
+    if direction == "both":
+        yield from _track_both(tracker, frames, prompts, prompts_mode, on_step)
+        return
+    backward = direction == "backward"
+    chosen = prompts if prompts_mode == "all" else _first_prompts(prompts, backward)
+    yield from _track_one_way(tracker, frames, chosen, backward, on_step)
+
+
+def count_steps(frames: Frames, prompts: Prompts, direction: str = "forward") -> int:
+    """How many frames :func:`track` will work on, for a progress bar; as exact as the length of the video is known."""
+    prompts = _without_empty(prompts)
+    if not prompts:
+        return 0
+    forward, backward = len(frames) - min(prompts), max(prompts) + 1
+    if direction == "both":
+        last = max(_first_prompts(prompts, backward=False))
+        return forward + (last + 1 if last else 0)
+    return backward if direction == "backward" else forward
+
+
+def _track_one_way(
+    tracker: Tracker, frames: Frames, prompts: Prompts, backward: bool, on_step: Callable[[], None]
+) -> Iterator[tuple[int, TrackedFrame]]:
+    tracker.reset()
+    start = max(prompts) if backward else min(prompts)
+    view = frames[: start + 1].reversed() if backward else frames[start:]
+    if backward and len(view) <= start:
+        raise VideoError(frames.incomplete or f"The video has no frame {start}, for which there is a mask.")
+    index = start
+    for frame in view:
+        tracked = tracker.step(frame, prompts.get(index))
+        on_step()
+        yield index, tracked
+        index += -1 if backward else 1
+    if index == start:
+        raise VideoError(frames.incomplete or f"The video has no frame {start}, for which there is a mask.")
+
+
+def _track_both(
+    tracker: Tracker, frames: Frames, prompts: Prompts, mode: str, on_step: Callable[[], None]
+) -> Iterator[tuple[int, TrackedFrame]]:
+    first = _first_prompts(prompts, backward=False)
+    since = {object_id: index for index, masks in first.items() for object_id in masks}
+    with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
+        spool = _Spool(Path(folder))
+        if later := {index: masks for index, masks in first.items() if index > 0}:
+            for index, tracked in _track_one_way(tracker, frames, later, True, on_step):
+                spool.write(index, tracked, [i for i in tracked.confidence if since[i] > index])
+        yield from ((index, spool.read(index)) for index in range(min(first)) if spool.has(index))
+        for index, tracked in _track_one_way(tracker, frames, prompts if mode == "all" else first, False, on_step):
+            yield index, _merge(tracked, spool.read(index)) if spool.has(index) else tracked
+
+
+class _Spool:
+    """What the backward pass found, on disk until the forward pass comes by.
+
+    Args:
+        folder: an empty one
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, index: int, tracked: TrackedFrame, ids: list[int]) -> None:
+        """Keeps some of the objects of a frame."""
+        if not ids:
+            return
+        label_map = np.where(np.isin(tracked.label_map, ids), tracked.label_map, 0).astype(label_dtype(ids))
+        write_label_map(self._folder / f"{index}.png", label_map)
+        confidence = {str(i): tracked.confidence[i] for i in ids}
+        (self._folder / f"{index}.json").write_text(json.dumps(confidence))
+
+    def has(self, index: int) -> bool:
+        """Whether any object was kept on this frame."""
+        return (self._folder / f"{index}.json").exists()
+
+    def read(self, index: int) -> TrackedFrame:
+        """What was kept of a frame."""
+        label_map = read_label_map(self._folder / f"{index}.png")
+        confidence = json.loads((self._folder / f"{index}.json").read_text())
+        ids = [int(object_id) for object_id in confidence]
+        return TrackedFrame(label_map, dict(zip(ids, confidence.values(), strict=True)), _FromLabels(label_map, ids))
+
+
+class _FromLabels(Mapping[int, np.ndarray]):
+    """Probabilities of which only the label map is left."""
+
+    def __init__(self, label_map: np.ndarray, ids: list[int]) -> None:
+        self._label_map, self._ids = label_map, ids
+
+    def __getitem__(self, object_id: int) -> np.ndarray:
+        if object_id not in self._ids:
+            raise KeyError(object_id)
+        return (self._label_map == object_id).astype(np.float32)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+def _merge(top: TrackedFrame, bottom: TrackedFrame) -> TrackedFrame:
+    label_map = np.where(top.label_map == 0, bottom.label_map, top.label_map)
+    confidence = dict(sorted({**bottom.confidence, **top.confidence}.items()))
+    return TrackedFrame(label_map, confidence, ChainMap(top.probabilities, bottom.probabilities))
+
+
+def _clean(prompts: Prompts, frames: Frames) -> Prompts:
+    """The prompts without empty masks, all within the video."""
+    prompts = _without_empty(prompts)
+    if not prompts:
+        raise MaskError("None of the masks has a pixel: give a mask on which an object is visible.")
+    last = max(prompts)
+    if last >= len(frames):
+        frames.verify_length()
+    if last >= len(frames):
+        reason = frames.incomplete or f"The video has {len(frames)} frames."
+        raise VideoError(f"There is a mask for frame {last} (counted from 0), which cannot be read. {reason}")
+    return prompts
+
+
+def _without_empty(prompts: Prompts) -> Prompts:
+    visible = {index: {i: mask for i, mask in masks.items() if np.any(mask)} for index, masks in prompts.items()}
+    return {index: masks for index, masks in visible.items() if masks}
+
+
+def _first_prompts(prompts: Prompts, backward: bool) -> Prompts:
+    """Of each object only the prompt that comes first in the direction of travel."""
+    seen: set[int] = set()
+    chosen = {}
+    for index in sorted(prompts, reverse=backward):
+        new = {i: mask for i, mask in prompts[index].items() if i not in seen}
+        seen.update(new)
+        if new:
+            chosen[index] = new
+    return chosen
+
+
+def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise HS2SError(f'There is no {what} "{value}": take one of {", ".join(choices)}.')

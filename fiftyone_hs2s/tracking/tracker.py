@@ -1,0 +1,273 @@
+"""Tracking objects through a video, one frame at a time, in memory that does not grow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
+from fiftyone_hs2s.masks import fit_mask, label_dtype
+from fiftyone_hs2s.network import HS2S
+from fiftyone_hs2s.network.encoders import ImageFeatures
+from fiftyone_hs2s.network.state import State
+from fiftyone_hs2s.tracking.aggregation import AGGREGATIONS, decide, object_margins, object_probabilities
+from fiftyone_hs2s.tracking.device import choose_device, choose_precision
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrackedFrame:
+    """What is known of a frame.
+
+    Attributes:
+        label_map: uint8 (H, W) at the frame's own size, 0 for background; uint16 if an id is above 254
+        confidence: per object, the mean probability over its own pixels, in 0..1: how sure the network is of what it
+            shows. 0 if the object is not in view, 1 on a frame for which its mask was given
+        probabilities: per object, float32 (H, W) in 0..1, computed when asked for
+    """
+
+    label_map: np.ndarray
+    confidence: dict[int, float]
+    probabilities: Mapping[int, np.ndarray]
+
+
+class Tracker:
+    """Follows objects from their masks on some frame through the frames that come after it.
+
+    What it keeps of the past is each object's state in the network: constant, however long the video.
+
+        tracker = Tracker(load_network("hs2s-lite"))
+        tracker.add_objects(frames[0], {1: mask})
+        for frame in frames[1:]:
+            label_map = tracker.step(frame).label_map
+
+    Args:
+        network: the network; it is put to evaluation mode and moved to the device
+        size: (h, w) at which the network sees a landscape frame, multiples of 32; a portrait frame is seen at (w, h)
+        device: "auto" (CUDA where there is one) or a torch device
+        precision: "auto", "float32", "bfloat16" or "float16"
+        aggregation: how objects compete for a pixel, "soft" or "argmax"; see ``aggregation.object_margins``
+        chunk_size: how many objects go through the network at once; bounds the memory, not the result
+
+    Raises:
+        HS2SError: if an argument cannot be used
+    """
+
+    def __init__(
+        self,
+        network: HS2S,
+        size: tuple[int, int] = (256, 448),
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        aggregation: str = "soft",
+        chunk_size: int = 16,
+    ) -> None:
+        if min(size) < 32 or size[0] % 32 or size[1] % 32:
+            raise HS2SError(f"The network's size must be multiples of 32 such as 256x448, not {size[0]}x{size[1]}.")
+        if aggregation not in AGGREGATIONS:
+            raise HS2SError(f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.')
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.network = network.eval().to(self.device)
+        self.size, self.aggregation, self.chunk_size = tuple(size), aggregation, chunk_size
+        logger.info("Tracking with %s on %s in %s", network.config.name, self.device, str(self.precision)[6:])
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all objects and the video, ready for another one."""
+        self._ids: list[int] = []  # in the order of the batch
+        self._states: list[State] = []  # chunks of that batch
+        self._logits: torch.Tensor | None = None  # float32 (N, h, w), on the current frame
+        self._frame_size: tuple[int, int] | None = None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The objects that are being tracked, ascending."""
+        return tuple(sorted(self._ids))
+
+    def add_objects(self, frame: np.ndarray, masks: Mapping[int, np.ndarray]) -> TrackedFrame:
+        """Starts objects on the current frame, or anchors them anew, from their masks.
+
+        Other objects that are being tracked must be on this very frame; to anchor objects on the next one, use
+        ``step(frame, masks)``.
+
+        Args:
+            frame: uint8 (H, W, 3), RGB
+            masks: bool (H, W) by id, 1 to 65535; a mask of another size is fitted if its aspect is the frame's. Where
+                masks overlap, the later one is on top
+
+        Raises:
+            MaskError: if a mask does not fit, or has no pixel
+            VideoError: if the frame cannot be used
+        """
+        return self._run(frame, masks, advance=False)
+
+    def step(self, frame: np.ndarray, masks: Mapping[int, np.ndarray] | None = None) -> TrackedFrame:
+        """Advances all objects to the next frame.
+
+        Args:
+            frame: uint8 (H, W, 3), RGB, of the same size as the frames before
+            masks: objects to start or to anchor anew on it, as for :meth:`add_objects`; they are taken as they are
+
+        Raises:
+            HS2SError: if nothing is being tracked, or the network's output is not finite
+            MaskError: if a mask does not fit, or has no pixel
+            VideoError: if the frame cannot be used
+        """
+        if not self._ids and not masks:
+            raise HS2SError("There is no object to track: call add_objects first.")
+        return self._run(frame, masks or {}, advance=True)
+
+    def remove_objects(self, ids: Iterable[int]) -> None:
+        """Stops tracking objects; unknown ids are passed over."""
+        gone = set(ids)
+        self._keep([index for index, object_id in enumerate(self._ids) if object_id not in gone])
+
+    def _run(self, frame: np.ndarray, masks: Mapping[int, np.ndarray], advance: bool) -> TrackedFrame:
+        self._check_frame(frame)
+        masks = {object_id: _check_mask(object_id, mask, frame) for object_id, mask in masks.items()}
+        context = torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+        with torch.inference_mode(), context:
+            image = self.network.encode_image(self._to_network(frame))
+            if advance and self._ids:
+                self._advance(image)
+            if masks:
+                self._anchor(image, masks)
+        with torch.inference_mode():
+            return self._conclude(masks)
+
+    def _advance(self, image: ImageFeatures) -> None:
+        logits, states = zip(*(self.network.step(image, state) for state in self._states), strict=True)
+        self._states, self._logits = list(states), torch.cat(logits)[:, 0].float()
+        if not torch.isfinite(self._logits).all():
+            raise HS2SError(
+                f"{self.network.config.name} gave values that are not finite: "
+                'its weights are damaged, or the precision is too low (try precision="float32").'
+            )
+
+    def _anchor(self, image: ImageFeatures, masks: Mapping[int, np.ndarray]) -> None:
+        self.remove_objects(masks)
+        small = torch.cat([self._shrink(mask) for mask in masks.values()])
+        states = [self.network.start(image, chunk) for chunk in small.split(self.chunk_size)]
+        self._logits = _join(self._logits, small[:, 0].logit(1e-7))
+        self._ids += masks
+        self._rechunk(State.cat(self._states + states))
+
+    def _keep(self, indices: list[int]) -> None:
+        if len(indices) == len(self._ids):
+            return
+        self._ids = [self._ids[index] for index in indices]
+        self._logits = self._logits[indices] if indices else None
+        joined, self._states = self._states, []
+        if indices:
+            self._rechunk(State.cat(joined).select(indices))
+
+    def _rechunk(self, state: State) -> None:
+        count, length = len(state), self.chunk_size
+        parts = [list(range(start, min(start + length, count))) for start in range(0, count, length)]
+        self._states = [state] if len(parts) == 1 else [state.select(part) for part in parts]
+
+    def _conclude(self, given: Mapping[int, np.ndarray]) -> TrackedFrame:
+        """Lets the objects compete, hands each its share as y_{t-1} of the next step, and makes the result."""
+        margins = object_margins(self._logits, self.aggregation)
+        probabilities = object_probabilities(margins, self.aggregation)
+        if given:
+            self._take_as_given(probabilities, given)
+        for state, share in zip(self._states, probabilities[:, None].split(self.chunk_size), strict=True):
+            state.masks = share
+        labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids))
+        for object_id, mask in given.items():
+            labels[mask] = object_id
+        lazy = Probabilities(self._ids, margins, given, self._frame_size, self.aggregation)
+        return TrackedFrame(labels, self._confidence(margins, probabilities, labels, given), lazy)
+
+    def _take_as_given(self, probabilities: torch.Tensor, given: Mapping[int, np.ndarray]) -> None:
+        """Puts masks that were given in the place of what the network thinks, and the other objects out of there."""
+        start = len(self._ids) - len(given)
+        small = torch.cat([self._shrink(mask) for mask in given.values()])[:, 0]
+        probabilities[:start] *= 1 - small.amax(0)
+        probabilities[start:] = small
+
+    def _confidence(
+        self, margins: torch.Tensor, probabilities: torch.Tensor, labels: np.ndarray, given: Mapping[int, np.ndarray]
+    ) -> dict[int, float]:
+        own = (margins == margins.amax(0)) & (margins > 0)
+        totals = (probabilities * own).sum((1, 2)) / own.sum((1, 2)).clamp(min=1)
+        values = dict(zip(self._ids, totals.tolist(), strict=True))
+        return {i: 1.0 if i in given else min(1.0, values[i]) for i in sorted(self._ids)}
+
+    def _check_frame(self, frame: np.ndarray) -> None:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise VideoError(f"A frame is uint8 RGB (H, W, 3), not {frame.dtype} of shape {frame.shape}.")
+        if self._ids and frame.shape[:2] != self._frame_size:
+            old, new = self._frame_size, frame.shape
+            raise VideoError(f"The frame is {new[0]}x{new[1]} pixels, those before were {old[0]}x{old[1]}.")
+        self._frame_size = frame.shape[:2]
+
+    def _network_size(self) -> tuple[int, int]:
+        height, width = self._frame_size
+        return self.size if (height <= width) == (self.size[0] <= self.size[1]) else self.size[::-1]
+
+    def _to_network(self, frame: np.ndarray) -> torch.Tensor:
+        height, width = self._network_size()
+        shrinking = height * width < frame.shape[0] * frame.shape[1]
+        small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+        return torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float() / 255
+
+    def _shrink(self, mask: np.ndarray) -> torch.Tensor:
+        """A mask at the network's size, (1, 1, h, w) in 0..1."""
+        tensor = torch.from_numpy(mask.astype(np.float32)).to(self.device)[None, None]
+        return F.interpolate(tensor, self._network_size(), mode="bilinear", align_corners=False, antialias=True)
+
+
+class Probabilities(Mapping[int, np.ndarray]):
+    """The probability map of each object at the frame's size, float32 (H, W), computed when asked for."""
+
+    def __init__(
+        self,
+        ids: list[int],
+        margins: torch.Tensor,
+        given: Mapping[int, np.ndarray],
+        size: tuple[int, int],
+        aggregation: str,
+    ) -> None:
+        self._ids, self._margins, self._given = list(ids), margins, given
+        self._size, self._aggregation = size, aggregation
+
+    def __getitem__(self, object_id: int) -> np.ndarray:
+        if object_id in self._given:
+            return self._given[object_id].astype(np.float32)
+        index = self._ids.index(object_id) if object_id in self._ids else None
+        if index is None:
+            raise KeyError(object_id)
+        margins = F.interpolate(self._margins[None], self._size, mode="bilinear", align_corners=False)[0]
+        result = object_probabilities(margins, self._aggregation)[index].cpu().numpy()
+        for mask in self._given.values():
+            result[mask] = 0
+        return result
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._ids))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+def _check_mask(object_id: int, mask: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    if not 1 <= object_id <= 65535:
+        raise MaskError(f"An object's id is 1 to 65535, not {object_id}.")
+    mask = fit_mask(np.asarray(mask), frame.shape[:2], f"mask of object {object_id}").astype(bool)
+    if not mask.any():
+        raise MaskError(f"The mask of object {object_id} has no pixel: give one on which the object is visible.")
+    return mask
+
+
+def _join(old: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
+    return new if old is None else torch.cat([old, new])
