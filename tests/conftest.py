@@ -1,0 +1,92 @@
+"""Keeps FiftyOne to this test run alone: its own database server, folders and settings. Nothing here imports FiftyOne."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only get in each other's way
+REPO = Path(__file__).resolve().parents[1]
+WATCHED_SERVER = '"$@" >/dev/null & cat >/dev/null; kill $!; wait $!'  # ends with its parent, however that ends
+
+
+def pytest_configure() -> None:
+    """Runs before any test module is imported, in the main process first and then in every xdist worker."""
+    os.environ["FIFTYONE_DATABASE_NAME"] = f"hs2s-test-{uuid.uuid4().hex[:12]}"
+    if "HS2S_TEST_ROOT" not in os.environ:
+        _start_isolation(Path(tempfile.mkdtemp(prefix="hs2s-test-")))
+
+
+def _start_isolation(root: Path) -> None:
+    """Points FiftyOne at folders under `root` and at a database server of its own, until the process ends."""
+    os.environ["HS2S_TEST_ROOT"] = str(root)
+    os.environ.update(
+        FIFTYONE_DATABASE_VALIDATION="false",
+        FIFTYONE_DO_NOT_TRACK="true",
+        FIFTYONE_SHOW_PROGRESS_BARS="false",
+        FIFTYONE_CONFIG_PATH=str(root / "config.json"),
+        FIFTYONE_APP_CONFIG_PATH=str(root / "app_config.json"),
+        FIFTYONE_EVALUATION_CONFIG_PATH=str(root / "evaluation_config.json"),
+        FIFTYONE_DEFAULT_DATASET_DIR=str(root / "datasets"),
+        FIFTYONE_DATASET_ZOO_DIR=str(root / "zoo-datasets"),
+        FIFTYONE_MODEL_ZOO_DIR=str(root / "zoo-models"),
+        FIFTYONE_PLUGINS_DIR=str(root / "plugins"),
+    )
+    server = None if os.environ.get("FIFTYONE_DATABASE_URI") else _start_database(root / "database")
+
+    @atexit.register  # before FiftyOne registers its own clean-up, so that this one comes after it
+    def clean_up() -> None:
+        if server is not None:
+            server.communicate()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _start_database(folder: Path) -> subprocess.Popen | None:
+    """Starts the bundled mongod on a free port. Workers that shared FiftyOne's own service would race to start it."""
+    package = importlib.util.find_spec("fiftyone")
+    if package is None or package.origin is None:
+        return None
+    mongod = Path(package.origin).parent / "db" / "bin" / "mongod"
+    if not os.access(mongod, os.X_OK):
+        return None
+    folder.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [mongod, "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    command += ["--wiredTigerCacheSizeGB", "0.5"]
+    os.environ["FIFTYONE_DATABASE_URI"] = f"mongodb://127.0.0.1:{port}"
+    return subprocess.Popen(["sh", "-c", WATCHED_SERVER, "sh", *command], stdin=subprocess.PIPE)
+
+
+def pytest_sessionfinish() -> None:
+    """Leaves nothing behind on a server that was there before (FIFTYONE_DATABASE_URI)."""
+    if "fiftyone" in sys.modules:
+        import fiftyone.core.odm as foo
+
+        foo.drop_database()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _limit_torch_threads() -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data and reference values that lies beside the repository (or at $HS2S_SHARED)."""
+    folder = Path(os.environ.get("HS2S_SHARED", REPO.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the reference data folder {folder} (set HS2S_SHARED to where it is)")
+    return folder
