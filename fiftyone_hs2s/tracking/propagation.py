@@ -19,7 +19,10 @@ DIRECTIONS = ("forward", "backward", "both")
 PROMPTS_MODES = ("first", "all")
 
 Prompts = Mapping[int, Mapping[int, np.ndarray]]
-"""{frame index (0-based): {object id: bool mask (H, W)}}"""
+"""{frame index (0-based): {object id: bool mask (H, W)}}; may be one that reads the masks of a frame when asked."""
+
+_Plan = dict[int, list[int]]
+"""{frame index: ids of the objects to anchor on it}: all that is held of the prompts throughout."""
 
 
 def track(
@@ -61,57 +64,58 @@ def track(
     """
     _check_choice("direction", direction, DIRECTIONS)
     _check_choice("prompts mode", prompts_mode, PROMPTS_MODES)
-    prompts = _clean(prompts, frames)
-    if direction == "both":
-        yield from _track_both(tracker, frames, prompts, prompts_mode, on_step)
-        return
+    every = _plan(prompts, frames)
     backward = direction == "backward"
-    chosen = prompts if prompts_mode == "all" else _first_prompts(prompts, backward)
-    yield from _track_one_way(tracker, frames, chosen, backward, on_step)
+    plan = every if prompts_mode == "all" else _first_only(every, backward)
+    if direction == "both":
+        yield from _track_both(tracker, frames, prompts, plan, on_step)
+    else:
+        yield from _track_one_way(tracker, frames, prompts, plan, backward, on_step)
 
 
 def count_steps(frames: Frames, prompts: Prompts, direction: str = "forward") -> int:
     """How many frames :func:`track` will work on, for a progress bar; as exact as the length of the video is known."""
-    prompts = _without_empty(prompts)
-    if not prompts:
+    plan = _visible(prompts)
+    if not plan:
         return 0
-    forward, backward = len(frames) - min(prompts), max(prompts) + 1
+    forward, backward = len(frames) - min(plan), max(plan) + 1
     if direction == "both":
-        last = max(_first_prompts(prompts, backward=False))
+        last = max(_first_only(plan, backward=False))
         return forward + (last + 1 if last else 0)
     return backward if direction == "backward" else forward
 
 
 def _track_one_way(
-    tracker: Tracker, frames: Frames, prompts: Prompts, backward: bool, on_step: Callable[[], None]
+    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, backward: bool, on_step: Callable[[], None]
 ) -> Iterator[tuple[int, TrackedFrame]]:
     tracker.reset()
-    start = max(prompts) if backward else min(prompts)
+    start = max(plan) if backward else min(plan)
     view = frames[: start + 1].reversed() if backward else frames[start:]
     if backward and len(view) <= start:
-        raise VideoError(frames.incomplete or f"The video has no frame {start}, for which there is a mask.")
+        raise _missing(start, frames)
     index = start
     for frame in view:
-        tracked = tracker.step(frame, prompts.get(index))
+        masks = prompts[index] if index in plan else {}
+        tracked = tracker.step(frame, {i: masks[i] for i in plan.get(index, ())})
         on_step()
         yield index, tracked
         index += -1 if backward else 1
     if index == start:
-        raise VideoError(frames.incomplete or f"The video has no frame {start}, for which there is a mask.")
+        raise _missing(start, frames)
 
 
 def _track_both(
-    tracker: Tracker, frames: Frames, prompts: Prompts, mode: str, on_step: Callable[[], None]
+    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, on_step: Callable[[], None]
 ) -> Iterator[tuple[int, TrackedFrame]]:
-    first = _first_prompts(prompts, backward=False)
-    since = {object_id: index for index, masks in first.items() for object_id in masks}
+    first = _first_only(plan, backward=False)
+    since = {object_id: index for index, ids in first.items() for object_id in ids}
     with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
         spool = _Spool(Path(folder))
-        if later := {index: masks for index, masks in first.items() if index > 0}:
-            for index, tracked in _track_one_way(tracker, frames, later, True, on_step):
+        if later := {index: ids for index, ids in first.items() if index > 0}:
+            for index, tracked in _track_one_way(tracker, frames, prompts, later, True, on_step):
                 spool.write(index, tracked, [i for i in tracked.confidence if since[i] > index])
         yield from ((index, spool.read(index)) for index in range(min(first)) if spool.has(index))
-        for index, tracked in _track_one_way(tracker, frames, prompts if mode == "all" else first, False, on_step):
+        for index, tracked in _track_one_way(tracker, frames, prompts, plan, False, on_step):
             yield index, _merge(tracked, spool.read(index)) if spool.has(index) else tracked
 
 
@@ -170,35 +174,38 @@ def _merge(top: TrackedFrame, bottom: TrackedFrame) -> TrackedFrame:
     return TrackedFrame(label_map, confidence, ChainMap(top.probabilities, bottom.probabilities))
 
 
-def _clean(prompts: Prompts, frames: Frames) -> Prompts:
-    """The prompts without empty masks, all within the video."""
-    prompts = _without_empty(prompts)
-    if not prompts:
+def _plan(prompts: Prompts, frames: Frames) -> _Plan:
+    """Where there are masks, all within the video."""
+    plan = _visible(prompts)
+    if not plan:
         raise MaskError("None of the masks has a pixel: give a mask on which an object is visible.")
-    last = max(prompts)
-    if last >= len(frames):
+    if max(plan) >= len(frames):
         frames.verify_length()
-    if last >= len(frames):
-        reason = frames.incomplete or f"The video has {len(frames)} frames."
-        raise VideoError(f"There is a mask for frame {last} (counted from 0), which cannot be read. {reason}")
-    return prompts
+    if max(plan) >= len(frames):
+        raise _missing(max(plan), frames)
+    return plan
 
 
-def _without_empty(prompts: Prompts) -> Prompts:
-    visible = {index: {i: mask for i, mask in masks.items() if np.any(mask)} for index, masks in prompts.items()}
-    return {index: masks for index, masks in visible.items() if masks}
+def _visible(prompts: Prompts) -> _Plan:
+    """Looks at all prompts, one frame at a time, for masks with pixels."""
+    visible = {index: [i for i, mask in prompts[index].items() if np.any(mask)] for index in sorted(prompts)}
+    return {index: ids for index, ids in visible.items() if ids}
 
 
-def _first_prompts(prompts: Prompts, backward: bool) -> Prompts:
+def _first_only(plan: _Plan, backward: bool) -> _Plan:
     """Of each object only the prompt that comes first in the direction of travel."""
     seen: set[int] = set()
     chosen = {}
-    for index in sorted(prompts, reverse=backward):
-        new = {i: mask for i, mask in prompts[index].items() if i not in seen}
-        seen.update(new)
-        if new:
+    for index in sorted(plan, reverse=backward):
+        if new := [i for i in plan[index] if i not in seen]:
+            seen.update(new)
             chosen[index] = new
     return chosen
+
+
+def _missing(index: int, frames: Frames) -> VideoError:
+    reason = frames.incomplete or f"The video has {len(frames)} frames."
+    return VideoError(f"There is a mask for frame {index} (counted from 0), which cannot be read. {reason}")
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
