@@ -227,8 +227,8 @@ def summarize(
         ids = scored_ids(sequence, protocol)
         problems += _id_problems(name, sequence, ids)
         of_class = (classes or {}).get(name, {})
-        found = (_object_result(name, sequence, i, protocol, of_class.get(i), seen) for i in ids)
-        results[name] = SequenceResult(name, {result.object_id: result for result in found if len(result.frames)})
+        found = {i: _object_result(name, sequence, i, protocol, of_class.get(i), seen) for i in ids}
+        results[name] = SequenceResult(name, {i: result for i, result in found.items() if result})
         problems += _result_problems(name, ids, results[name], seen)
     return Evaluation(protocol, results, problems)
 
@@ -240,9 +240,11 @@ def _object_result(
     protocol: Protocol,
     class_name: str | None,
     seen: Collection[str] | None,
-) -> ObjectResult:
+) -> ObjectResult | None:
     scores = sequence.objects[object_id]
     counted = counted_frames(scores, protocol)
+    if not counted.any():
+        return None
     j, f = scores.J[counted], scores.F[counted]
     frames = [sequence.names[k] for k in np.flatnonzero(counted)] if sequence.names else scores.frames[counted].tolist()
     is_seen = None if seen is None or class_name is None else class_name in seen

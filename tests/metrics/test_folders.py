@@ -1,0 +1,124 @@
+# ruff: noqa: SIM300 (J and F look like constants to it)
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from metric_reference import disk, reference_f, reference_j
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import write_label_map
+from fiftyone_hs2s.metrics import evaluate_folders, score_folders
+
+SIZE = (30, 40)
+
+
+def frame(t, size=SIZE):
+    out = np.zeros(size, np.uint8)
+    out[disk(size, (12, 8 + t), 5)] = 1
+    out[disk(size, (22, 30 - t), 5)] = 2
+    return out
+
+
+def write(folder, maps):
+    folder.mkdir(parents=True)
+    for name, label_map in maps.items():
+        write_label_map(folder / f"{name}.png", label_map)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two sequences of six frames, predicted one frame late."""
+    for name, step in (("a", 1), ("b", 2)):
+        write(tmp_path / "gt" / name, {f"{t:05d}": frame(step * t) for t in range(6)})
+        write(tmp_path / "pred" / name, {f"{t:05d}": frame(step * max(t - 1, 0)) for t in range(6)})
+    return tmp_path / "gt", tmp_path / "pred"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_folders_of_sequences(folders, workers):
+    seen = []
+    result = evaluate_folders(*folders, workers=workers, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (2, 2)]
+    assert result.problems == []
+    assert list(result.sequences) == ["a", "b"]
+    objects = result.sequences["b"].objects
+    assert objects[1].frames == ["00001", "00002", "00003", "00004"]
+    pairs = [(frame(2 * t) == 1, frame(2 * t - 2) == 1) for t in range(1, 5)]
+    np.testing.assert_allclose(objects[1].J_frames, [reference_j(*pair) for pair in pairs])
+    np.testing.assert_allclose(objects[1].F_frames, [reference_f(*pair) for pair in pairs])
+
+
+def test_json_is_plain_and_complete(folders):
+    import json
+
+    data = json.loads(json.dumps(evaluate_folders(*folders).to_dict()))
+    assert data.keys() >= {"J", "F", "JF", "sequences", "protocol"}
+    first = data["sequences"]["a"]["objects"]["1"]
+    assert first.keys() >= {"J", "F", "J_frames", "F_frames"}
+    assert first["J"] == pytest.approx(np.mean(first["J_frames"]))
+    assert len(first["J_frames"]) == len(first["F_frames"]) == len(first["frames"]) == 4
+    assert data["JF"] == pytest.approx((data["J"] + data["F"]) / 2)
+
+
+def test_single_sequences_belong_together(folders):
+    truth, prediction = folders
+    whole = evaluate_folders(truth, prediction).sequences["a"].J
+    other = prediction / "a"
+    other = other.rename(prediction.parent / "any name")
+    assert evaluate_folders(truth / "a", other).sequences["a"].J == whole
+    (truth / "b").rename(truth.parent / "b")
+    assert evaluate_folders(truth, other).sequences["a"].J == whole
+    assert evaluate_folders(truth.parent / "b", prediction).sequences["b"].J > 0
+    assert len(evaluate_folders(truth.parent / "b", prediction / "b").sequences) == 1
+
+
+def test_odd_input_is_named_and_scored_as_empty(folders):
+    truth, prediction = folders
+    (prediction / "a" / "00000.png").unlink()  # does not count in DAVIS
+    (prediction / "a" / "00002.png").unlink()
+    write_label_map(prediction / "a" / "00003.png", frame(0, (15, 20)))
+    extra = frame(4)
+    extra[0, 0] = 7
+    write_label_map(prediction / "a" / "00004.png", extra)
+    for file in (prediction / "b").iterdir():
+        file.unlink()
+    result = evaluate_folders(truth, prediction)
+    assert [(p.kind, p.sequence, p.frames) for p in result.problems] == [
+        ("missing-frame", "a", ("00002",)),
+        ("size", "a", ("00003",)),
+        ("missing-sequence", "b", ("00001", "00002", "00003", "00004")),
+        ("extra-id", "a", ()),
+    ]
+    assert result.sequences["a"].objects[1].J_frames[1:3].tolist() == [0, 0]
+    assert result.sequences["a"].objects[1].J_frames[3] == 1
+    assert "7" in result.problems[-1].message
+    assert result.sequences["b"].J == 0
+
+
+def test_predictions_between_annotated_frames_are_passed_over(folders):
+    truth, prediction = folders
+    for name in ("00001", "00003"):
+        (truth / "a" / f"{name}.png").unlink()
+    result = evaluate_folders(truth / "a", prediction / "a", "youtube-vos")
+    assert result.sequences["a"].objects[1].frames == ["00002", "00004", "00005"]
+    assert result.problems == []
+
+
+def test_no_common_sequence(folders):
+    truth, prediction = folders
+    (prediction / "a").rename(prediction / "c")
+    (prediction / "b").rename(prediction / "d")
+    with pytest.raises(HS2SError, match=r"No sequence of .*gt \(a, b\) is in .*pred \(c, d\)"):
+        evaluate_folders(truth, prediction)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_damaged_file_is_named(folders, workers):
+    (folders[1] / "b" / "00003.png").write_bytes(b"no image")
+    with pytest.raises(HS2SError, match=r"00003\.png"):
+        evaluate_folders(*folders, workers=workers)
+
+
+def test_missing_folder(folders):
+    with pytest.raises(HS2SError, match="nowhere"):
+        score_folders(folders[0], folders[1] / "nowhere")
