@@ -1,0 +1,29 @@
+# Thin on purpose: tools/setup.sh installs, fiftyone_hs2s/demo runs.
+PYTHON_OF_VENV = .venv/bin/python
+DEMO = $(PYTHON_OF_VENV) -m fiftyone_hs2s.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MASK),--mask "$(MASK)")
+
+.PHONY: help setup demo app test lint
+
+help:
+	@echo "make demo                            track the demo clip: scores, overlay video, contact sheet"
+	@echo "make demo VIDEO=my.mp4 MASK=my.png   the same on your own video and first mask"
+	@echo "make app                             open the same dataset in the FiftyOne App"
+	@echo "make test                            the whole test suite (ARGS='-k name' for a part of it)"
+	@echo "make lint                            ruff, its format, mypy"
+
+setup:
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+demo: setup
+	@$(DEMO)
+
+app: setup
+	@$(DEMO) --app
+
+test: setup
+	@$(PYTHON_OF_VENV) -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: setup
+	@$(PYTHON_OF_VENV) -m ruff check --quiet .
+	@$(PYTHON_OF_VENV) -m ruff format --check --quiet . || { echo "make lint: run 'ruff format .'" >&2; exit 1; }
+	@$(PYTHON_OF_VENV) -m mypy
