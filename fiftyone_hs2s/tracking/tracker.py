@@ -21,6 +21,9 @@ from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 
 logger = logging.getLogger(__name__)
 
+_NOWHERE = -1e4
+"""A margin below any other."""
+
 
 @dataclass(frozen=True)
 class TrackedFrame:
@@ -73,6 +76,8 @@ class Tracker:
             raise HS2SError(f"The network's size must be multiples of 32 such as 256x448, not {size[0]}x{size[1]}.")
         if aggregation not in AGGREGATIONS:
             raise HS2SError(f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.')
+        if chunk_size < 1:
+            raise HS2SError(f"At least one object must go through the network at once, not chunk_size={chunk_size}.")
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.network = network.eval().to(self.device)
@@ -179,7 +184,7 @@ class Tracker:
         margins = object_margins(self._logits, self.aggregation)
         probabilities = object_probabilities(margins, self.aggregation)
         if given:
-            self._take_as_given(probabilities, given)
+            self._take_as_given(margins, probabilities, given)
         for state, share in zip(self._states, probabilities[:, None].split(self.chunk_size), strict=True):
             state.masks = share
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids))
@@ -188,10 +193,13 @@ class Tracker:
         lazy = Probabilities(self._ids, margins, given, self._frame_size, self.aggregation)
         return TrackedFrame(labels, self._confidence(margins, probabilities, labels, given), lazy)
 
-    def _take_as_given(self, probabilities: torch.Tensor, given: Mapping[int, np.ndarray]) -> None:
+    def _take_as_given(
+        self, margins: torch.Tensor, probabilities: torch.Tensor, given: Mapping[int, np.ndarray]
+    ) -> None:
         """Puts masks that were given in the place of what the network thinks, and the other objects out of there."""
         start = len(self._ids) - len(given)
         small = torch.cat([self._shrink(mask) for mask in given.values()])[:, 0]
+        margins[start:] = _NOWHERE  # their masks need no decision
         probabilities[:start] *= 1 - small.amax(0)
         probabilities[start:] = small
 
