@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -156,3 +157,26 @@ def _file_problems(
             Problem("size", name, "predictions of another size than the truth: scored as empty", other_size)
         )
     return problems
+
+
+def read_classes(file: Path) -> dict[str, dict[int, str]]:
+    """The class of each object from a YouTube-VOS ``meta.json``, by sequence and id."""
+    try:
+        videos = json.loads(_read_text(file))["videos"]
+        return {name: {int(i): o["category"] for i, o in video["objects"].items()} for name, video in videos.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, HS2SError):
+            raise
+        raise HS2SError(f"{file} is no meta.json of YouTube-VOS (videos, objects, category): {error!r}.") from error
+
+
+def read_lines(file: Path) -> set[str]:
+    """The lines of a text file that are not empty."""
+    return {line.strip() for line in _read_text(file).splitlines() if line.strip()}
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HS2SError(f"{file} cannot be read: {error}.") from error

@@ -1,0 +1,77 @@
+"""What the commands print and write: tables, JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import Problem
+
+
+def percent(value: float) -> str:
+    """A share in 0..1 as percent with one decimal; a dash if there is none."""
+    return "-" if value != value else f"{100 * value:.1f}"
+
+
+def text_table(rows: Sequence[Sequence[Any]]) -> str:
+    """Aligned columns, the first to the left; the first row is the head, the last the sum."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()  # a column each
+        for row in cells
+    ]
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """Says on stderr what was odd in the input, a line each."""
+    for problem in problems:
+        frames = [*problem.frames[:5], *(["..."] if len(problem.frames) > 5 else [])]
+        where = f" ({len(problem.frames)}: {', '.join(frames)})" if frames else ""
+        print(f"warning: {problem.sequence}: {problem.message}{where}", file=sys.stderr)
+
+
+@contextmanager
+def sequence_progress() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over sequences, on a terminal only; gives the function that moves it: (done, total)."""
+    with tqdm(unit="sequence", disable=None, leave=False) as bar:
+
+        def move(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield move
+
+
+def check_outputs(*files: Path | None) -> None:
+    """Refuses files that cannot be written, before the work instead of after it."""
+    for file in files:
+        if file and not (file.parent.is_dir() and os.access(file if file.exists() else file.parent, os.W_OK)):
+            raise HS2SError(f"{file} cannot be written: its folder is missing or read-only.")
+        if file and file.is_dir():
+            raise HS2SError(f"{file} is a folder: give the name of a file.")
+
+
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """Writes a JSON file."""
+    file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV file, with the keys of the first row as head."""
+    rows = list(rows)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
