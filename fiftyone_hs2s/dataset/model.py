@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -12,12 +12,12 @@ import fiftyone.core.models as fom
 
 from fiftyone_hs2s.dataset.labels import label_map_to_detections
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
-from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.tracking import Tracker, open_frames, track
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     from eta.core.video import VideoReader
 
@@ -31,7 +31,7 @@ INCOMPLETE_TAG = "incomplete"
 
 def load_model(
     name: str = "hs2s-lite-video-torch",
-    weights: str | os.PathLike[str] | None = None,
+    weights: str | Path | None = None,
     *,
     prompt_field: str | None = None,
     direction: Direction = "forward",
@@ -113,29 +113,22 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             raise HS2SError('no prompt field: pass prompt_field="frames.<field>" to apply_model() or load_model()')
         field = field.removeprefix("frames.")
         first, last = sample.support if isinstance(sample, foc.ClipView) else (1, None)
-        with open_frames(reader.inpath) as frames:
-            frames = frames[first - 1 : last]
-            labels = ((number - first, frame[field]) for number, frame in sample.frames.items())
+        frames = open_frames(reader.inpath)[first - 1 : last]
+        try:
             prompts = collect_prompts(
-                labels,
+                ((number - first, frame[field]) for number, frame in sample.frames.items()),
                 lambda index: sample.frames[index + first][field],
-                frames.size,
+                frames,
                 self.prompts,
                 self.direction,
                 first,
             )
-            return self._predict(frames, prompts, first, sample)
-
-    def _predict(self, frames: Frames, prompts: Prompts, first: int, sample: fo.Sample) -> dict[int, fo.Detections]:
-        found: dict[int, fo.Detections] = {}
-        try:
-            for index, detections in self.track(frames, prompts):
-                found[index + first] = detections
-        except VideoError as error:
-            if not found:
-                raise
+        except HS2SError as error:
+            raise HS2SError(f"sample {sample.id} ({reader.inpath}), field {field!r}: {error}") from error
+        found = {index + first: detections for index, detections in self.track(frames, prompts)}
+        if frames.incomplete:
             sample.tags.append(INCOMPLETE_TAG)
-            logger.warning("Sample %s is incomplete: %s", sample.id, error)
+            logger.warning("Sample %s is incomplete: %s", sample.id, frames.incomplete)
         return found
 
     def track(
@@ -144,25 +137,23 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         prompts: Prompts,
         direction: Direction | None = None,
         mode: PromptMode | None = None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[int, fo.Detections]]:
         """Propagates prompts through frames.
 
         Args:
             frames: the frames
-            prompts: the prompts by 0-based frame index
+            prompts: the prompts
             direction: the model's own if None
             mode: the model's own if None
+            on_step: called after each frame of each pass
 
         Yields:
-            the 0-based frame index and the detections of each tracked frame
-
-        Raises:
-            VideoError: if the video breaks off; what came before is right
+            the 0-based frame index and the detections of each tracked frame; ``frames.incomplete`` says afterwards
+            whether the video broke off
         """
-        results = track(
-            self.tracker, frames, prompts, direction=direction or self.direction, prompts_mode=mode or self.prompts
-        )
-        for index, tracked in results:
+        direction, mode = direction or self.direction, mode or self.prompts
+        for index, tracked in track(self.tracker, frames, prompts.masks, direction, mode, on_step):
             yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence)
 
 

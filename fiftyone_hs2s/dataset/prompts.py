@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal, cast
 
 import fiftyone as fo
 import numpy as np
@@ -25,36 +26,38 @@ DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "both")
 PROMPT_MODES: tuple[PromptMode, ...] = ("first", "all")
 
 
-class Prompts(Mapping[int, dict[int, np.ndarray]]):
-    """The prompted frames of one video: ``{frame index: {object id: mask}}``, as the tracker takes them.
+class StoredMask:
+    """A mask that is read from the dataset whenever it is used as an array.
 
-    Only which objects a frame prompts is held; its masks are read when they are asked for, so that a long video with
-    masks on all of its frames needs no more memory than a short one.
+    A video with masks on all of its frames thus needs no more memory than one with a single mask.
 
-    Attributes:
-        identities: who each object id (1, 2, ...) is
+    Args:
+        read: gives the mask, bool ``(height, width)``
     """
 
-    def __init__(
-        self,
-        identities: dict[int, Identity],
-        anchors: dict[int, dict[ObjectKey, int]],
-        read: Callable[[int], dict[ObjectKey, FrameObject]],
-    ) -> None:
-        self.identities = identities
-        self._anchors = anchors
+    def __init__(self, read: Callable[[], np.ndarray]) -> None:
         self._read = read
 
-    def __len__(self) -> int:
-        return len(self._anchors)
+    def __array__(self, dtype: np.typing.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._read(), dtype)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._anchors)
+    def any(self, *_: object, **__: object) -> bool:
+        """True, for ``np.any()``: absent objects have been left out, so there is no need to look."""
+        return True
 
-    def __getitem__(self, index: int) -> dict[int, np.ndarray]:
-        anchors = self._anchors[index]
-        objects = self._read(index)
-        return {object_id: objects[key].mask for key, object_id in anchors.items()}
+
+@dataclass(frozen=True)
+class Prompts:
+    """Where the tracking of one video starts.
+
+    Attributes:
+        masks: the masks by 0-based frame index and object id (1, 2, ...), as the tracker takes them; in fact each is
+            a :class:`StoredMask`
+        identities: who each object id is
+    """
+
+    masks: dict[int, dict[int, np.ndarray]]
+    identities: dict[int, Identity]
 
 
 def collect_prompts(
@@ -95,12 +98,16 @@ def collect_prompts(
         raise HS2SError("no frame has a detection with mask pixels: mask each object on at least one frame")
     census.check_labels(first_number)
     ids = {key: number for number, key in enumerate(census.identities, start=1)}
-    anchors: dict[int, dict[ObjectKey, int]] = {}
-    for key, indices in census.anchors.items():
-        for index in indices:
-            anchors.setdefault(index, {})[key] = ids[key]
-    identities = {ids[key]: identity for key, identity in census.named().items()}
-    return Prompts(identities, dict(sorted(anchors.items())), lambda index: read_objects(read(index), frames.size))
+
+    @lru_cache(maxsize=1)
+    def objects_on(index: int) -> dict[ObjectKey, FrameObject]:
+        return read_objects(read(index), frames.size)
+
+    masks: dict[int, dict[int, np.ndarray]] = {}
+    for index, key in census.anchored():
+        mask = StoredMask(partial(lambda i, k: objects_on(i)[k].mask, index, key))
+        masks.setdefault(index, {})[ids[key]] = cast("np.ndarray", mask)
+    return Prompts(masks, {ids[key]: identity for key, identity in census.named().items()})
 
 
 class _Census:
@@ -123,6 +130,11 @@ class _Census:
             elif self._backward:
                 self.anchors[key] = [index]
             self.identities.setdefault(key, found.identity)
+
+    def anchored(self) -> list[tuple[int, ObjectKey]]:
+        """Frame and object of each prompt, by frame."""
+        pairs = [(index, key) for key, indices in self.anchors.items() for index in indices]
+        return sorted(pairs, key=lambda pair: pair[0])
 
     def _note_label(self, index: int, key: ObjectKey) -> None:
         if key[0] != "label":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 import fiftyone as fo
 import fiftyone.core.utils as fou
@@ -14,8 +15,8 @@ from fiftyone_hs2s.dataset.model import HS2SVideoModel, check_choice, load_model
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences, root_dataset
 from fiftyone_hs2s.dataset.status import StatusField
-from fiftyone_hs2s.errors import HS2SError, VideoError
-from fiftyone_hs2s.tracking import Frames, open_frames
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.tracking import Frames, count_steps
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +28,22 @@ class Progress:
     Attributes:
         sample: the current sample, from 1
         samples: how many there are
-        frame: how many of its frames are done
-        frames: how many it has
+        step: how many steps of it are done; a step is a frame, or two when tracking both ways
+        steps: how many it takes
     """
 
     sample: int
     samples: int
-    frame: int
-    frames: int
+    step: int
+    steps: int
 
     @property
     def progress(self) -> float:
         """The part that is done, 0..1, taking all samples as equally long."""
-        return (self.sample - 1 + self.frame / self.frames) / self.samples
+        return (self.sample - 1 + self.step / self.steps) / self.samples
 
     def __str__(self) -> str:
-        return f"Sample {self.sample} of {self.samples}, frame {self.frame} of {self.frames}"
+        return f"Sample {self.sample} of {self.samples}: {self.step} of {self.steps} frames"
 
 
 @dataclass
@@ -121,146 +122,132 @@ def propagate(
     Raises:
         HS2SError: if the fields or options cannot work; without ``skip_failures`` also if a sample fails
     """
-    job = Propagation(
-        samples, model, prompt_field, label_field, direction, prompts, overwrite, skip_failures, batch_size
+    prompt_field, label_field = check_fields(samples, prompt_field, label_field)
+    model = load_model(model) if isinstance(model, str) else model
+    job = _Job(
+        model,
+        prompt_field,
+        label_field,
+        check_choice("direction", direction or model.direction, DIRECTIONS),
+        check_choice("prompts", prompts or model.prompts, PROMPT_MODES),
+        StatusField(root_dataset(samples), label_field),
+        overwrite,
+        batch_size,
+        progress if callable(progress) else _Bar(progress),
     )
-    show = progress if callable(progress) else _Bar(progress)
-    for event in job.run():
-        show(event)
-    return job.report
+    return job.run(find_sequences(samples), skip_failures)
 
 
-class Propagation:
-    """One run of :func:`propagate`, which documents the arguments, frame by frame.
+@dataclass
+class _Job:
+    """One call of :func:`propagate`, which documents the fields."""
 
-    Attributes:
-        report: what was done so far
-    """
+    model: HS2SVideoModel
+    prompt_field: str
+    label_field: str
+    direction: Direction
+    mode: PromptMode
+    status: StatusField
+    overwrite: bool
+    batch_size: int
+    show: Callable[[Progress], None]
+    report: Report = field(default_factory=Report)
 
-    def __init__(
-        self,
-        samples: fo.Dataset | fo.DatasetView,
-        model: HS2SVideoModel | str,
-        prompt_field: str,
-        label_field: str,
-        direction: Direction | None = None,
-        prompts: PromptMode | None = None,
-        overwrite: bool = False,
-        skip_failures: bool = True,
-        batch_size: int = 200,
-    ) -> None:
-        self._prompt_field, self._label_field = check_fields(samples, prompt_field, label_field)
-        self._status = StatusField(root_dataset(samples), self._label_field)
-        self._sequences = find_sequences(samples)
-        self._direction = direction and check_choice("direction", direction, DIRECTIONS)
-        self._mode = prompts and check_choice("prompts", prompts, PROMPT_MODES)
-        self._model = load_model(model) if isinstance(model, str) else model
-        self._overwrite = overwrite
-        self._skip_failures = skip_failures
-        self._batch_size = batch_size
-        self.report = Report()
-
-    def run(self) -> Iterator[Progress]:
-        """Does the work.
-
-        Yields:
-            the progress after each frame
-        """
-        todo = [sequence for sequence in self._sequences if not self._is_finished(sequence)]
-        with self._model:
+    def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> Report:
+        todo = [sequence for sequence in sequences if not self._is_finished(sequence)]
+        with self.model:
             for number, sequence in enumerate(todo, start=1):
-                for frame, frames in self._attempt(sequence):
-                    yield Progress(number, len(todo), frame, frames)
-        logger.info("Propagated %s to %s: %s", self._prompt_field, self._label_field, self.report)
+                try:
+                    self._do(sequence, number, len(todo))
+                except Exception as error:
+                    if not skip_failures:
+                        raise
+                    self._note_failure(sequence, error)
+        logger.info("Propagated %s to %s: %s", self.prompt_field, self.label_field, self.report)
+        return self.report
 
     def _is_finished(self, sequence: LabeledSequence) -> bool:
-        if self._overwrite or self._status.get(sequence) != "complete":
+        if self.overwrite or self.status.get(sequence) != "complete":
             return False
         self.report.skipped.append(sequence.name)
         return True
 
-    def _attempt(self, sequence: LabeledSequence) -> Iterator[tuple[int, int]]:
-        """Does one sequence; a failure leaves nothing behind."""
-        try:
-            yield from self._do(sequence)
-        except Exception as error:
-            if not self._skip_failures:
-                raise
-            self.report.failed[sequence.name] = str(error)
-            expected = isinstance(error, HS2SError)
-            logger.warning("Passed over %s", error if expected else sequence.name, exc_info=not expected)
+    def _note_failure(self, sequence: LabeledSequence, error: Exception) -> None:
+        self.report.failed[sequence.name] = str(error)
+        unexpected = not isinstance(error, HS2SError)
+        logger.warning("Passed over %s: %s", sequence.name, error, exc_info=unexpected)
 
-    def _do(self, sequence: LabeledSequence) -> Iterator[tuple[int, int]]:
-        path, part = sequence.source()
+    def _do(self, sequence: LabeledSequence, number: int, total: int) -> None:
+        """Does one sequence; a failure leaves nothing behind."""
         self._check_overwrite(sequence)
-        with open_frames(path) as frames:
-            frames = frames[part]
-            prompts = self._collect(sequence, frames)
-            self._start(sequence)
-            try:
-                yield from self._track(sequence, frames, prompts)
-            except Exception:
-                self._undo(sequence)
-                raise
+        frames = sequence.open()
+        prompts = self._collect(sequence, frames)
+        self._start(sequence)
+        done, steps = count(1), count_steps(frames, prompts.masks, self.direction)
+
+        def on_step() -> None:
+            step = next(done)
+            self.show(Progress(number, total, step, max(step, steps)))
+
+        try:
+            self._track(sequence, frames, prompts, on_step)
+        except Exception:
+            self._undo(sequence)
+            raise
+        self._finish(sequence, frames.incomplete)
 
     def _check_overwrite(self, sequence: LabeledSequence) -> None:
-        foreign = self._status.get(sequence) is None and sequence.has_labels(self._label_field)
-        if foreign and not self._overwrite:
+        foreign = self.status.get(sequence) is None and sequence.has_labels(self.label_field)
+        if foreign and not self.overwrite:
             raise HS2SError(
-                f"{sequence.name}: the field {self._label_field!r} has labels that no propagation has finished or "
-                "begun: choose another label field, or pass overwrite=True to replace them"
+                f"the field {self.label_field!r} has labels that come from elsewhere: choose another label field, or "
+                "overwrite=True to replace them"
             )
 
     def _collect(self, sequence: LabeledSequence, frames: Frames) -> Prompts:
-        source = self._prompt_field
+        source = self.prompt_field
         try:
             return collect_prompts(
                 sequence.labels(source),
                 lambda index: sequence.read(source, index),
-                frames.size,
-                len(frames),
-                self._mode or self._model.prompts,
-                self._direction or self._model.direction,
+                frames,
+                self.mode,
+                self.direction,
                 sequence.first_number,
             )
         except HS2SError as error:
-            raise HS2SError(f"{sequence.name}, field {source!r}: {error}") from error
+            raise HS2SError(f"field {source!r}: {error}") from error
 
     def _start(self, sequence: LabeledSequence) -> None:
-        sequence.add_field(self._label_field)
-        self._status.set(sequence, "started")
-        sequence.clear(self._label_field)
+        sequence.add_field(self.label_field)
+        self.status.set(sequence, "started")
+        sequence.clear(self.label_field)
 
     def _undo(self, sequence: LabeledSequence) -> None:
-        sequence.clear(self._label_field)
-        self._status.set(sequence, None)
+        sequence.clear(self.label_field)
+        self.status.set(sequence, None)
 
-    def _track(self, sequence: LabeledSequence, frames: Frames, prompts: Prompts) -> Iterator[tuple[int, int]]:
-        direction = self._direction or self._model.direction
-        total = {"forward": len(frames) - min(prompts), "backward": max(prompts) + 1, "both": len(frames)}[direction]
-        done, batch = 0, {}
-        try:
-            for done, (index, labels) in enumerate(self._model.track(frames, prompts, direction, self._mode), start=1):
-                batch[index] = labels
-                if len(batch) == self._batch_size:
-                    self._write(sequence, batch)
-                yield done, total
-        except VideoError as error:
-            if not done:
-                raise
-            self.report.incomplete[sequence.name] = str(error)
-            logger.warning("%s is incomplete: %s", sequence.name, error)
+    def _track(self, sequence: LabeledSequence, frames: Frames, prompts: Prompts, on_step: Callable[[], None]) -> None:
+        batch: dict[int, fo.Detections] = {}
+        for index, labels in self.model.track(frames, prompts, self.direction, self.mode, on_step):
+            batch[index] = labels
+            if len(batch) == self.batch_size:
+                self._write(sequence, batch)
         self._write(sequence, batch)
-        broken = sequence.name in self.report.incomplete
-        self._status.set(sequence, "incomplete" if broken else "complete")
-        if not broken:
-            self.report.complete.append(sequence.name)
 
     def _write(self, sequence: LabeledSequence, batch: dict[int, fo.Detections]) -> None:
         if batch:
-            sequence.write(self._label_field, batch)
+            sequence.write(self.label_field, batch)
             self.report.frames += len(batch)
             batch.clear()
+
+    def _finish(self, sequence: LabeledSequence, incomplete: str | None) -> None:
+        if incomplete:
+            self.report.incomplete[sequence.name] = incomplete
+            logger.warning("%s is incomplete: %s", sequence.name, incomplete)
+        else:
+            self.report.complete.append(sequence.name)
+        self.status.set(sequence, "incomplete" if incomplete else "complete")
 
 
 class _Bar:
@@ -269,13 +256,13 @@ class _Bar:
     def __init__(self, show: bool | None) -> None:
         self._show = show
         self._sample = 0
-        self._bar: fou.ProgressBar | None = None
+        self._bar: fou.ProgressBar
 
     def __call__(self, event: Progress) -> None:
         if event.sample != self._sample:
             self._sample = event.sample
-            self._bar = fou.ProgressBar(total=event.frames, progress=self._show, iters_str="frames")
+            self._bar = fou.ProgressBar(total=event.steps, progress=self._show, iters_str="frames")
             self._bar.start()
-        self._bar.set_iteration(event.frame)
-        if event.frame == event.frames:
+        self._bar.set_iteration(event.step)
+        if event.step == event.steps:
             self._bar.close()

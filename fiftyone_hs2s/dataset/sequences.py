@@ -1,13 +1,23 @@
-"""What propagation works on: videos, clips of videos, and groups of images in order."""
+"""What propagation works on: videos, clips of videos, and groups of images in order.
+
+Opening frames takes OpenCV and torch; they are imported there, since the App asks here which fields there are.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
 from fiftyone import ViewField as F
+
+from fiftyone_hs2s.errors import HS2SError
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.tracking import Frames
 
 _BLOCK = 100
 """Frames whose labels are read at once: few enough to be held, enough to make the query's own time small."""
@@ -33,8 +43,8 @@ class LabeledSequence(ABC):
     first_number = 1
 
     @abstractmethod
-    def source(self) -> tuple[str | list[str], slice]:
-        """Where the frames are, and which of them belong to the sequence."""
+    def open(self) -> Frames:
+        """Opens the frames."""
 
     @abstractmethod
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
@@ -91,9 +101,11 @@ class VideoSequence(LabeledSequence):
             self.span = f"{support[0]}-{support[1]}"
             self.name = f"frames {self.span} of {self.name}"
 
-    def source(self) -> tuple[str, slice]:
+    def open(self) -> Frames:
+        from fiftyone_hs2s.tracking import open_frames
+
         last = self._support[1] if self._support else None
-        return self.filepath, slice(self.first_number - 1, last)
+        return open_frames(self.filepath)[self.first_number - 1 : last]
 
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
         numbers = self._samples.match_frames(F(field).exists()).values("frames.frame_number", unwind=True)
@@ -147,8 +159,10 @@ class ImageSequence(LabeledSequence):
         self.name = f"the image group of sample {self.sample_ids[0]} ({Path(self.filepath).name})"
         self._group = group
 
-    def source(self) -> tuple[list[str], slice]:
-        return self._filepaths, slice(None)
+    def open(self) -> Frames:
+        from fiftyone_hs2s.dataset.images import open_images
+
+        return open_images(self._filepaths)
 
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
         for start in range(0, len(self.sample_ids), _BLOCK):
@@ -180,14 +194,27 @@ def find_sequences(samples: fo.Dataset | fo.DatasetView) -> list[LabeledSequence
 
     Returns:
         the sequences
+
+    Raises:
+        HS2SError: if clips of a sample overlap, since the labels of one would replace those of the other
     """
     if is_image_groups(samples):
         return [ImageSequence(group) for group in samples.iter_dynamic_groups()]
     if is_clips(samples):
-        rows = zip(*samples.values(["id", "sample_id", "filepath", "support"]), strict=True)
+        rows = list(zip(*samples.values(["id", "sample_id", "filepath", "support"]), strict=True))
+        _check_overlap(sorted((sample_id, support) for _, sample_id, _, support in rows))
         return [VideoSequence(samples, *row) for row in rows]
-    rows = zip(*samples.values(["id", "id", "filepath"]), strict=True)
+    rows = list(zip(*samples.values(["id", "id", "filepath"]), strict=True))
     return [VideoSequence(samples, *row) for row in rows]
+
+
+def _check_overlap(clips: list[tuple[str, list[int]]]) -> None:
+    for (sample_id, (first, last)), (other_id, (start, end)) in pairwise(clips):
+        if sample_id == other_id and start <= last:
+            raise HS2SError(
+                f"the clips of frames {first}-{last} and {start}-{end} of sample {sample_id} overlap: "
+                "make clips that don't, or use the whole video"
+            )
 
 
 def root_dataset(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:

@@ -46,12 +46,19 @@ def refuse(inputs: types.Object, error: HS2SError) -> None:
     inputs.view("refusal", warning).invalid = True
 
 
-def choice(inputs: types.Object, name: str, labels: dict[str, str], label: str, default: str | None, **kwargs) -> None:
+def choice(
+    inputs: types.Object,
+    name: str,
+    labels: dict[str, str],
+    label: str,
+    default: str | None,
+    description: str | None = None,
+) -> None:
     """Adds a drop-down menu with one choice an entry of ``labels``."""
     view = types.DropdownView()
     for value, text in labels.items():
         view.add_choice(value, label=text)
-    inputs.enum(name, view.values(), view=view, label=label, default=default, required=True, **kwargs)
+    inputs.enum(name, view.values(), view=view, label=label, default=default, required=True, description=description)
 
 
 def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetView) -> None:
@@ -66,14 +73,8 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     if not fields:
         raise HS2SError("there are no masks to start from: add a Detections field with masks to the frames")
     default = fields[0] if len(fields) == 1 else None
-    choice(
-        inputs,
-        "prompt_field",
-        {name: name for name in fields},
-        "Prompt field",
-        default,
-        description="The masks to start from",
-    )
+    names = {name: name for name in fields}
+    choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from")
 
 
 def direction_input(inputs: types.Object) -> None:

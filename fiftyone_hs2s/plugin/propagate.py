@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -14,15 +13,14 @@ from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
+from .stream import Stream, throttle
 
 if TYPE_CHECKING:
-    from fiftyone_hs2s.dataset.propagation import Progress, Propagation
+    from fiftyone_hs2s.dataset.propagation import Progress, Report
 
 _LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
 _MODELS = {_LITE: "HS2S lite", _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
 _ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
-_INTERVAL = 0.5
-"""Seconds between two reports of progress."""
 
 
 class Propagate(foo.Operator):
@@ -72,18 +70,15 @@ class Propagate(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        job = _job(ctx)
-        for event in _now_and_then(job.run()):
-            report = {"progress": event.progress, "label": str(event)}
-            if ctx.delegated:
-                ctx.set_progress(**report)
-            else:
-                yield ctx.ops.set_progress(**report)
-        job.report.raise_if_all_failed()
-        if not ctx.delegated:
-            yield ctx.ops.reload_dataset()
-            variant = "warning" if job.report.failed or job.report.incomplete else "success"
-            yield ctx.ops.notify(f"Propagated masks: {job.report}", variant=variant)
+        if ctx.delegated:
+            _propagate(ctx, throttle(lambda event: ctx.set_progress(progress=event.progress, label=str(event))))
+            return
+        work = Stream(lambda report: _propagate(ctx, throttle(report)))
+        for event in work:
+            yield ctx.ops.set_progress(progress=event.progress, label=str(event))
+        yield ctx.ops.reload_dataset()
+        failures = work.result.failed or work.result.incomplete
+        yield ctx.ops.notify(f"Propagated masks: {work.result}", variant="warning" if failures else "success")
 
     def __call__(
         self,
@@ -110,27 +105,20 @@ class Propagate(foo.Operator):
         return foo.execute_operator(self.uri, target, params=params, request_delegation=delegate)
 
 
-def _job(ctx: foo.ExecutionContext) -> Propagation:
-    from fiftyone_hs2s.dataset.model import load_model
-    from fiftyone_hs2s.dataset.propagation import Propagation
+def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:
+    from fiftyone_hs2s import load_model, propagate
 
     params = ctx.params
-    check_fields(ctx.target_view(), params["prompt_field"], params["label_field"])
-    return Propagation(
+    fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
+    check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
+    report = propagate(
         ctx.target_view(),
         load_model(params.get("model") or _LITE, weights=params.get("weights") or None),
-        params["prompt_field"],
-        params["label_field"],
-        params.get("direction"),
-        params.get("prompts"),
+        **fields,
+        direction=params.get("direction"),
+        prompts=params.get("prompts"),
         overwrite=bool(params.get("overwrite")),
+        progress=progress,
     )
-
-
-def _now_and_then(events: Iterator[Progress]) -> Iterator[Progress]:
-    """Passes on the first event, the last of each sample, and others at intervals that a browser can follow."""
-    shown = -_INTERVAL
-    for event in events:
-        if event.frame == event.frames or time.monotonic() - shown >= _INTERVAL:
-            shown = time.monotonic()
-            yield event
+    report.raise_if_all_failed()
+    return report

@@ -122,7 +122,7 @@ def test_unusable_masks_are_named(mask, box, message):
 
 def test_missing_mask_file_is_named(tmp_path):
     detection = fo.Detection(label="thing", bounding_box=[0, 0, 1, 1], mask_path=str(tmp_path / "gone.png"))
-    with pytest.raises(HS2SError, match="gone.png"):
+    with pytest.raises(HS2SError, match=r"gone\.png"):
         detection_mask(detection, (H, W))
 
 

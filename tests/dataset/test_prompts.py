@@ -33,7 +33,7 @@ def collect(frames: dict[int, list[fo.Detection]], mode="first", direction="forw
 
 
 def where(prompts) -> dict[int, list[int]]:
-    return {index: sorted(masks) for index, masks in prompts.items()}
+    return {index: sorted(masks) for index, masks in prompts.masks.items()}
 
 
 FRAMES = {
@@ -56,14 +56,26 @@ FRAMES = {
 def test_objects_start_where_they_are_first_seen(mode, direction, expected):
     prompts = collect(FRAMES, mode, direction)
     assert where(prompts) == expected
-    assert list(prompts) == sorted(prompts)
+    assert list(prompts.masks) == sorted(prompts.masks)
     assert {number: identity.index for number, identity in prompts.identities.items()} == {1: 0, 2: 7}
 
 
 def test_masks_are_read_where_they_belong():
     prompts = collect(FRAMES, "all")
-    assert prompts[8][1][:, 2:6].sum() == prompts[8][1].sum() == 16
-    assert prompts[4][2][:, 20:24].sum() == 16
+    mask = np.asarray(prompts.masks[8][1])
+    assert mask.dtype == bool
+    assert mask[:, 2:6].sum() == mask.sum() == 16
+    assert np.asarray(prompts.masks[4][2])[:, 20:24].sum() == 16
+
+
+def test_masks_are_read_only_when_used():
+    labels = {index: fo.Detections(detections=[square(label="a")]) for index in range(10)}
+    reads = []
+    prompts = collect_prompts(labels.items(), lambda i: reads.append(i) or labels[i], Video(), "all", "forward")
+    assert all(np.any(mask) for masks in prompts.masks.values() for mask in masks.values())
+    assert not reads
+    assert np.asarray(prompts.masks[6][1]).sum() == 16
+    assert reads == [6]
 
 
 def test_no_masks_is_refused():

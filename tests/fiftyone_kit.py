@@ -1,0 +1,142 @@
+"""What the tests of the FiftyOne side share: small videos with known masks, a model that tracks them well enough."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import fiftyone as fo
+import numpy as np
+import pytest
+import torch
+
+from fiftyone_hs2s.dataset.labels import detection_mask
+from fiftyone_hs2s.dataset.model import HS2SVideoModel
+from fiftyone_hs2s.network import ImageFeatures, State
+from fiftyone_hs2s.tracking import Tracker
+
+H, W, T = 64, 96, 12
+COLORS = {0: (220, 40, 40), 1: (40, 60, 220)}
+"""Colour of each object, by index."""
+
+
+def truth(number: int) -> dict[int, np.ndarray]:
+    """The masks of a red and a blue square on frame ``number`` (from 1): one goes right, the other left."""
+    masks = {index: np.zeros((H, W), bool) for index in COLORS}
+    left = 4 * (number - 1)
+    masks[0][8:24, left : left + 16] = True
+    masks[1][36:52, W - 16 - left : W - left] = True
+    return masks
+
+
+def picture(number: int) -> np.ndarray:
+    """Frame ``number`` of the video."""
+    frame = np.full((H, W, 3), 128, np.uint8)
+    for index, mask in truth(number).items():
+        frame[mask] = COLORS[index]
+    return frame
+
+
+def write_video(path: Path, frames: list[np.ndarray]) -> Path:
+    """Writes RGB frames as H.264."""
+    height, width = frames[0].shape[:2]
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+    command += ["-r", "10", "-i", "-", "-c:v", "libx264", "-crf", "4", "-g", "4", "-pix_fmt", "yuv420p"]
+    command += ["-threads", "1", "-movflags", "+faststart", str(path)]
+    subprocess.run(command, input=b"".join(frame.tobytes() for frame in frames), check=True)
+    return path
+
+
+def detection(mask: np.ndarray, **attributes) -> fo.Detection:
+    """A detection with its mask cropped to the box, as FiftyOne makes it."""
+    return fo.Detection.from_mask(mask, **attributes)
+
+
+def prompts(number: int, indices=(0, 1)) -> fo.Detections:
+    """The true masks on one frame."""
+    masks = truth(number)
+    return fo.Detections(detections=[detection(masks[i], label=f"square {i}", index=i) for i in indices])
+
+
+def found(sample: fo.Sample, field: str = "pred") -> dict[int, dict[int, np.ndarray]]:
+    """The masks of a field by frame number and index."""
+    return {
+        number: {d.index: detection_mask(d, (H, W)) for d in frame[field].detections}
+        for number, frame in sample.frames.items()
+        if frame.has_field(field) and frame[field] is not None
+    }
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union."""
+    return (a & b).sum() / (a | b).sum()
+
+
+def assert_right(results: dict[int, dict[int, np.ndarray]], numbers, indices=(0, 1)) -> None:
+    """Asserts that exactly these frames have exactly these objects, about where they are."""
+    assert sorted(results) == list(numbers)
+    for number, masks in results.items():
+        assert sorted(masks) == list(indices), f"frame {number}"
+        for index, mask in masks.items():
+            assert iou(mask, truth(number)[index]) > 0.8, f"object {index} on frame {number}"
+
+
+class ColorNetwork(torch.nn.Module):
+    """Follows an object by the mean colour under its first mask: a network's interface, and results one can predict."""
+
+    config = SimpleNamespace(name="colors")
+
+    def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
+        return ImageFeatures(frame, {}, None)
+
+    def start(self, image: ImageFeatures, masks: torch.Tensor) -> State:
+        color = (image.joint * masks).sum((2, 3)) / masks.sum((2, 3))
+        return State(image, masks, {}, None, ((color, color),), torch.zeros(len(masks)))
+
+    def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
+        distance = (image.joint - state.memories[0][0][:, :, None, None]).abs().sum(1, keepdim=True)
+        logits = 20 * (0.4 - distance)
+        return logits, replace(state, image=image, masks=logits.sigmoid())
+
+
+def color_model(**options) -> HS2SVideoModel:
+    """A FiftyOne model around the colour network."""
+    return HS2SVideoModel(Tracker(ColorNetwork(), size=(H, W), device="cpu", precision="float32"), **options)
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory) -> Path:
+    """The two squares in 12 frames."""
+    return write_video(tmp_path_factory.mktemp("video") / "squares.mp4", [picture(n + 1) for n in range(T)])
+
+
+@pytest.fixture(scope="session")
+def broken_video(tmp_path_factory, video) -> Path:
+    """A video of 60 frames that breaks off half-way."""
+    folder = tmp_path_factory.mktemp("broken")
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 40, (60, H, W, 3), np.uint8)  # so that all frames take about as many bytes
+    frames = [np.maximum(picture(min(n + 1, T)) // 2, noise[n]) for n in range(60)]
+    whole = write_video(folder / "whole.mp4", frames).read_bytes()
+    path = folder / "broken.mp4"
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+@pytest.fixture
+def dataset():
+    """An empty dataset, deleted afterwards."""
+    dataset = fo.Dataset()
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def sample(dataset, video) -> fo.Sample:
+    """A sample whose only frame document is frame 4, with the masks of both squares."""
+    sample = fo.Sample(filepath=str(video))
+    sample.frames[4]["gt"] = prompts(4)
+    dataset.add_sample(sample)
+    return sample
