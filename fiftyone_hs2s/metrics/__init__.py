@@ -7,6 +7,8 @@ official numbers of what it collected.
 from __future__ import annotations
 
 from fiftyone_hs2s.metrics.boundary import boundary_f_measure
+from fiftyone_hs2s.metrics.events import Event, EventOptions
+from fiftyone_hs2s.metrics.failures import EventSummary, find_events, summarize_events
 from fiftyone_hs2s.metrics.folders import evaluate_folders, score_folders
 from fiftyone_hs2s.metrics.protocols import PROTOCOLS, Protocol, Statistics, get_protocol
 from fiftyone_hs2s.metrics.region import jaccard
@@ -16,6 +18,9 @@ from fiftyone_hs2s.metrics.scores import FrameScore, ObjectScores, SequenceScore
 __all__ = [
     "PROTOCOLS",
     "Evaluation",
+    "Event",
+    "EventOptions",
+    "EventSummary",
     "FrameScore",
     "ObjectResult",
     "ObjectScores",
@@ -27,9 +32,11 @@ __all__ = [
     "Statistics",
     "boundary_f_measure",
     "evaluate_folders",
+    "find_events",
     "get_protocol",
     "jaccard",
     "score_folders",
     "score_label_maps",
     "summarize",
+    "summarize_events",
 ]

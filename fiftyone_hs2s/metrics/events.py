@@ -1,0 +1,65 @@
+"""Events: intervals of frames of an object, with a reason. ``truth_events`` and ``prediction_events`` find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """What counts as an event. Areas in pixels of the annotation, lengths in annotated frames."""
+
+    occlusion_area: int = 0
+    """Up to this area an object is not visible, and a prediction is none."""
+    partial_share: float = 0.5
+    median_frames: int = 25
+    """Visible frames in the running median of the area."""
+    recovered_j: float = 0.5
+    """From this J on an object is tracked again."""
+    lost_j: float = 0.1
+    lost_frames: int = 3
+    drift_drop: float = 0.3
+    drift_frames: int = 5
+    switch_share: float = 0.5
+    leak_ratio: float = 2.0
+    jump_ratio: float = 2.0
+    jump_area: int = 100
+    """Jumps of an area that stays below this are noise."""
+    jump_diameters: float = 0.5
+    low_confidence: float = 0.5
+    disagreement_j: float = 0.5
+
+
+@dataclass(frozen=True)
+class Event:
+    """An interval of frames of one object."""
+
+    label: str
+    object_id: int
+    first: int
+    """Number of its first frame, as in ``ObjectScores.frames``."""
+    last: int
+    """Number of its last frame; the interval includes it."""
+    severity: float
+    """In 0..1; how it is measured depends on the kind of event, see ``truth_events`` and ``prediction_events``."""
+    details: dict[str, float | int | bool | None] = field(default_factory=dict)
+    """More numbers, by name; which ones depends on the label."""
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """The intervals [start, stop) in which a bool array (T,) is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+def running_median(values: np.ndarray, window: int) -> np.ndarray:
+    """The median of each value and the ones before it, ``window`` in all (fewer at the start); float (T,)."""
+    return np.array([np.median(values[max(0, k - window + 1) : k + 1]) for k in range(len(values))], float)
+
+
+def by_frame(events: Iterable[Event]) -> list[Event]:
+    """The events in the order in which they begin."""
+    return sorted(events, key=lambda event: (event.first, event.last))
