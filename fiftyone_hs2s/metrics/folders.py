@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import list_label_maps, list_sequences, read_label_map
+from fiftyone_hs2s.metrics.analysis import Analysis, analyze
 from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
 from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
@@ -63,6 +64,28 @@ def _counted(problem: Problem, evaluation: Evaluation) -> Problem | None:
     relevant = {frame for result in results for frame in result.frames}
     frames = tuple(frame for frame in problem.frames if frame in relevant)
     return replace(problem, frames=frames) if frames else None
+
+
+def analyze_folders(
+    truth: PathLike,
+    prediction: PathLike,
+    fps: float = 6,
+    protocol: str | Protocol = "youtube-vos",
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Analysis, list[Problem]]:
+    """Makes the analyses of the HS2S paper of folders, see ``analyze``.
+
+    Args:
+        truth: as for ``evaluate_folders``, and so are prediction, protocol, workers and progress
+        fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
+
+    Returns:
+        the analysis; what was wrong with the predictions
+    """
+    sequences, problems = score_folders(truth, prediction, protocol, workers=workers, progress=progress)
+    return analyze(sequences, fps, protocol), problems
 
 
 def score_folders(

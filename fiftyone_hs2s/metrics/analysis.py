@@ -1,0 +1,162 @@
+"""The analyses of the HS2S paper (section 5.2) on any data: long sequences and occlusions (tables 3, 4, figures 4, 5).
+
+Time is counted in steps of 1/6 s from an object's first frame, as YouTube-VOS annotates. So the limits of the paper,
+t < 10 and t > 20, mean the same moments at any frame rate: at 30 frames per second a step is five frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from fiftyone_hs2s.metrics.events import runs
+from fiftyone_hs2s.metrics.protocols import Protocol, counted_frames, get_protocol, scored_ids
+from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScores
+
+STEPS_PER_SECOND = 6
+EARLY = 10
+LATE = 20
+THRESHOLDS = (0, 50, 100)
+"""Areas in pixels up to which an object counts as occluded."""
+
+
+@dataclass(frozen=True)
+class LengthTable:
+    """Table 3: the objects of more than 20 steps; J and F early (t < 10) and late (t > 20), means over objects."""
+
+    num_objects: int
+    J_early: float
+    J_late: float
+    F_early: float
+    F_late: float
+
+
+@dataclass(frozen=True)
+class OcclusionRow:
+    """A column of table 4: J&F on the frames after the end of an object's first occlusion, mean over objects."""
+
+    threshold: int
+    num_objects: int
+    """Objects that are occluded, and visible again."""
+    JF: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All of the paper's analyses; means that have no object are NaN."""
+
+    num_objects: int
+    JF: float
+    """J&F on all frames that count, mean over objects: the first column of table 4."""
+    length: LengthTable
+    occlusion: tuple[OcclusionRow, ...]
+    sequence_lengths: tuple[int, ...]
+    """Figure 4: the length of each object's sequence in steps, from its first to its last visible frame."""
+    occlusion_lengths: dict[int, tuple[float, ...]]
+    """Figure 5: by threshold, the length in steps of the first occlusion of each object that has one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``hs2s analyze --json`` writes; None for means of nothing."""
+        data = _finite(asdict(self))
+        histograms = {str(t): histogram(lengths) for t, lengths in self.occlusion_lengths.items()}
+        return {
+            **data,
+            "sequence_length_histogram": histogram(self.sequence_lengths),
+            "occlusion_lengths": {str(threshold): v for threshold, v in data["occlusion_lengths"].items()},
+            "occlusion_length_histograms": histograms,
+        }
+
+
+def histogram(lengths: Sequence[float]) -> list[int]:
+    """How many lengths there are of 0 up to 1 steps, of 1 up to 2, and so on."""
+    return np.bincount(np.floor(lengths).astype(int)).tolist() if len(lengths) else []
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def analyze(
+    sequences: Mapping[str, SequenceScores],
+    fps: float | Mapping[str, float] = 6,
+    protocol: str | Protocol = "youtube-vos",
+) -> Analysis:
+    """Makes the analyses of scored sequences.
+
+    Args:
+        sequences: by name, from a ``SequenceScorer``
+        fps: rate at which the sequences' frames are numbered, per second (6 if only every fifth frame of a video of 30
+            was scored, without gaps in the numbers); one for all, or by name
+        protocol: which objects and frames count; the default leaves each object's first frame out, as the paper does
+    """
+    protocol = get_protocol(protocol)
+    objects = []
+    for name, sequence in sequences.items():
+        rate = fps[name] if isinstance(fps, Mapping) else fps
+        objects += [_Object(sequence.objects[i], protocol, rate) for i in scored_ids(sequence, protocol)]
+    occlusions = {threshold: [o.first_occlusion(threshold) for o in objects] for threshold in THRESHOLDS}
+    return Analysis(
+        num_objects=len(objects),
+        JF=_mean([o.mean(o.scores.JF, o.counted) for o in objects]),
+        length=_length_table([o for o in objects if o.length > LATE]),
+        occlusion=tuple(_occlusion_row(objects, threshold, found) for threshold, found in occlusions.items()),
+        sequence_lengths=tuple(o.length for o in objects),
+        occlusion_lengths={t: tuple(length for _, length in filter(None, found)) for t, found in occlusions.items()},
+    )
+
+
+class _Object:
+    """An object that was visible at least once; ``times`` are in steps from its first visible frame."""
+
+    def __init__(self, scores: ObjectScores, protocol: Protocol, fps: float) -> None:
+        self.scores = scores
+        self.counted = counted_frames(scores, protocol)
+        visible = np.flatnonzero(scores.visible())
+        self.times = (scores.frames - scores.frames[visible[0]]) * STEPS_PER_SECOND / fps
+        self.length = int(self.times[visible[-1]]) + 1
+
+    def mean(self, values: np.ndarray, frames: np.ndarray) -> float:
+        """Mean of the values on these of the frames that count; NaN if there are none."""
+        chosen = values[frames & self.counted]
+        return float(chosen.mean()) if len(chosen) else math.nan
+
+    def first_occlusion(self, threshold: int) -> tuple[int, float] | None:
+        """The first occlusion after which the object is visible again: the place of that frame; its length in steps."""
+        annotated = np.flatnonzero(self.scores.annotated)
+        visible = self.scores.truth_area[annotated] > threshold
+        for start, stop in runs(~visible & np.logical_or.accumulate(visible))[:1]:
+            if stop < len(annotated):
+                first, back = annotated[start], annotated[stop]
+                return int(back), float(self.times[back] - self.times[first])
+        return None
+
+
+def _length_table(objects: list[_Object]) -> LengthTable:
+    early = [(o.times >= 0) & (o.times < EARLY) for o in objects]
+    late = [o.times > LATE for o in objects]
+
+    def mean(name: str, frames: list[np.ndarray]) -> float:
+        return _mean([o.mean(getattr(o.scores, name), part) for o, part in zip(objects, frames, strict=True)])
+
+    return LengthTable(len(objects), mean("J", early), mean("J", late), mean("F", early), mean("F", late))
+
+
+def _occlusion_row(objects: list[_Object], threshold: int, occlusions: list[tuple[int, float] | None]) -> OcclusionRow:
+    means = []
+    for o, found in zip(objects, occlusions, strict=True):
+        if found:
+            means.append(o.mean(o.scores.JF, np.arange(len(o.counted)) >= found[0]))
+    return OcclusionRow(threshold, len(means), _mean(means))
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
