@@ -14,7 +14,9 @@ from training.loop import Trainer
 
 def main(argv: list[str] | None = None) -> int:
     """Parses the command line and trains; 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m training", description="Trains a network; goes on where the run stopped.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="Trains a network; goes on where the run stopped."
+    )
     parser.add_argument("--config", required=True, help="YAML file, or the name of one in training/configs")
     parser.add_argument("--data", required=True, type=Path, help="folder below which the config's data folders are")
     parser.add_argument("--run", required=True, type=Path, help="run folder: checkpoint, weights and log")

@@ -106,6 +106,10 @@ class TrainingConfig:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 raise HS2SError(f"Unknown training setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        # YAML reads 1e-4, without a point, as text.
+        numbers = {
+            f.name: float(values[f.name]) for f in dataclasses.fields(cls) if f.type == "float" and f.name in values
+        }
         stages = tuple(Stage(**{**stage, "size": tuple(stage["size"])}) for stage in values["stages"])
         lists = {key: tuple(values[key]) for key in ("videos", "pictures", "exclude") if key in values}
-        return cls(**{**values, **lists, "stages": stages})
+        return cls(**{**values, **numbers, **lists, "stages": stages})

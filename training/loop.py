@@ -59,6 +59,12 @@ class Trainer:
     def train(self, minutes: float = float("inf"), save_every: float = 5.0) -> None:
         """Runs until the stages are done or the time is over; saves every few minutes and at the end."""
         self.run.mkdir(parents=True, exist_ok=True)
+        try:
+            self._train(minutes, save_every)
+        finally:  # also when it is interrupted
+            self.save()
+
+    def _train(self, minutes: float, save_every: float) -> None:
         start = saved = time.monotonic()
         for clips in self._batches():
             values = self.train_step(*clips)
@@ -69,7 +75,6 @@ class Trainer:
                 saved = time.monotonic()
             if time.monotonic() - start > minutes * 60:
                 break
-        self.save()
 
     def train_step(self, frames: torch.Tensor, masks: torch.Tensor) -> dict[str, float]:
         """One optimizer step on a batch of clips: uint8 (B, T, 3, H, W) and (B, T, 1, H, W)."""
@@ -88,7 +93,8 @@ class Trainer:
         self.optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return {"step": self.step, "loss": loss.item(), **parts, "norm": norm.item(), "j": _jaccard(logits, masks[:, 1:])}
+        j = _jaccard(logits, masks[:, 1:])
+        return {"step": self.step, "loss": loss.item(), **parts, "norm": norm.item(), "j": j}
 
     def save(self) -> None:
         """Writes the checkpoint and the averaged weights, each at once or not at all."""
@@ -125,7 +131,8 @@ class Trainer:
 
     def _loader(self, stage: Stage) -> DataLoader:
         clips = MixedClips(self.sources, self.weights, stage.length, stage.size, seed=self.config.seed + self.step)
-        return DataLoader(clips, batch_size=stage.batch, num_workers=self.workers, prefetch_factor=3)
+        ahead = 3 if self.workers else None
+        return DataLoader(clips, batch_size=stage.batch, num_workers=self.workers, prefetch_factor=ahead)
 
     def _set_rates(self) -> None:
         config = self.config

@@ -39,7 +39,7 @@ def bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def soft_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """1 - intersection over union of the probabilities, mean over pictures; an absent object costs what is predicted."""
+    """1 - intersection over union of the probabilities, mean over pictures; 1 is added to both areas."""
     valid, truth = (masks != VOID).to(logits.dtype), (masks == 1).to(logits.dtype)
     probability = logits.sigmoid() * valid
     both = (probability * truth).sum((1, 2, 3))
@@ -91,7 +91,8 @@ def weighted_loss(
 
     Args:
         weights: {name: weight}; names are ``balanced_bce``, ``bce``, ``soft_jaccard``, ``border``. The paper's mix is
-            ``{balanced_bce: 0.8, border: 0.2}``, the released script's ``{soft_jaccard: 0.2, balanced_bce: 0.6, border: 0.2}``
+            ``{balanced_bce: 0.8, border: 0.2}``, the released script's
+            ``{soft_jaccard: 0.2, balanced_bce: 0.6, border: 0.2}``
         logits: (B, T, 1, H, W)
         border: (B, T, 42, H, W) or None
         masks: uint8 (B, T, 1, H, W)

@@ -1,5 +1,7 @@
 """The HS2S network: pure PyTorch, floats in, logits out."""
 
+from __future__ import annotations
+
 from fiftyone_hs2s.network.config import HS2SConfig, available_models
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.hs2s import HS2S, build_network

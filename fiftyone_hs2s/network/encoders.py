@@ -25,7 +25,7 @@ class ImageFeatures:
     skips: dict[int, torch.Tensor]
     key: torch.Tensor | None
 
-    def select(self, indices: list[int]) -> ImageFeatures:
+    def select(self, indices: list[int] | slice) -> ImageFeatures:
         """Features of some pictures of the batch."""
         skips = {stride: x[indices] for stride, x in self.skips.items()}
         return ImageFeatures(self.joint[indices], skips, None if self.key is None else self.key[indices])
@@ -60,8 +60,8 @@ class MaskEmbedding(nn.Module):
         self.unshuffle = nn.PixelUnshuffle(stride)
         self.spread = nn.Conv2d(stride * stride, 64, 3, padding=1)
         self.out = nn.Conv2d(64, channels, 1)
-        nn.init.zeros_(self.out.weight)  # starts as the pretrained backbone on the picture alone
-        nn.init.zeros_(self.out.bias)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)  # it starts as the pretrained backbone on the picture alone
 
     def forward(self, mask: torch.Tensor) -> torch.Tensor:
         return self.out(torch.relu(self.spread(self.unshuffle(mask))))

@@ -7,7 +7,7 @@ from torch import nn
 
 from fiftyone_hs2s.network.backbones import BACKBONE_SPECS, STRIDES
 from fiftyone_hs2s.network.config import HS2SConfig
-from fiftyone_hs2s.network.convlstm import CELLS, Memory
+from fiftyone_hs2s.network.convlstm import CELLS, ConvLSTMCell, Memory
 from fiftyone_hs2s.network.decoder import Decoder
 from fiftyone_hs2s.network.encoders import Encoder, ImageFeatures, ImageTrunk
 from fiftyone_hs2s.network.merge import MergeLayer, Reference
@@ -32,12 +32,12 @@ class HS2S(nn.Module):
         self.encoder = Encoder(config, with_mask=config.encoder_mask)
         self.reference_encoder = Encoder(config) if config.references else None
         self.memory = CELLS[config.cell](config.width, config.width, config.kernel)
-        self.skip_memory: nn.Module | None = None
+        self.skip_memory: ConvLSTMCell | None = None
         if config.skip_width:
             self.skip_memory = CELLS[config.cell](channels[4], config.skip_width, config.skip_kernel)
         self.initializer = Initializer(config) if config.initializer else None
-        self.merge: nn.Module | None = None
-        self.skip_merge: nn.Module | None = None
+        self.merge: MergeLayer | None = None
+        self.skip_merge: MergeLayer | None = None
         if config.references:
             self.merge = MergeLayer(config.merge, config.width, config.width, channels[4], config)
             if config.skip_width:
@@ -80,13 +80,13 @@ class HS2S(nn.Module):
         for t in range(1, frames.shape[1]):
             logits, border, state = self._step(images.select(slices[t]), state)
             outputs.append(logits)
-            borders.append(border)
+            borders += [] if border is None else [border]
             if teacher_forcing is not None:
                 state.masks = torch.where(teacher_forcing[:, t].view(-1, 1, 1, 1), masks[:, t], state.masks)
         stacked = torch.stack(outputs, 1)
         if not return_border:
             return stacked
-        return stacked, None if borders[0] is None else torch.stack(borders, 1)
+        return stacked, torch.stack(borders, 1) if borders else None
 
     def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
         """Computes what all objects of a frame share.
@@ -143,15 +143,15 @@ class HS2S(nn.Module):
 
     def _encode_references(self, image: ImageFeatures, masks: torch.Tensor, names: tuple[str, ...]) -> References:
         """Encodes (image, masks) once and prepares it for each of the references ``names``."""
-        if not names:
+        if self.reference_encoder is None or self.merge is None or not names:
             return {}
         features, x = self.reference_encoder(image, masks)
         deep = Reference(x, image.key, masks)
         fine = Reference(features[16], image.key, masks)
-        references = {}
+        references: References = {}
         for name in names:
-            levels = (self.merge.prepare(name, deep),)
-            levels += (self.skip_merge.prepare(name, fine) if self.skip_merge is not None else (),)
+            levels = [self.merge.prepare(name, deep)]
+            levels += [self.skip_merge.prepare(name, fine)] if self.skip_merge is not None else []
             references[name] = tuple(tuple(_expand(tensor, len(masks)) for tensor in level) for level in levels)
         return references
 
@@ -209,10 +209,8 @@ class Initializer(nn.Module):
 
     def forward(self, image: ImageFeatures, masks: torch.Tensor) -> tuple[Memory, ...]:
         features, x = self.encoder(image, masks)
-        memories = (tuple(self.state(x).tanh().chunk(2, 1)),)
-        if self.skip_state is not None:
-            memories += (tuple(self.skip_state(features[16]).tanh().chunk(2, 1)),)
-        return memories
+        states = [self.state(x)] + ([self.skip_state(features[16])] if self.skip_state is not None else [])
+        return tuple(tuple(state.tanh().chunk(2, 1)) for state in states)
 
 
 def _expand(x: torch.Tensor, count: int) -> torch.Tensor:

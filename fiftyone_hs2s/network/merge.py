@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from fiftyone_hs2s.network.config import HS2SConfig
 
 Prepared = tuple[torch.Tensor, ...]
 
@@ -26,7 +29,15 @@ class Reference:
     mask: torch.Tensor
 
 
-class GlobalConvolution(nn.Module):
+class Matcher(nn.Module):
+    """Matches the decoder's input with one reference."""
+
+    def prepare(self, reference: Reference) -> Prepared:
+        """What of the reference is kept until it is read."""
+        raise NotImplementedError
+
+
+class GlobalConvolution(Matcher):
     """GC of the paper: large separable kernels over the concatenation of the reference features and h."""
 
     def __init__(self, inputs: int, width: int, outputs: int, kernel: int = 7) -> None:
@@ -38,7 +49,6 @@ class GlobalConvolution(nn.Module):
         self.conv_r2 = nn.Conv2d(width, outputs, (kernel, 1), padding=(pad, 0))
 
     def prepare(self, reference: Reference) -> Prepared:
-        """What of the reference is kept until it is read."""
         return (reference.features,)
 
     def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
@@ -46,7 +56,7 @@ class GlobalConvolution(nn.Module):
         return torch.relu(self.conv_l2(self.conv_l1(x)) + self.conv_r2(self.conv_r1(x)))
 
 
-class CosineMatching(nn.Module):
+class CosineMatching(Matcher):
     """Merge layer of ``hs2s_sim``: h reads the reference features by cosine similarity, softmax over positions."""
 
     def __init__(self, features: int, hidden: int, width: int, outputs: int) -> None:
@@ -68,7 +78,7 @@ class CosineMatching(nn.Module):
         return torch.relu(self.mix(torch.cat([(value @ weights).unflatten(2, h.shape[2:]), h], 1)))
 
 
-class AttentionMatching(nn.Module):
+class AttentionMatching(Matcher):
     """Matching by the picture alone: where does this place look like that place of the reference frame?
 
     The similarity (cosine, learned temperature) does not depend on the object; what is read does: reference features
@@ -88,7 +98,8 @@ class AttentionMatching(nn.Module):
 
     def prepare(self, reference: Reference) -> Prepared:
         value = self.value(reference.features)
-        fine = F.adaptive_avg_pool2d(reference.mask, [n * self.mask_samples for n in value.shape[2:]])
+        height, width = value.shape[2:]
+        fine = F.adaptive_avg_pool2d(reference.mask, (height * self.mask_samples, width * self.mask_samples))
         value = torch.cat([value, F.pixel_unshuffle(fine.to(value.dtype), self.mask_samples)], 1)
         return self._project(reference.key), value.flatten(2)
 
@@ -96,11 +107,14 @@ class AttentionMatching(nn.Module):
         key, value = prepared
         similarity = key.transpose(1, 2) @ self._project(query) * self.log_scale.exp()
         if self.locality is not None:
-            similarity = similarity - self.locality.relu() * _squared_distances(*h.shape[2:], h.device).to(h.dtype)
+            similarity = similarity - self.locality.relu() * _squared_distances(h.shape[2], h.shape[3], h.device).to(
+                h.dtype
+            )
         read = (value @ similarity.softmax(1)).unflatten(2, h.shape[2:])
         return torch.relu(self.mix(torch.cat([read, h], 1)))
 
-    def _project(self, key: torch.Tensor) -> torch.Tensor:
+    def _project(self, key: torch.Tensor | None) -> torch.Tensor:
+        assert key is not None  # a configuration with attention has a trunk that gives keys
         return F.normalize(self.key(key).flatten(2), dim=1)
 
 
@@ -111,10 +125,11 @@ def _squared_distances(height: int, width: int, device: torch.device) -> torch.T
     return (dy[:, None, :, None] + dx[None, :, None, :]).reshape(height * width, -1)
 
 
-def build_matcher(kind: str, features: int, hidden: int, key: int, config, local: bool) -> nn.Module:
+def build_matcher(kind: str, features: int, hidden: int, key: int, config: HS2SConfig, local: bool) -> Matcher:
     """Builds a matcher of a reference's ``features`` with a hidden state of ``hidden`` channels.
 
-    A matcher has ``prepare(reference)`` (once a reference) and ``forward(prepared, h, query)`` -> (N, merge_width, h, w).
+    A matcher has ``prepare(reference)``, called once a reference, and ``forward(prepared, h, query)``, which gives
+    (N, merge_width, h, w).
     """
     outputs = config.merge_width
     if kind == "global_convolution":
@@ -127,7 +142,7 @@ def build_matcher(kind: str, features: int, hidden: int, key: int, config, local
 class MergeLayer(nn.Module):
     """One matcher a reference, mixed by a 1x1 convolution: relu(1x1([match_0, match_{t-1}]))."""
 
-    def __init__(self, kind: str, features: int, hidden: int, key: int, config) -> None:
+    def __init__(self, kind: str, features: int, hidden: int, key: int, config: HS2SConfig) -> None:
         super().__init__()
         self.matchers = nn.ModuleDict(
             {name: build_matcher(kind, features, hidden, key, config, name == "previous") for name in config.references}
@@ -136,7 +151,7 @@ class MergeLayer(nn.Module):
 
     def prepare(self, name: str, reference: Reference) -> Prepared:
         """Prepares the reference called ``name`` ("first" or "previous")."""
-        return self.matchers[name].prepare(reference)
+        return cast(Matcher, self.matchers[name]).prepare(reference)
 
     def forward(self, prepared: dict[str, Prepared], h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
         matches = [matcher(prepared[name], h, query) for name, matcher in self.matchers.items()]

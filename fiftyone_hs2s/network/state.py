@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +11,7 @@ from fiftyone_hs2s.network.convlstm import Memory
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.merge import Prepared
 
-References = dict[str, tuple[Prepared, Prepared]]  # {"first" | "previous": (at stride 32, at stride 16)}
+References = dict[str, tuple[Prepared, ...]]  # {"first" | "previous": (at stride 32, at stride 16)}
 
 
 @dataclass
@@ -64,12 +65,12 @@ class State:
         first = states[0]
         if len(states) == 1:
             return first
-        known = all(state.previous is not None for state in states)
+        previous = [state.previous for state in states if state.previous is not None]
         return replace(
             first,
             masks=torch.cat([state.masks for state in states]),
             first=_join_references([state.first for state in states]),
-            previous=_join_references([state.previous for state in states]) if known else None,
+            previous=_join_references(previous) if len(previous) == len(states) else None,
             memories=tuple(
                 (torch.cat([h for h, _ in parts]), torch.cat([c for _, c in parts]))
                 for parts in zip(*(state.memories for state in states), strict=True)
@@ -78,7 +79,7 @@ class State:
         )
 
 
-def _map_references(references: References, function) -> References:
+def _map_references(references: References, function: Callable[[torch.Tensor], torch.Tensor]) -> References:
     return {
         name: tuple(tuple(function(x) for x in prepared) for prepared in levels) for name, levels in references.items()
     }

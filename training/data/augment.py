@@ -58,7 +58,9 @@ def pose_path(rng: np.random.Generator, start: Pose, length: int, speed: float =
     return poses
 
 
-def warp(image: np.ndarray, matrix: np.ndarray, size: Size, nearest: bool = False, border: int | None = None) -> np.ndarray:
+def warp(
+    image: np.ndarray, matrix: np.ndarray, size: Size, nearest: bool = False, border: int | None = None
+) -> np.ndarray:
     """Warps a picture or a mask to ``size``; outside it is mirrored, or ``border`` where given."""
     mode = cv2.BORDER_REFLECT_101 if border is None else cv2.BORDER_CONSTANT
     flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR

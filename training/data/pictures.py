@@ -42,7 +42,9 @@ class PictureClips:
         occluder: share of the clips where something passes in front
     """
 
-    def __init__(self, roots: Sequence[Path], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.25) -> None:
+    def __init__(
+        self, roots: Sequence[Path], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.25
+    ) -> None:
         self.sources = [_pairs(root) for root in roots]
         self.sources = [pairs for pairs in self.sources if pairs]
         if not self.sources:
@@ -173,5 +175,3 @@ def _paste(
         soft = cv2.GaussianBlur(alpha, (3, 3), 0)[..., None].astype(np.float32) / 255
         frames[t] = (image * soft + frames[t] * (1 - soft) + 0.5).astype(np.uint8)
         masks[t][alpha > 127] = label
-
-

@@ -1,0 +1,126 @@
+"""Scores tracking on annotated videos beside two baselines: ``python benchmarks/quality.py --data FOLDER``.
+
+FOLDER holds DAVIS-layout folders (``<set>/JPEGImages/<sequence>``, ``<set>/Annotations/<sequence>``). The baselines are
+the first mask copied to every frame, and the mask warped along DIS optical flow. J, F and J&F are DAVIS's (first and
+last frame left out); "t=10" and so on are J on that frame after the first, mean over the objects that last so long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fiftyone_hs2s.masks import list_label_maps, read_label_map, split_label_map
+from fiftyone_hs2s.metrics import SequenceScorer, SequenceScores, summarize
+from fiftyone_hs2s.network import load_network
+from fiftyone_hs2s.tracking import Tracker, open_frames, track
+
+DEVELOPMENT = ("bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-gray")
+SETS = {
+    "development": [f"DAVIS2016-train/{name}" for name in DEVELOPMENT],
+    "schoolgirls": ["DAVIS2017-schoolgirls/schoolgirls"],
+}
+TIMES = (10, 30, 60)
+
+Method = Callable[[Path, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
+
+
+def copy(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
+    """The first mask on every frame."""
+    for _ in open_frames(frames):
+        yield first
+
+
+def flow(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
+    """The mask warped from frame to frame along DIS optical flow."""
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    y, x = np.mgrid[: first.shape[0], : first.shape[1]].astype(np.float32)
+    label_map, before = first, None
+    for frame in open_frames(frames):
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        if before is not None:
+            back = dis.calc(grey, before, None)
+            label_map = cv2.remap(label_map, x + back[..., 0], y + back[..., 1], cv2.INTER_NEAREST)
+        before = grey
+        yield label_map
+
+
+def tracked(tracker: Tracker) -> Method:
+    """Ours."""
+
+    def method(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
+        for _, result in track(tracker, open_frames(frames), {0: split_label_map(first)}):
+            yield result.label_map
+
+    return method
+
+
+def score(method: Method, folder: Path, sequence: str) -> tuple[SequenceScores, float]:
+    """The scores of a sequence, and seconds a frame."""
+    truths = list(list_label_maps(folder / "Annotations" / sequence).values())
+    scorer, seconds = SequenceScorer(), 0.0
+    predictions = method(folder / "JPEGImages" / sequence, read_label_map(truths[0]))
+    for path in truths:
+        start = time.perf_counter()
+        prediction = next(predictions)
+        seconds += time.perf_counter() - start
+        scorer.update(read_label_map(path), prediction)
+    return scorer.finish(), seconds / len(truths)
+
+
+def report(name: str, scores: dict[str, SequenceScores], speed: float, each: bool) -> None:
+    """Prints a row, and one for each sequence."""
+    evaluation = summarize(scores, "davis2017")
+    objects = [scores[key].objects[i] for key, result in evaluation.sequences.items() for i in result.objects]
+    late = [np.mean([o.J[t] for o in objects if len(o.J) > t + 1] or [np.nan]) for t in TIMES]
+    values = [evaluation.J, evaluation.F, evaluation.JF, *late]
+    print(f"{name:24s}" + "".join(f"{100 * value:8.1f}" for value in values) + f"{speed:10.3f}", flush=True)
+    for key, result in evaluation.sequences.items() if each else ():
+        row = [
+            result.J,
+            result.F,
+            result.JF,
+            *(np.mean([o.J[t] for o in _of(scores[key], t)] or [np.nan]) for t in TIMES),
+        ]
+        print(f"  {key:22s}" + "".join(f"{100 * value:8.1f}" for value in row))
+
+
+def _of(sequence: SequenceScores, t: int) -> list:
+    return [scores for scores in sequence.objects.values() if len(scores.J) > t + 1 and scores.truth_area.any()]
+
+
+def main() -> None:
+    """Runs all methods on both sets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="of the model; the shipped ones by default")
+    parser.add_argument("--model", default="hs2s-lite")
+    parser.add_argument("--methods", default="copy,flow,ours")
+    parser.add_argument("--sets", default="development,schoolgirls")
+    parser.add_argument("--sequences", help="only these of the set, separated by commas")
+    parser.add_argument("--each", action="store_true", help="a row for each sequence")
+    args = parser.parse_args()
+    for name in args.sets.split(","):
+        print(
+            f"\n{name:24s}" + "".join(f"{h:>8s}" for h in ("J", "F", "J&F", *(f"t={t}" for t in TIMES))) + " s a frame"
+        )
+        for method in args.methods.split(","):
+            function = {"copy": copy, "flow": flow}.get(method) or tracked(
+                Tracker(load_network(args.model, args.weights))
+            )
+            scores, speeds = {}, []
+            for item in SETS[name]:
+                folder, sequence = item.split("/")
+                if not args.sequences or sequence in args.sequences.split(","):
+                    scores[sequence], seconds = score(function, args.data / folder, sequence)
+                    speeds.append(seconds)
+            report(args.model if method == "ours" else method, scores, float(np.mean(speeds)), args.each)
+
+
+if __name__ == "__main__":
+    main()
