@@ -104,4 +104,4 @@ def report(evaluation: Evaluation) -> str:
     counts = (len(evaluation.results), sum(len(result.frames) for result in evaluation.results))
     rows.append((f"all, {evaluation.protocol.name}", *counts, *map(percent, (*means, *spread))))
     splits = [f"{name.replace('_', ' ')} {percent(value)}" for name, value in evaluation.splits.items()]
-    return "\n".join([text_table(rows), *([", ".join(splits)] if splits else [])])
+    return "\n".join([text_table(rows, total=True), *([", ".join(splits)] if splits else [])])

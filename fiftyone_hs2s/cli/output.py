@@ -22,8 +22,8 @@ def percent(value: float) -> str:
     return "-" if value != value else f"{100 * value:.1f}"
 
 
-def text_table(rows: Sequence[Sequence[Any]]) -> str:
-    """Aligned columns, the first to the left; the first row is the head, the last the sum."""
+def text_table(rows: Sequence[Sequence[Any]], total: bool = False) -> str:
+    """Aligned columns, the first to the left; the first row is the head, and the last the total if there is one."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -31,7 +31,8 @@ def text_table(rows: Sequence[Sequence[Any]]) -> str:
         for row in cells
     ]
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    body = [*lines[1:-1], rule, lines[-1]] if total else lines[1:]
+    return "\n".join([lines[0], rule, *body])
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
