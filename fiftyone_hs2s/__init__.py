@@ -14,6 +14,7 @@ _PUBLIC = {
     "load_model": "fiftyone_hs2s.dataset.model",
     "propagate": "fiftyone_hs2s.dataset.propagation",
     "default_weights": "fiftyone_hs2s.network",
+    "evaluate_propagation": "fiftyone_hs2s.dataset.evaluation",
     "HS2SError": "fiftyone_hs2s.errors",
 }
 

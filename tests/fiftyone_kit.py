@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
-import pytest
 import torch
 
 from fiftyone_hs2s.dataset.labels import detection_mask
@@ -104,39 +103,3 @@ class ColorNetwork(torch.nn.Module):
 def color_model(**options) -> HS2SVideoModel:
     """A FiftyOne model around the colour network."""
     return HS2SVideoModel(Tracker(ColorNetwork(), size=(H, W), device="cpu", precision="float32"), **options)
-
-
-@pytest.fixture(scope="session")
-def video(tmp_path_factory) -> Path:
-    """The two squares in 12 frames."""
-    return write_video(tmp_path_factory.mktemp("video") / "squares.mp4", [picture(n + 1) for n in range(T)])
-
-
-@pytest.fixture(scope="session")
-def broken_video(tmp_path_factory, video) -> Path:
-    """A video of 60 frames that breaks off half-way."""
-    folder = tmp_path_factory.mktemp("broken")
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 40, (60, H, W, 3), np.uint8)  # so that all frames take about as many bytes
-    frames = [np.maximum(picture(min(n + 1, T)) // 2, noise[n]) for n in range(60)]
-    whole = write_video(folder / "whole.mp4", frames).read_bytes()
-    path = folder / "broken.mp4"
-    path.write_bytes(whole[: len(whole) // 2])
-    return path
-
-
-@pytest.fixture
-def dataset():
-    """An empty dataset, deleted afterwards."""
-    dataset = fo.Dataset()
-    yield dataset
-    dataset.delete()
-
-
-@pytest.fixture
-def sample(dataset, video) -> fo.Sample:
-    """A sample whose only frame document is frame 4, with the masks of both squares."""
-    sample = fo.Sample(filepath=str(video))
-    sample.frames[4]["gt"] = prompts(4)
-    dataset.add_sample(sample)
-    return sample

@@ -11,8 +11,8 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.errors import HS2SError
 
-REQUIREMENTS = ("torch", "safetensors")
-"""What the package needs beyond FiftyOne's own requirements."""
+REQUIREMENTS = ("safetensors", "torch", "torchvision")
+"""What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
 
 _DIRECTION_LABELS = {
     "forward": "Forward: to the end of the video",
@@ -43,7 +43,7 @@ def refuse(inputs: types.Object, error: HS2SError) -> None:
     """Shows why the form cannot be executed, and blocks it."""
     sentence = str(error)
     warning = types.Warning(label=sentence[:1].upper() + sentence[1:])
-    inputs.view("refusal", warning).invalid = True
+    inputs.view("refusal", warning, invalid=True, error_message=sentence)
 
 
 def choice(
@@ -53,12 +53,20 @@ def choice(
     label: str,
     default: str | None,
     description: str | None = None,
+    required: bool = False,
 ) -> None:
     """Adds a drop-down menu with one choice an entry of ``labels``."""
     view = types.DropdownView()
     for value, text in labels.items():
         view.add_choice(value, label=text)
-    inputs.enum(name, view.values(), view=view, label=label, default=default, required=True, description=description)
+    inputs.enum(
+        name, view.values(), view=view, label=label, default=default, required=required, description=description
+    )
+
+
+def field_prefix(samples: fo.Dataset | fo.DatasetView) -> str:
+    """What the names of the label fields start with."""
+    return "frames." if samples.media_type == "video" else ""
 
 
 def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetView) -> None:
@@ -68,13 +76,12 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
         HS2SError: if the samples are no videos, or no field can hold masks
     """
     check_samples(samples)
-    prefix = "frames." if samples.media_type == "video" else ""
-    fields = [prefix + name for name in detections_fields(samples)]
+    fields = [field_prefix(samples) + name for name in detections_fields(samples)]
     if not fields:
         raise HS2SError("there are no masks to start from: add a Detections field with masks to the frames")
     default = fields[0] if len(fields) == 1 else None
     names = {name: name for name in fields}
-    choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from")
+    choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from", required=True)
 
 
 def direction_input(inputs: types.Object) -> None:

@@ -45,9 +45,11 @@ class Propagate(foo.Operator):
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         inputs = types.Object()
-        inputs.view_target(ctx, action_description="Propagate masks in")
         try:
             forms.check_requirements()
+            if ctx.dataset is None:
+                raise HS2SError("open a dataset with videos first")
+            inputs.view_target(ctx, action_description="Propagate masks in")
             self._fill(inputs, ctx)
         except HS2SError as error:
             forms.refuse(inputs, error)
@@ -99,9 +101,14 @@ class Propagate(foo.Operator):
 
         Returns:
             the operator's result
+
+        Raises:
+            HS2SError: if the fields cannot work
         """
+        prompt, label = check_fields(samples, prompt_field, label_field)
+        prefix = forms.field_prefix(samples)
+        params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
         target = {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}
-        params = {"prompt_field": prompt_field, "label_field": label_field, **params}
         return foo.execute_operator(self.uri, target, params=params, request_delegation=delegate)
 
 

@@ -1,0 +1,138 @@
+"""What is scored: videos, clips of videos, and groups of images in order, frame by frame with two fields at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import fiftyone as fo
+
+from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
+from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.errors import HS2SError
+
+Samples = fo.Dataset | fo.DatasetView
+
+_BLOCK = 100
+"""Frames whose masks are read at once: few enough to be held, enough to make the query's own time small."""
+
+
+class FrameLabels(NamedTuple):
+    """What a frame holds."""
+
+    frame_id: str
+    """Id of the frame's document; in a group of images, of the sample."""
+    number: int
+    """1-based number of the frame in its video or group."""
+    labels: tuple[fo.Detections | None, ...]
+    """Those of the fields that were asked for, in this order."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A video, a clip or a group of images, as a view shows it: the view's filters hold."""
+
+    view: fo.DatasetView
+    sample_id: str
+    """The video, or the first image."""
+    name: str
+    """What to call it in messages."""
+    key: str
+    """Names it in results: the sample's id, for a clip with its frames: ``<id>:10-40``."""
+    size: tuple[int, int]
+    """Height and width of its frames in pixels."""
+    is_video: bool = True
+
+    def field_path(self, field: str) -> str:
+        """The path of a frame's field."""
+        return f"frames.{field}" if self.is_video else field
+
+    def values(self, *fields: str) -> list[list]:
+        """The values of fields of the frames, one list a field with one entry a frame."""
+        columns = self.view.values([self.field_path(field) for field in fields])
+        return [column[0] for column in columns] if self.is_video else columns
+
+    def read(self, *fields: str) -> Iterator[FrameLabels]:
+        """Reads the frames in order, some at a time."""
+        total = len(self.view) if not self.is_video else 0
+        blocks = self._video_blocks() if self.is_video else (self.view[k : k + _BLOCK] for k in range(0, total, _BLOCK))
+        number = 0
+        for block in blocks:
+            names = ("id", *(["frame_number"] if self.is_video else []), *fields)
+            columns = block.values([self.field_path(name) for name in names])
+            rows = zip(*(column[0] for column in columns), strict=True) if self.is_video else zip(*columns, strict=True)
+            for frame_id, *rest in rows:
+                number = rest.pop(0) if self.is_video else number + 1
+                yield FrameLabels(frame_id, number, tuple(rest))
+
+    def _video_blocks(self) -> Iterator[fo.DatasetView]:
+        (numbers,) = self.values("frame_number")
+        for start in range(0, len(numbers), _BLOCK):
+            wanted = numbers[start : start + _BLOCK]
+            yield self.view.match_frames(fo.ViewField("frame_number").is_in(wanted))
+
+
+def find_pieces(samples: Samples) -> list[Piece]:
+    """Lists what there is to score, without reading labels.
+
+    Args:
+        samples: videos, clips, or images in dynamic groups
+
+    Raises:
+        HS2SError: if the samples are something else
+    """
+    check_samples(samples)
+    if is_image_groups(samples):
+        return [_group_piece(group) for group in samples.iter_dynamic_groups()]
+    clips = is_clips(samples)
+    paths = ["id", "sample_id" if clips else "id", "filepath", *(["support"] if clips else [])]
+    rows = list(zip(*samples.values(paths), strict=True))
+    sizes = _sizes(root_dataset(samples), {sample_id for _, sample_id, *_ in rows})
+    pieces = []
+    for view_id, sample_id, filepath, *support in rows:
+        span = "-".join(map(str, support[0])) if support else ""
+        name = f"sample {sample_id} ({Path(filepath).name}{', frames ' + span if span else ''})"
+        key = f"{sample_id}:{span}" if span else sample_id
+        pieces.append(Piece(samples.select(view_id), sample_id, name, key, sizes[sample_id]))
+    return pieces
+
+
+def check_field(samples: Samples, field: str, role: str) -> str:
+    """Makes sure that a field holds detections.
+
+    Args:
+        samples: videos, clips, or images in dynamic groups
+        field: name of the field; ``frames.`` may be left out
+        role: what it is for, for the message
+
+    Returns:
+        the name without ``frames.``
+
+    Raises:
+        HS2SError: if it does not
+    """
+    check_samples(samples)
+    name, candidates = field.removeprefix("frames."), detections_fields(samples)
+    if name not in candidates:
+        mend = f"choose one of {', '.join(candidates)}" if candidates else "it has no such fields at all"
+        raise HS2SError(
+            f"the {role} field {field!r} is no Detections field of the frames of {root_dataset(samples).name!r}: {mend}"
+        )
+    return name
+
+
+def _group_piece(group: fo.DatasetView) -> Piece:
+    sample_id, filepath = (values[0] for values in group[:1].values(["id", "filepath"]))
+    size = _sizes(root_dataset(group), {sample_id})[sample_id]
+    return Piece(group, sample_id, f"the image group of {Path(filepath).name}", sample_id, size, is_video=False)
+
+
+def _sizes(dataset: fo.Dataset, sample_ids: set[str]) -> dict[str, tuple[int, int]]:
+    """Height and width by sample; (0, 0) where the media cannot be read."""
+    view = dataset.select(sample_ids)
+    view.compute_metadata(skip_failures=True, warn_failures=False, progress=False)
+    prefix = "frame_" if dataset.media_type == "video" else ""
+    rows = zip(*view.values(["id", f"metadata.{prefix}height", f"metadata.{prefix}width"]), strict=True)
+    return {sample_id: (height or 0, width or 0) for sample_id, height, width in rows}

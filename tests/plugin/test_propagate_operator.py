@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import fiftyone.plugins as fop
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import ExecutionContext, ExecutionError, Executor
+from fiftyone.plugins.context import build_plugin_contexts
+from fiftyone_kit import T, assert_right, color_model, found, prompts
+
+import fiftyone_hs2s
+from fiftyone_hs2s import HS2SError
+
+REPO = Path(__file__).resolve().parents[2]
+URI = "@hs2s/hs2s/propagate"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin():
+    """The repository as a plugin, installed the way developers do."""
+    folder = Path(fo.config.plugins_dir) / "@hs2s"
+    folder.mkdir(parents=True)
+    (folder / "hs2s").symlink_to(REPO)
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def operator():
+    return foo.get_operator(URI)
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch):
+    """Colours instead of the networks; returns how they were asked for."""
+    asked = []
+    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", lambda *a, **k: asked.append((a, k)) or color_model())
+    return asked
+
+
+def form(operator, dataset, selected=(), view=None, **params):
+    context = {"dataset_name": dataset.name, "params": params, "selected": list(selected)}
+    if view is not None:
+        context["view"] = view._serialize()
+    return operator.resolve_input(ExecutionContext(context, operator_uri=operator.uri)).type.properties
+
+
+def refusal(properties) -> str:
+    assert properties["refusal"].invalid
+    return properties["refusal"].view.to_json()["label"]
+
+
+def test_plugin_registers_without_errors():
+    (context,) = (c for c in build_plugin_contexts() if c.name == "@hs2s/hs2s")
+    assert not context.errors
+    definition = fop.get_plugin("@hs2s/hs2s")
+    assert set(definition.operators) == {instance.name for instance in context.instances}
+    assert definition.version == fiftyone_hs2s.__version__
+    for icon in ("icon-light.svg", "icon-dark.svg"):
+        assert (REPO / "assets" / icon).is_file()
+
+
+def test_placement_and_config(operator, dataset, sample):
+    placement = operator.resolve_placement(ExecutionContext({"dataset_name": dataset.name}, operator_uri=URI))
+    button = placement.view.to_json()
+    assert button["prompt"]
+    assert (REPO / button["icon"].lstrip("/")).is_file()
+    assert operator.config.allow_immediate_execution
+    assert operator.config.allow_delegated_execution
+
+
+def test_form(operator, dataset, sample, video):
+    dataset.add_frame_field("note", fo.StringField)
+    dataset.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    properties = form(operator, dataset)
+    assert properties["prompt_field"].type.values == ["frames.gt"]
+    assert properties["prompt_field"].default == "frames.gt"
+    assert properties["label_field"].default == "hs2s"
+    assert properties["model"].type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch"]
+    assert properties["direction"].type.values == ["forward", "backward", "both"]
+    assert properties["prompts"].type.values == ["first", "all"]
+    assert "refusal" not in properties
+    assert "weights" not in properties
+
+
+def test_form_asks_for_weights_that_are_not_shipped(operator, dataset, sample):
+    assert form(operator, dataset, model="hs2s-resnet50-video-torch")["weights"].required
+
+
+def test_form_offers_targets(operator, dataset, sample, video):
+    dataset.add_sample(fo.Sample(filepath=str(video)))
+    assert set(form(operator, dataset, [sample.id])["view_target"].type.values) == {"DATASET", "SELECTED_SAMPLES"}
+    view = dataset.limit(1)
+    assert set(form(operator, dataset, view=view)["view_target"].type.values) == {"DATASET", "CURRENT_VIEW"}
+
+
+def test_form_refuses_images(operator, dataset, tmp_path):
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "image.png")))
+    assert "holds image samples" in refusal(form(operator, dataset))
+
+
+def test_form_refuses_videos_without_masks(operator, dataset, video):
+    dataset.add_sample(fo.Sample(filepath=str(video)))
+    assert "There are no masks to start from" in refusal(form(operator, dataset))
+
+
+def test_form_refuses_fields_that_cannot_work(operator, dataset, sample):
+    assert "is the prompt field" in refusal(form(operator, dataset, prompt_field="frames.gt", label_field="gt"))
+    assert "cannot be a field name" in refusal(form(operator, dataset, prompt_field="frames.gt", label_field="a b"))
+    assert "refusal" not in form(operator, dataset, prompt_field="frames.gt", label_field="frames.pred")
+
+
+def test_form_names_missing_requirements(operator, dataset, sample, monkeypatch):
+    forms = sys.modules[type(operator).__module__].forms
+    monkeypatch.setattr(forms, "find_spec", lambda name: None if name == "torch" else object())
+    assert "needs torch: run `fiftyone plugins requirements" in refusal(form(operator, dataset))
+
+
+def test_form_without_a_dataset(operator):
+    assert "Open a dataset" in refusal(operator.resolve_input(ExecutionContext({}, operator_uri=URI)).type.properties)
+
+
+def test_requirements_are_those_of_the_package(operator):
+    forms = sys.modules[type(operator).__module__].forms
+    lines = [line for line in (REPO / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    project = (REPO / "pyproject.toml").read_text()
+    assert all(f'"{line}"' in project for line in lines)
+    assert [re.split("[<>=]", line)[0] for line in lines] == list(forms.REQUIREMENTS)
+
+
+def execute(dataset, *, context=None, **params):
+    params = {"prompt_field": "frames.gt", "label_field": "pred", **params}
+    return foo.execute_operator(URI, {"dataset": dataset, **(context or {})}, params=params)
+
+
+def test_immediate(operator, dataset, sample, models):
+    result = execute(dataset, direction="both", model="hs2s-resnet50-video-torch", weights="w.safetensors")
+    assert result.error is None
+    sample.reload()
+    assert_right(found(sample), range(1, T + 1))
+    assert models == [(("hs2s-resnet50-video-torch",), {"weights": "w.safetensors"})]
+
+
+def test_immediate_reports_progress(operator, dataset, sample, monkeypatch):
+    module = sys.modules[type(operator).__module__]
+    monkeypatch.setattr(module, "throttle", lambda report: report)
+    context = ExecutionContext(
+        {
+            "dataset_name": dataset.name,
+            "params": {"prompt_field": "frames.gt", "label_field": "pred", "direction": "both"},
+        },
+        executor=Executor(),
+        operator_uri=URI,
+    )
+    *steps, reload, notice = operator.execute(context)
+    assert [step.body.params["progress"] for step in steps] == pytest.approx([i / 13 for i in range(1, 14)])
+    assert steps[4].body.params["label"] == "Sample 1 of 1: 5 of 13 frames"
+    assert reload.body.operator_uri.endswith("reload_dataset")
+    assert notice.body.params["message"] == "Propagated masks: 1 tracked"
+    assert notice.body.params["variant"] == "success"
+
+
+def test_closing_the_app_stops_the_work(operator, dataset, sample, monkeypatch):
+    module = sys.modules[type(operator).__module__]
+    monkeypatch.setattr(module, "throttle", lambda report: report)
+    context = ExecutionContext(
+        {"dataset_name": dataset.name, "params": {"prompt_field": "frames.gt", "label_field": "pred"}},
+        executor=Executor(),
+        operator_uri=URI,
+    )
+    work = operator.execute(context)
+    next(work)
+    work.close()
+    sample.reload()
+    assert sample.pred_status in ("started", "complete")
+
+
+def test_selected_samples_only(dataset, sample, video):
+    other = fo.Sample(filepath=str(video))
+    other.frames[4]["gt"] = prompts(4)
+    dataset.add_sample(other)
+    execute(dataset, context={"selected": [other.id]}, view_target="SELECTED_SAMPLES")
+    sample.reload()
+    other.reload()
+    assert not found(sample)
+    assert_right(found(other), range(4, T + 1))
+
+
+def test_overwrite(dataset, sample):
+    execute(dataset)
+    execute(dataset, direction="backward")
+    sample.reload()
+    assert_right(found(sample), range(4, T + 1))
+    execute(dataset, direction="backward", overwrite=True)
+    sample.reload()
+    assert_right(found(sample), range(1, 5))
+
+
+def test_delegated(dataset, sample):
+    dataset.persistent = True
+    operator = foo.get_operator(URI)
+    result = operator(dataset, "gt", "frames.pred", delegate=True, direction="both")
+    service = DelegatedOperationService()
+    service.execute_queued_operations(limit=1, log=False)
+    operation = service.get(result.result["id"])
+    assert operation.run_state == "completed"
+    assert 0 < operation.status.progress <= 1
+    sample.reload()
+    assert_right(found(sample), range(1, T + 1))
+
+
+def test_call_on_a_view(operator, dataset, sample):
+    operator(dataset.select(sample.id), "frames.gt", "pred")
+    sample.reload()
+    assert_right(found(sample), range(4, T + 1))
+
+
+def test_failures_are_errors(dataset, sample):
+    sample.frames[4].gt = None
+    sample.save()
+    with pytest.raises(ExecutionError, match="no frame has a detection"):
+        execute(dataset).raise_exceptions()
+
+
+def test_impossible_fields_are_errors(operator, dataset, sample):
+    with pytest.raises(ExecutionError, match="is the prompt field"):
+        execute(dataset, label_field="gt")
+    with pytest.raises(HS2SError, match="is the prompt field"):
+        operator(dataset, "frames.gt", "gt")
+
+
+def test_downloaded_plugin_finds_its_package(tmp_path, dataset, sample):
+    """Without pip: a copy of the repository in the plugins folder is all there is."""
+    plugins = tmp_path / "plugins"
+    copy = plugins / "hs2s"
+    copy.mkdir(parents=True)
+    shutil.copytree(REPO / "fiftyone_hs2s", copy / "fiftyone_hs2s", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPO / "fiftyone.yml", copy)
+    shutil.copytree(REPO / "assets", copy / "assets")
+    code = """
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in repr(f).lower()]
+sys.path[:] = [p for p in sys.path if not __import__("os").path.isdir(__import__("os").path.join(p, "fiftyone_hs2s"))]
+import fiftyone.operators as foo
+from fiftyone.plugins.context import build_plugin_contexts
+print([c.errors for c in build_plugin_contexts() if c.name == "@hs2s/hs2s"])
+assert foo.get_operator("@hs2s/hs2s/propagate").config.label
+import fiftyone_hs2s
+print(fiftyone_hs2s.__file__)
+print("torch" in sys.modules)
+"""
+    environment = {**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    errors, file, torch = done.stdout.strip().splitlines()[-3:]
+    assert errors == "[[]]"
+    assert Path(file).is_relative_to(copy)
+    assert torch == "False", "listing operators takes no torch"
