@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
@@ -52,6 +51,9 @@ def evaluate_propagation(
 
     and the evaluation is listed with the dataset's others (``dataset.list_evaluations()``, the App's Model Evaluation
     panel). Its ``rename_evaluation()`` and ``delete_evaluation()`` take the fields along.
+
+    What does not count has no value, and MongoDB sorts "no value" below all numbers: ask for bad frames with
+    ``match_frames((F("<key>_J") >= 0) & (F("<key>_J") < 0.6))``.
 
     Args:
         samples: videos, clips, a view on some, or images in ordered groups (whose images then are the frames)

@@ -115,9 +115,8 @@ class PropagationResults(foud.DetectionResults):
             worst: how many objects to list
         """
         report = self.report(classes)
-        print(
-            f"J&F {self.JF:.{digits}f}  ({report['protocol']}: {report['objects']} objects, {report['samples']} samples)"
-        )
+        counts = f"{report['objects']} objects, {report['samples']} samples"
+        print(f"J&F {self.JF:.{digits}f}  ({report['protocol']}: {counts})")
         for name in ("J", "F"):
             print(name, "  ".join(f"{part} {value:.{digits}f}" for part, value in report[name].items()))
         print("\nworst objects")
@@ -131,10 +130,10 @@ class PropagationResults(foud.DetectionResults):
     def to_dataframe(self) -> pandas.DataFrame:
         """One row per object.
 
-        Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number); ``name``; ``J``,
-        ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted; ``length`` (frames
-        from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated frames without
-        it, after its first one).
+        Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number); ``name``;
+        ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted; ``length``
+        (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated frames
+        without it, after its first one).
 
         Raises:
             HS2SError: if pandas is not installed
