@@ -70,6 +70,9 @@ def load_network(name: str, weights: str | Path | None = None) -> HS2S:
             " 'hs2s weights convert weights_HS2S.pth hs2s-resnet50.safetensors'"
         )
     state = read_state_dict(path)
+    config = _saved_config(path) or config
+    if config.name != name:
+        raise HS2SError(f"{path} holds weights of {config.name!r}, not of {name!r}")
     with torch.device("meta"):  # no time is spent on random weights
         network = HS2S(config)
     _check(network.state_dict(), state, path)
@@ -97,11 +100,18 @@ def save_weights(network: HS2S, path: str | Path, half: bool = False) -> None:
 
 def read_config(path: str | Path) -> HS2SConfig:
     """Reads the configuration that a safetensors file was saved with."""
-    with _open(Path(path)) as file:
-        metadata = file.metadata() or {}
-    if "config" not in metadata:
+    config = _saved_config(Path(path))
+    if config is None:
         raise HS2SError(f"{path} has no HS2S configuration in its metadata; it is not a file of ours")
-    return HS2SConfig.from_dict(json.loads(metadata["config"]))
+    return config
+
+
+def _saved_config(path: Path) -> HS2SConfig | None:
+    if path.suffix != ".safetensors":
+        return None
+    with _open(path) as file:
+        metadata = file.metadata() or {}
+    return HS2SConfig.from_dict(json.loads(metadata["config"])) if "config" in metadata else None
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:

@@ -36,6 +36,9 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     with pytest.raises(HS2SError, match=r"missing .* 1 unknown \(a\)"):
         load_network("hs2s-lite", tmp_path / "foreign.safetensors")
+    save_weights(build_network("s2s-lite"), tmp_path / "other.safetensors")
+    with pytest.raises(HS2SError, match="weights of 's2s-lite', not of 'hs2s-lite'"):
+        load_network("hs2s-lite", tmp_path / "other.safetensors")
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(HS2SError, match="no state dict"):
         load_network("hs2s-lite", tmp_path / "list.pth")
