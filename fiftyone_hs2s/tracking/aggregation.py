@@ -13,11 +13,12 @@ import torch.nn.functional as F
 
 AGGREGATIONS = ("soft", "argmax")
 
-_LIMIT = 16.0  # log-odds of the probability 1 - 1e-7 at which STM clamps
+_LIMIT = 16.0
+"""Log-odds of the probability 1 - 1e-7, at which STM clamps."""
 
 
-def object_margins(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
-    """Each object's log-odds over the background.
+def aggregate(logits: torch.Tensor, aggregation: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lets objects compete.
 
     "soft" is the soft aggregation of RGMP (eq. 2 there) and STM: the background has the probability that no object is
     there, prod(1 - p_m), and all compete by their odds p / (1 - p). "argmax" is what HS2S's released code does:
@@ -28,30 +29,32 @@ def object_margins(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
         aggregation: "soft" or "argmax"
 
     Returns:
-        float32 (N, h, w)
+        float32 (N, h, w): each object's margin, its log-odds over the background; and its probability in 0..1. Those
+        of "soft" and the background's sum to 1 over the objects; those of "argmax" are each by itself
     """
     logits = logits.float()
     if aggregation == "argmax":
-        return logits
+        return logits, logits.sigmoid()
     logits = logits.clamp(-_LIMIT, _LIMIT)
-    nothing = -F.softplus(logits).sum(0)  # log prod(1 - p_m)
-    return logits - (nothing - torch.log(-torch.expm1(nothing)))
+    odds = logits.exp()
+    # 1 / prod(1 - p) = prod(1 + odds): exact where p is tiny, and no logarithm an object
+    background = 1 / ((1 + odds).prod(0).clamp_(max=1e30) - 1)
+    return logits - background.log(), odds / (odds.sum(0) + background)
 
 
-def object_probabilities(margins: torch.Tensor, aggregation: str) -> torch.Tensor:
-    """The probability of each object at each pixel.
+def margins_to_probabilities(margins: torch.Tensor, aggregation: str) -> torch.Tensor:
+    """The probabilities that belong to margins, wherever those were resized to.
 
     Args:
-        margins: float32 (N, h, w) from :func:`object_margins`
-        aggregation: "soft" (those of all objects and the background sum to 1) or "argmax" (each by itself)
+        margins: float32 (N, h, w) from :func:`aggregate`
+        aggregation: the same as there
 
     Returns:
         float32 (N, h, w) in 0..1
     """
     if aggregation == "argmax":
         return margins.sigmoid()
-    background = torch.zeros_like(margins[:1])
-    return torch.cat([background, margins]).softmax(0)[1:]
+    return torch.cat([torch.zeros_like(margins[:1]), margins]).softmax(0)[1:]
 
 
 def decide(margins: torch.Tensor, ids: list[int], size: tuple[int, int]) -> torch.Tensor:
@@ -69,55 +72,33 @@ def decide(margins: torch.Tensor, ids: list[int], size: tuple[int, int]) -> torc
     """
     best = margins.new_zeros(size)
     labels = torch.zeros(size, dtype=torch.int32, device=margins.device)
-    for margin, object_id, box in zip(margins, ids, _boxes(margins, size), strict=True):
-        if box is None:
+    by_rows, by_columns = margins.amax(2).cpu(), margins.amax(1).cpu()
+    for margin, object_id, rows, columns in zip(margins, ids, by_rows, by_columns, strict=True):
+        if not (rows > 0).any():
             continue
-        enlarged = resize_box(margin, size, box)
-        top = best[box]
-        labels[box].masked_fill_(enlarged > top, object_id)
+        near_rows, far_rows = _block(rows, size[0])
+        near_columns, far_columns = _block(columns, size[1])
+        top = best[far_rows, far_columns]
+        part = margin[near_rows, near_columns][None, None]
+        enlarged = F.interpolate(part, top.shape, mode="bilinear", align_corners=False)[0, 0]
+        labels[far_rows, far_columns].masked_fill_(enlarged > top, object_id)
         torch.maximum(top, enlarged, out=top)
     return labels
 
 
-def resize_box(margin: torch.Tensor, size: tuple[int, int], box: tuple[slice, slice]) -> torch.Tensor:
-    """A part of ``F.interpolate(margin, size, mode="bilinear", align_corners=False)``, without computing the rest.
+def _block(highest: torch.Tensor, new: int) -> tuple[slice, slice]:
+    """The part of an axis that an object's positive margins need, before and after resizing.
+
+    It starts and ends where a source and a target position meet, so that resizing the part is part of resizing the
+    whole; and one pixel beyond the object, so that what lies beyond, which is not seen, makes no difference.
 
     Args:
-        margin: (h, w)
-        size: (H, W)
-        box: rows and columns of the result that are wanted
+        highest: the greatest margin at each position of the axis
+        new: the length of the axis after resizing
     """
-    rows, next_rows, row_weights = _taps(margin.shape[0], size[0], box[0], margin)
-    columns, next_columns, column_weights = _taps(margin.shape[1], size[1], box[1], margin)
-    first = int(columns[0])
-    columns, next_columns, margin = columns - first, next_columns - first, margin[:, first : int(next_columns[-1]) + 1]
-    tall = torch.lerp(margin[rows], margin[next_rows], row_weights[:, None])
-    return torch.lerp(tall[:, columns], tall[:, next_columns], column_weights)
-
-
-def _taps(old: int, new: int, part: slice, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The two source positions of each target position in ``part``, and the weight of the second."""
-    position = (torch.arange(part.start, part.stop, dtype=torch.float32) + 0.5) * (old / new) - 0.5
-    position = position.clamp(0, old - 1)
-    before = position.long()
-    after = (before + 1).clamp(max=old - 1)
-    return before.to(like.device), after.to(like.device), (position - before).to(like.device)
-
-
-def _boxes(margins: torch.Tensor, size: tuple[int, int]) -> list[tuple[slice, slice] | None]:
-    """The part of the frame that each object's positive margins reach, None if there are none."""
-    positive = margins > 0
-    by_rows, by_columns = positive.any(2).cpu(), positive.any(1).cpu()
-    height, width = margins.shape[1:]
-    return [
-        (_reach(rows, height, size[0]), _reach(columns, width, size[1])) if rows.any() else None
-        for rows, columns in zip(by_rows, by_columns, strict=True)
-    ]
-
-
-def _reach(positive: torch.Tensor, old: int, new: int) -> slice:
-    """Target positions whose source lies less than one pixel from a positive one."""
-    where = positive.nonzero()
-    start = math.ceil((int(where[0]) - 0.5) * new / old - 0.5)
-    stop = math.floor((int(where[-1]) + 1.5) * new / old - 0.5) + 1
-    return slice(max(0, start), min(new, stop))
+    old = len(highest)
+    step = old // math.gcd(old, new)
+    where = (highest > 0).nonzero()
+    start = max(0, (int(where[0]) - 1) // step * step)
+    stop = min(old, -(-(int(where[-1]) + 2) // step) * step)
+    return slice(start, stop), slice(start * new // old, stop * new // old)

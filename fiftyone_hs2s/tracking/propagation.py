@@ -31,7 +31,7 @@ def track(
     prompts: Prompts,
     direction: str = "forward",
     prompts_mode: str = "first",
-    on_step: Callable[[], None] = lambda: None,
+    on_step: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """Tracks objects through a video.
 
@@ -86,7 +86,7 @@ def count_steps(frames: Frames, prompts: Prompts, direction: str = "forward") ->
 
 
 def _track_one_way(
-    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, backward: bool, on_step: Callable[[], None]
+    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, backward: bool, on_step: Callable[[], object]
 ) -> Iterator[tuple[int, TrackedFrame]]:
     tracker.reset()
     start = max(plan) if backward else min(plan)
@@ -105,7 +105,7 @@ def _track_one_way(
 
 
 def _track_both(
-    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, on_step: Callable[[], None]
+    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, on_step: Callable[[], object]
 ) -> Iterator[tuple[int, TrackedFrame]]:
     first = _first_only(plan, backward=False)
     since = {object_id: index for index, ids in first.items() for object_id in ids}

@@ -16,7 +16,7 @@ from fiftyone_hs2s.masks import fit_mask, label_dtype
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.state import State
-from fiftyone_hs2s.tracking.aggregation import AGGREGATIONS, decide, object_margins, object_probabilities
+from fiftyone_hs2s.tracking.aggregation import AGGREGATIONS, aggregate, decide, margins_to_probabilities
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Tracker:
         size: (h, w) at which the network sees a landscape frame, multiples of 32; a portrait frame is seen at (w, h)
         device: "auto" (CUDA where there is one) or a torch device
         precision: "auto", "float32", "bfloat16" or "float16"
-        aggregation: how objects compete for a pixel, "soft" or "argmax"; see ``aggregation.object_margins``
+        aggregation: how objects compete for a pixel, "soft" or "argmax"; see ``aggregation.aggregate``
         chunk_size: how many objects go through the network at once; bounds the memory, not the result
 
     Raises:
@@ -181,10 +181,9 @@ class Tracker:
 
     def _conclude(self, given: Mapping[int, np.ndarray]) -> TrackedFrame:
         """Lets the objects compete, hands each its share as y_{t-1} of the next step, and makes the result."""
-        margins = object_margins(self._logits, self.aggregation)
-        probabilities = object_probabilities(margins, self.aggregation)
+        margins, probabilities = aggregate(self._logits, self.aggregation)
         if given:
-            self._take_as_given(margins, probabilities, given)
+            margins = self._take_as_given(margins, probabilities, given)
         for state, share in zip(self._states, probabilities[:, None].split(self.chunk_size), strict=True):
             state.masks = share
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids))
@@ -195,13 +194,14 @@ class Tracker:
 
     def _take_as_given(
         self, margins: torch.Tensor, probabilities: torch.Tensor, given: Mapping[int, np.ndarray]
-    ) -> None:
+    ) -> torch.Tensor:
         """Puts masks that were given in the place of what the network thinks, and the other objects out of there."""
         start = len(self._ids) - len(given)
         small = torch.cat([self._shrink(mask) for mask in given.values()])[:, 0]
-        margins[start:] = _NOWHERE  # their masks need no decision
+        margins = torch.cat([margins[:start], margins.new_full(small.shape, _NOWHERE)])  # they need no decision
         probabilities[:start] *= 1 - small.amax(0)
         probabilities[start:] = small
+        return margins
 
     def _confidence(
         self, margins: torch.Tensor, probabilities: torch.Tensor, labels: np.ndarray, given: Mapping[int, np.ndarray]
@@ -256,7 +256,7 @@ class Probabilities(Mapping[int, np.ndarray]):
         if index is None:
             raise KeyError(object_id)
         margins = F.interpolate(self._margins[None], self._size, mode="bilinear", align_corners=False)[0]
-        result = object_probabilities(margins, self._aggregation)[index].cpu().numpy()
+        result = margins_to_probabilities(margins, self._aggregation)[index].cpu().numpy()
         for mask in self._given.values():
             result[mask] = 0
         return result

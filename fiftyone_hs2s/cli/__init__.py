@@ -1,0 +1,1 @@
+"""The ``hs2s`` command: one file a subcommand, arguments and printing only."""

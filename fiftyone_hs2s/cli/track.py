@@ -1,0 +1,152 @@
+"""``hs2s track``: masks on one or a few frames in, masks on all frames out."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from fiftyone_hs2s.cli.memory import memory_report, peak_memory
+from fiftyone_hs2s.cli.output import check_outputs, write_json
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import read_label_map
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fiftyone_hs2s.tracking import Frames, Tracker
+
+    Found = dict[str, dict[int, float]]  # {frame name: {object id: confidence}}
+
+DESCRIPTION = """\
+Tracks objects through a video, from their masks on one frame or a few.
+
+A mask is an indexed PNG: 0 is background, 1, 2, ... are the objects. One PNG belongs to the first frame; the PNGs of a
+folder belong to the frames they are named after (the frames of a video file are named 00000, 00001, ...).
+
+Writes one indexed PNG per tracked frame to the folder --out, under the frame's own name and at the video's size: that
+is one sequence in DAVIS layout. If the video breaks off, what was tracked until there is kept, and the exit status
+is 2.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds ``track`` to the commands of ``hs2s``."""
+    parser = subparsers.add_parser(
+        "track",
+        help="track objects through a video, from a mask",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("video", type=Path, metavar="VIDEO_OR_FRAME_FOLDER", help="video file, or folder of images")
+    parser.add_argument("--mask", type=Path, required=True, metavar="PNG_OR_FOLDER", help="where the objects are")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the masks")
+    parser.add_argument(
+        "--direction", choices=("forward", "backward", "both"), default="forward", help="default forward"
+    )
+    parser.add_argument(
+        "--prompts",
+        choices=("first", "all"),
+        default="first",
+        help="start each object from its first mask (default), or anchor it anew at each of its masks",
+    )
+    parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file")
+    network = parser.add_argument_group("network")
+    network.add_argument("--model", default="hs2s-lite", help="hs2s-lite (default), hs2s-resnet50 or another preset")
+    network.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones")
+    network.add_argument(
+        "--size", type=_size, default=(256, 448), metavar="HxW", help="what the network sees (default 256x448)"
+    )
+    network.add_argument("--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ...")
+    network.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
+    )
+    network.add_argument(
+        "--aggregation",
+        choices=("soft", "argmax"),
+        default="soft",
+        help="how objects compete for a pixel: soft (default), or argmax as the released code",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        the exit status: 0, or 2 if the video broke off
+
+    Raises:
+        HS2SError: if the input is wrong, or something cannot be written
+    """
+    from fiftyone_hs2s.network import load_network
+    from fiftyone_hs2s.overlay import require_ffmpeg, write_overlay
+    from fiftyone_hs2s.tracking import Tracker, count_steps, open_frames
+    from fiftyone_hs2s.tracking.folders import MaskFiles, prepare_folder, track_to_folder
+
+    frames = open_frames(args.video)
+    prompts = MaskFiles(args.mask, frames)
+    _check_folders(args)
+    check_outputs(args.json, args.overlay)
+    if args.overlay:
+        require_ffmpeg()
+    network = load_network(args.model, args.weights)
+    tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
+    prepare_folder(args.out)
+    start = time.perf_counter()
+    with tqdm(total=count_steps(frames, prompts, args.direction), unit="frame", disable=None) as bar:
+        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, on_step=bar.update)
+    seconds = (time.perf_counter() - start) / len(found)
+    print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
+    if args.overlay:
+        label_maps = _label_maps(frames, found, args.out)
+        write_overlay(args.overlay, tqdm(frames, unit="frame", disable=None), label_maps, frames.fps or 25)
+        print(f"overlay: {args.overlay}")
+    if args.json:
+        write_json(args.json, _report(args, tracker, frames, found, seconds))
+    if frames.incomplete:
+        raise HS2SError(f"{frames.incomplete} What was tracked until there is kept in {args.out}.")
+    return 0
+
+
+def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarray | None]:
+    """The label map of each frame that was tracked, None for the others."""
+    for index in count():
+        name = frames.name(index)
+        yield read_label_map(folder / f"{name}.png") if name in found else None
+
+
+def _report(args: argparse.Namespace, tracker: Tracker, frames: Frames, found: Found, seconds: float) -> dict[str, Any]:
+    return {
+        "video": str(args.video),
+        "model": args.model,
+        "network_size": list(tracker.size),
+        "device": str(tracker.device),
+        "precision": str(tracker.precision).removeprefix("torch."),
+        "direction": args.direction,
+        "seconds_per_frame": seconds,
+        "peak_memory_bytes": peak_memory(),
+        "incomplete": frames.incomplete,
+        "confidence": found,
+    }
+
+
+def _check_folders(args: argparse.Namespace) -> None:
+    """Keeps the user's own files from being overwritten."""
+    for given in (args.video, args.mask):
+        if given.is_dir() and args.out.resolve() == given.resolve():
+            raise HS2SError(f"--out {args.out} is also read from: give another folder.")
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, such as 256x448")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,112 @@
+"""Tracking from mask files to mask files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fiftyone_hs2s.errors import HS2SError, MaskError
+from fiftyone_hs2s.masks import fit_mask, list_label_maps, object_ids, read_label_map, split_label_map, write_label_map
+from fiftyone_hs2s.tracking.frames import Frames
+from fiftyone_hs2s.tracking.propagation import track
+from fiftyone_hs2s.tracking.tracker import Tracker
+
+
+class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
+    """Prompts that lie in PNG files; a file is read when its masks are asked for.
+
+    Args:
+        path: a PNG for the first frame, or a folder of PNGs named as the frames they belong to
+        frames: the video
+
+    Raises:
+        MaskError: if there is no mask with an object, one belongs to no frame, or does not fit
+    """
+
+    def __init__(self, path: str | os.PathLike[str], frames: Frames) -> None:
+        path = Path(path)
+        self._size = frames.size
+        self._files = _match_names(path, frames) if path.is_dir() else {0: path}
+        if not any(object_ids(self._read(index)) for index in self._files):
+            raise MaskError(f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ...")
+
+    def __getitem__(self, index: int) -> dict[int, np.ndarray]:
+        return split_label_map(self._read(index))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def _read(self, index: int) -> np.ndarray:
+        path = self._files[index]
+        return fit_mask(read_label_map(path), self._size, f"mask {path}")
+
+
+def _match_names(folder: Path, frames: Frames) -> dict[int, Path]:
+    files = list_label_maps(folder)
+    if not files:
+        raise MaskError(f"The folder {folder} holds no PNG masks.")
+    names = frames.names
+    index = {name: position for position, name in enumerate(names)}
+    lost = [file for name, file in files.items() if name not in index]
+    if lost:
+        raise MaskError(
+            f"The mask {lost[0]} belongs to no frame: masks are named as their frames, {names[0]} to {names[-1]}."
+        )
+    return {index[name]: file for name, file in files.items()}
+
+
+def track_to_folder(
+    tracker: Tracker,
+    frames: Frames,
+    prompts: Mapping[int, Mapping[int, np.ndarray]],
+    folder: str | os.PathLike[str],
+    direction: str = "forward",
+    prompts_mode: str = "first",
+    on_step: Callable[[], object] = lambda: None,
+) -> dict[str, dict[int, float]]:
+    """Tracks objects through a video, and writes each frame's label map as an indexed PNG under the frame's name.
+
+    What was written stays if the video breaks off.
+
+    Args:
+        tracker: it is reset first
+        frames: the video
+        prompts: masks by frame index and object id
+        folder: where to write, see :func:`prepare_folder`
+        direction: as for :func:`track`
+        prompts_mode: as for :func:`track`
+        on_step: as for :func:`track`
+
+    Returns:
+        the confidence of each object on each frame, by the frame's name, in the order of the frames
+
+    Raises:
+        HS2SError: as :func:`track`
+    """
+    confidence = {}
+    for index, tracked in track(tracker, frames, prompts, direction, prompts_mode, on_step):
+        name = frames.name(index)
+        write_label_map(Path(folder) / f"{name}.png", tracked.label_map)
+        confidence[name] = tracked.confidence
+    return dict(reversed(confidence.items())) if direction == "backward" else confidence
+
+
+def prepare_folder(folder: str | os.PathLike[str]) -> None:
+    """Makes a folder and makes sure that files can be written to it.
+
+    Raises:
+        HS2SError: if they cannot
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise HS2SError(f"The folder {folder} cannot be written: {error.strerror}.") from error
