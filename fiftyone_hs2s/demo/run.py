@@ -1,0 +1,113 @@
+"""The demo's story: a video into a dataset, masks through the video, scores, pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.cli.output import percent, text_table
+from fiftyone_hs2s.dataset.model import load_model
+from fiftyone_hs2s.dataset.propagation import propagate
+from fiftyone_hs2s.demo import clip
+from fiftyone_hs2s.demo.app import open_app
+from fiftyone_hs2s.demo.dataset import TRACKED, TRUTH, open_dataset, put_video, read_label_maps
+from fiftyone_hs2s.demo.files import make_clip
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map
+from fiftyone_hs2s.metrics import SequenceScorer, summarize
+from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, require_ffmpeg, write_overlay
+from fiftyone_hs2s.tracking import Frames, open_frames
+from fiftyone_hs2s.tracking.folders import MaskFiles, prepare_folder
+
+SHEET_FRAMES, SHEET_WIDTH = 12, 480  # pictures on the contact sheet, pixels of each
+
+
+def run(args: argparse.Namespace) -> None:
+    """Does what the arguments of :mod:`fiftyone_hs2s.demo.__main__` say.
+
+    Raises:
+        HS2SError: if the input cannot be used
+    """
+    if (args.video is None) != (args.mask is None):
+        raise HS2SError("--video and --mask (VIDEO= and MASK= of make) go together: give both or neither")
+    if not args.app or args.video or not len(open_dataset(args.dataset)):
+        track_and_show(args)
+    if args.app:
+        open_app(fo.load_dataset(args.dataset))
+
+
+def track_and_show(args: argparse.Namespace) -> None:
+    """Tracks the video, prints scores and speed, writes pictures.
+
+    Raises:
+        HS2SError: if the input cannot be used, or nothing could be tracked
+    """
+    require_ffmpeg()
+    model = load_model(args.model)
+    prepare_folder(args.out)
+    video, truth, labels = _own_video(args) if args.video else _demo_clip(args.out)
+    dataset, sample = put_video(args.dataset, video, truth, labels)
+    start = time.perf_counter()
+    report = propagate(
+        dataset.select(sample.id),
+        model,
+        prompt_field=f"frames.{TRUTH}",
+        label_field=TRACKED,
+        skip_failures=False,
+        progress=sys.stdout.isatty(),
+    )
+    speed = report.frames / (time.perf_counter() - start)
+    frames = open_frames(video)
+    label_maps = list(read_label_maps(dataset[sample.id], TRACKED, frames.size))
+    if len(truth) > 1:
+        print_scores(truth, label_maps, labels)
+    size, device = "x".join(map(str, frames.size[::-1])), model.tracker.device
+    print(f"\n{report.frames} frames of {size} at {speed:.1f} frames per second on {device}, labels stored")
+    print(f"dataset:       {dataset.name}, field frames.{TRACKED} (make app shows it)")
+    _draw(frames, label_maps, args.out / video.stem)
+
+
+def print_scores(truth: Sequence[np.ndarray], tracked: Sequence[np.ndarray | None], labels: dict[int, str]) -> None:
+    """Prints J, F and J&F per object, over all frames but the first and the last, as DAVIS does."""
+    scorer = SequenceScorer()
+    for true, predicted in zip(truth, tracked, strict=True):
+        scorer.update(true, predicted)
+    result = summarize({"clip": scorer.finish()})
+    rows = [[labels[o.object_id], *map(percent, (o.J.mean, o.F.mean, o.JF))] for o in result.results]
+    mean = ["mean", *map(percent, (result.J, result.F, result.JF))]
+    print("\n" + text_table([["object", "J", "F", "J&F"], *rows, mean]))
+
+
+def _demo_clip(folder: Path) -> tuple[Path, list[np.ndarray], dict[int, str]]:
+    video, masks = make_clip(folder)
+    return video, [read_label_map(file) for file in list_label_maps(masks).values()], clip.OBJECTS
+
+
+def _own_video(args: argparse.Namespace) -> tuple[Path, list[np.ndarray], dict[int, str]]:
+    if args.mask.is_dir():
+        raise HS2SError(f"{args.mask} is a folder: give the mask of the first frame, an indexed PNG")
+    frames = open_frames(args.video)
+    return args.video, [join_masks(MaskFiles(args.mask, frames)[0], frames.size)], {}
+
+
+def _draw(frames: Frames, label_maps: list[np.ndarray | None], name: Path) -> None:
+    """Writes and names the overlay video and the contact sheet."""
+    overlay, sheet = name.with_name(f"{name.name}_overlay.mp4"), name.with_name(f"{name.name}_contact_sheet.png")
+    write_overlay(overlay, frames, label_maps, frames.fps or clip.FPS)
+    chosen = set(np.linspace(0, len(label_maps) - 1, min(SHEET_FRAMES, len(label_maps))).astype(int).tolist())
+    shown = [
+        draw_overlay(f, m)
+        for i, (f, m) in enumerate(zip(frames, label_maps, strict=False))
+        if i in chosen and m is not None
+    ]
+    factor = min(1, SHEET_WIDTH / frames.size[1])
+    tiles = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) for image in shown]
+    cv2.imwrite(str(sheet), cv2.cvtColor(contact_sheet(tiles), cv2.COLOR_RGB2BGR))
+    print(f"overlay video: {overlay}\ncontact sheet: {sheet}")
