@@ -72,7 +72,7 @@ def test_an_opaque_layer_is_labelled_where_it_is_put(scenery) -> None:
 
 def test_the_column_hides_each_object_and_lets_go_of_it(scenery, layers) -> None:
     for object_id in clip.OBJECTS:
-        times = np.linspace(0, 0.98, 29)
+        times = [0.0, *np.linspace(0.5, 0.8, 26), 0.98]
         alone = [layer for layer in layers if layer.id == object_id]
         visible = [
             area(clip.expose(scenery, [*alone, layers[-1]], t)[1], object_id)
