@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fiftyone_hs2s.cli.main import main
+from fiftyone_hs2s.masks import davis_palette, list_label_maps, read_label_map, write_label_map
+from fiftyone_hs2s.network import build_network, save_weights
+
+SIZE = (60, 107)
+COUNT = 6
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_weights(build_network("hs2s-lite"), path)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A folder of frames named like those of a camera, and the masks of two objects on its frames 0 and 3."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "masks").mkdir()
+    for index in range(COUNT):
+        cv2.imwrite(str(tmp_path / "frames" / f"IMG_{index + 8}.jpg"), rng.integers(0, 255, (*SIZE, 3), np.uint8))
+    label_map = np.zeros(SIZE, np.uint8)
+    label_map[10:30, 20:60] = 1
+    write_label_map(tmp_path / "masks" / "IMG_8.png", label_map)
+    label_map[35:50, 50:90] = 2
+    write_label_map(tmp_path / "masks" / "IMG_11.png", label_map)
+    return tmp_path
+
+
+@pytest.fixture
+def hs2s(clip, weights, capsys, monkeypatch):
+    """Runs ``hs2s track`` in the clip's folder, on a small network size; gives (status, stdout, stderr)."""
+    monkeypatch.chdir(clip)
+
+    def call(*args, video="frames", mask="masks/IMG_8.png", out="out"):
+        common = ["--weights", str(weights), "--size", "64x96", "--precision", "float32"]
+        status = main(["track", str(video), "--mask", str(mask), "--out", str(out), *common, *args])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def refused(result, *words, out="out"):
+    """One sentence that has the words, status 2, and nothing written."""
+    status, printed, error = result
+    assert status == 2
+    assert printed == ""
+    assert [line for line in error.splitlines() if not line.startswith("Tracking with")] == [error.splitlines()[-1]]
+    assert error.startswith(("hs2s: ", "Tracking with"))
+    for word in words:
+        assert word in error
+    assert not list(Path(out).glob("*")) if Path(out).is_dir() else True
+
+
+def test_writes_a_label_map_for_every_frame_under_its_name(hs2s):
+    status, printed, _ = hs2s()
+    assert status == 0
+    assert sorted(os.listdir("out")) == sorted(f"IMG_{i}.png" for i in range(8, 14))
+    for file in list_label_maps("out").values():
+        with Image.open(file) as image:
+            assert image.mode == "P"
+            assert image.size == SIZE[::-1]
+            assert image.getpalette()[:30] == davis_palette()[:10].ravel().tolist()
+    np.testing.assert_array_equal(read_label_map("out/IMG_8.png"), read_label_map("masks/IMG_8.png"))
+    assert f"{COUNT} frames" in printed
+    assert "seconds per frame" in printed
+    assert "peak memory" in printed
+    assert "MB" in printed
+
+
+def test_device_and_precision_are_told(hs2s, caplog):
+    with caplog.at_level("INFO", "fiftyone_hs2s"):
+        hs2s("--device", "cpu")
+    assert "Tracking with hs2s-lite on cpu in float32" in caplog.messages
+
+
+def test_folder_of_masks_belongs_to_the_frames_of_the_same_names(hs2s):
+    status, _, _ = hs2s("--json", "report.json", mask="masks")
+    assert status == 0
+    report = json.loads(Path("report.json").read_text())
+    assert list(report["confidence"]) == [f"IMG_{i}" for i in range(8, 14)]
+    assert list(report["confidence"]["IMG_10"]) == ["1"]
+    assert list(report["confidence"]["IMG_11"]) == ["1", "2"]
+    assert report["confidence"]["IMG_11"]["2"] == 1
+    assert report["confidence"]["IMG_11"]["1"] < 1
+    assert report["network_size"] == [64, 96]
+    assert report["device"] == "cpu"
+    assert report["incomplete"] is None
+    assert report["seconds_per_frame"] > 0
+    assert report["peak_memory_bytes"] > 1e8
+    np.testing.assert_array_equal(read_label_map("out/IMG_11.png") == 2, read_label_map("masks/IMG_11.png") == 2)
+
+
+def test_all_prompts_anchor_anew(hs2s):
+    assert hs2s("--prompts", "all", mask="masks")[0] == 0
+    np.testing.assert_array_equal(read_label_map("out/IMG_11.png"), read_label_map("masks/IMG_11.png"))
+
+
+def test_directions(hs2s):
+    hs2s("--direction", "backward", "--json", "report.json", mask="masks", out="backward")
+    assert list(list_label_maps("backward")) == ["IMG_8", "IMG_9", "IMG_10", "IMG_11"]
+    assert list(json.loads(Path("report.json").read_text())["confidence"]) == ["IMG_8", "IMG_9", "IMG_10", "IMG_11"]
+    os.remove("masks/IMG_8.png")
+    hs2s(mask="masks", out="forward")
+    assert list(list_label_maps("forward")) == ["IMG_11", "IMG_12", "IMG_13"]
+    hs2s("--direction", "both", mask="masks", out="both")
+    assert list(list_label_maps("both")) == [f"IMG_{i}" for i in range(8, 14)]
+
+
+@needs_ffmpeg
+def test_video_file_with_overlay(hs2s):
+    encode = ["ffmpeg", "-v", "error", "-start_number", "8", "-i", "frames/IMG_%d.jpg"]
+    subprocess.run([*encode, "-vf", "crop=106:60", "-pix_fmt", "yuv420p", "-r", "10", "video.mp4"], check=True)
+    write_label_map("first.png", read_label_map("masks/IMG_8.png")[:, :106])
+    status, printed, _ = hs2s("--overlay", "overlay.mp4", video="video.mp4", mask="first.png")
+    assert status == 0
+    assert "overlay.mp4" in printed
+    names = list(list_label_maps("out"))
+    assert names[:2] == ["00000", "00001"]
+    fields = "stream=codec_name,pix_fmt,width,height,nb_read_frames"
+    probe = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", fields, "-of", "csv=p=0", "overlay.mp4"]
+    assert subprocess.check_output(probe, text=True).strip() == f"h264,106,60,yuv420p,{len(names)}"
+
+
+def test_overlay_without_ffmpeg_is_refused_before_tracking(hs2s, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    refused(hs2s("--overlay", "overlay.mp4"), "ffmpeg", "apt-get install ffmpeg")
+
+
+def test_damaged_frame_keeps_what_was_tracked_and_says_so(hs2s):
+    Path("frames/IMG_11.jpg").write_bytes(b"broken")
+    status, printed, error = hs2s("--json", "report.json")
+    assert status == 2
+    assert "3 frames" in printed
+    assert list(list_label_maps("out")) == ["IMG_8", "IMG_9", "IMG_10"]
+    assert "IMG_11.jpg" in error
+    assert "kept in out" in error
+    assert "IMG_11.jpg" in json.loads(Path("report.json").read_text())["incomplete"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 4096])
+def test_video_that_cannot_be_opened(hs2s, content):
+    Path("bad.mp4").write_bytes(content)
+    refused(hs2s(video="bad.mp4"), "bad.mp4")
+
+
+def test_missing_video_and_empty_folder(hs2s):
+    refused(hs2s(video="none.mp4"), "none.mp4")
+    os.mkdir("empty")
+    refused(hs2s(video="empty"), "empty", "images")
+
+
+def test_missing_and_damaged_masks(hs2s):
+    refused(hs2s(mask="none.png"), "none.png")
+    Path("bad.png").write_bytes(b"bad")
+    refused(hs2s(mask="bad.png"), "bad.png")
+    os.mkdir("empty")
+    refused(hs2s(mask="empty"), "empty", "PNG")
+
+
+def test_mask_of_another_size(hs2s):
+    label_map = read_label_map("masks/IMG_8.png")
+    write_label_map("square.png", label_map[:, :60])
+    refused(hs2s(mask="square.png"), "square.png", "60x60", "60x107")
+    write_label_map("double.png", label_map.repeat(2, 0).repeat(2, 1))
+    assert hs2s(mask="double.png")[0] == 0
+    np.testing.assert_array_equal(read_label_map("out/IMG_8.png"), label_map)
+
+
+def test_mask_without_any_object(hs2s):
+    write_label_map("empty.png", np.zeros(SIZE, np.uint8))
+    refused(hs2s(mask="empty.png"), "empty.png", "no object")
+
+
+def test_rgb_mask_is_refused_and_16_bit_mask_is_taken(hs2s):
+    Image.fromarray(np.full((*SIZE, 3), (7, 99, 201), np.uint8)).save("rgb.png")
+    refused(hs2s(mask="rgb.png"), "rgb.png", "RGB", "indexed PNG")
+    write_label_map("deep.png", read_label_map("masks/IMG_8.png").astype(np.uint16) * 1000)
+    assert hs2s(mask="deep.png")[0] == 0
+    read = read_label_map("out/IMG_8.png")
+    assert read.dtype == np.uint16
+    assert set(np.unique(read)) == {0, 1000}
+
+
+def test_mask_that_belongs_to_no_frame(hs2s):
+    shutil.copy("masks/IMG_8.png", "masks/IMG_99.png")
+    refused(hs2s(mask="masks"), "IMG_99.png", "IMG_8 to IMG_13")
+
+
+def test_unknown_model_names_the_near_ones(hs2s):
+    refused(hs2s("--model", "hs2s-light"), "hs2s-light", "hs2s-lite")
+
+
+def test_damaged_and_foreign_weights(hs2s):
+    Path("bad.safetensors").write_bytes(b"12345678garbage")
+    refused(hs2s("--weights", "bad.safetensors"), "bad.safetensors")
+    torch.save({"model": {"conv.weight": torch.zeros(3)}}, "foreign.pth")
+    refused(hs2s("--weights", "foreign.pth"), "conv.weight")
+    refused(hs2s("--weights", "none.safetensors"), "none.safetensors")
+
+
+def test_weights_that_give_values_that_are_not_finite(hs2s, weights):
+    network = build_network("hs2s-lite")
+    with torch.no_grad():
+        for parameter in network.decoder.parameters():
+            parameter.mul_(1e30)
+    save_weights(network, "huge.safetensors")
+    status, _, error = hs2s("--weights", "huge.safetensors")
+    assert status == 2
+    assert "not finite" in error
+
+
+def test_folder_that_cannot_be_written(hs2s):
+    Path("file").touch()
+    refused(hs2s(out="file"), "file", "cannot be written", out="file")
+    refused(hs2s(out="file/below"), "file", "cannot be written")
+    refused(hs2s("--json", "nowhere/report.json"), "nowhere/report.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_read_only_folder(hs2s):
+    os.mkdir("locked", 0o500)
+    refused(hs2s(out="locked"), "locked", "cannot be written", out="locked")
+
+
+def test_own_files_are_not_overwritten(hs2s):
+    for folder in ("masks", "frames"):
+        before = sorted(os.listdir(folder))
+        status, _, error = hs2s(mask="masks", out=folder)
+        assert (status, sorted(os.listdir(folder))) == (2, before)
+        assert folder in error
+
+
+@pytest.mark.parametrize("size", ["256", "256x", "axb", "-32x64"])
+def test_size_that_is_none(hs2s, size):
+    with pytest.raises(SystemExit) as caught:
+        hs2s("--size", size)
+    assert caught.value.code == 2
+
+
+def test_size_that_the_network_cannot_take(hs2s):
+    refused(hs2s("--size", "100x100"), "multiples of 32", "100x100")
+
+
+def test_no_database_is_started_and_decoders_keep_quiet(clip):
+    (clip / "cut.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x08mdat")
+    code = (
+        "import sys; from fiftyone_hs2s.cli.main import main; status = main(sys.argv[1:]); "
+        "assert 'fiftyone' not in sys.modules; sys.exit(status)"
+    )
+    command = [sys.executable, "-c", code, "track", "cut.mp4", "--mask", "masks/IMG_8.png", "--out", "out"]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    result = subprocess.run(command, cwd=clip, env=environment, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "cut.mp4" in result.stderr

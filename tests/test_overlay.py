@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import davis_palette
+from fiftyone_hs2s.overlay import VideoWriter, contact_sheet, draw_overlay, write_overlay, write_video
+from fiftyone_hs2s.tracking import open_frames
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed")
+
+
+def grey(value=100, size=(60, 80)):
+    return np.full((*size, 3), value, np.uint8)
+
+
+def test_overlay_tints_objects_and_leaves_the_rest():
+    labels = np.zeros((60, 80), np.uint8)
+    labels[10:40, 10:40] = 2
+    labels[0:5, 60:80] = 255
+    frame = grey()
+    drawn = draw_overlay(frame, labels, opacity=0.5)
+    assert (drawn[labels != 2] == 100).all()
+    np.testing.assert_allclose(drawn[25, 25], 50 + davis_palette()[2] / 2, atol=1)
+    assert (drawn[10, 25].astype(int) - drawn[25, 25] > 40).all()  # the border is light
+    assert (frame == 100).all()
+
+
+def test_overlay_draws_borders_between_objects_and_any_id():
+    labels = np.full((60, 80), 300, np.uint16)
+    labels[:, 40:] = 65535
+    drawn = draw_overlay(grey(), labels)
+    assert (drawn[30, 10] != 100).any()
+    assert (drawn[30, 39].astype(int) - drawn[30, 10]).max() > 40
+    assert (drawn[30, 10] != drawn[30, 70]).any()
+
+
+def test_contact_sheet_is_laid_out_row_by_row():
+    sheet = contact_sheet([grey(i) for i in (10, 20, 30)], columns=2, gap=4)
+    assert sheet.shape == (60 * 2 + 4, 80 * 2 + 4, 3)
+    assert [sheet[5, 5, 0], sheet[5, 90, 0], sheet[70, 5, 0], sheet[70, 90, 0]] == [10, 20, 30, 255]
+    assert contact_sheet([grey(), grey(size=(30, 40))], columns=5).shape == (60, 164, 3)
+    with pytest.raises(ValueError, match="at least one"):
+        contact_sheet([])
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("size", [(60, 80), (61, 81)])
+def test_written_video_reads_back(tmp_path, size):
+    write_video(tmp_path / "a.mp4", (grey(40 * i, size) for i in range(5)), fps=10)
+    frames = open_frames(tmp_path / "a.mp4")
+    assert frames.fps == 10
+    assert frames.size == (60 + 2 * (size[0] % 2), 80 + 2 * (size[1] % 2))
+    assert [round(float(frame.mean()) / 40) for frame in frames] == [0, 1, 2, 3, 4]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@needs_ffmpeg
+def test_video_is_what_browsers_play(tmp_path):
+    write_video(tmp_path / "a.mp4", [grey()] * 3)
+    probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,pix_fmt", "-of", "csv=p=0"]
+    assert subprocess.check_output([*probe, str(tmp_path / "a.mp4")], text=True).strip() == "h264,yuv420p"
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # it starts to play before it is loaded
+
+
+@needs_ffmpeg
+def test_overlay_video_shows_frames_without_label_map_as_they_are(tmp_path):
+    labels = np.ones((60, 80), np.uint8)
+    write_overlay(tmp_path / "a.mp4", [grey(), grey()], [None, labels, labels])
+    plain, drawn = open_frames(tmp_path / "a.mp4")
+    assert abs(int(plain[30, 40, 0]) - 100) < 5
+    assert drawn[30, 40, 0] - int(drawn[30, 40, 1]) > 30
+
+
+@needs_ffmpeg
+def test_failure_leaves_no_file(tmp_path):
+    with pytest.raises(RuntimeError, match="stop"), VideoWriter(tmp_path / "a.mp4") as video:
+        video.write(grey())
+        raise RuntimeError("stop")
+    with pytest.raises(HS2SError, match="one size"):
+        write_video(tmp_path / "a.mp4", [grey(), grey(size=(20, 20))])
+    with pytest.raises(HS2SError, match="cannot be written"):
+        write_video(tmp_path / "nowhere" / "a.mp4", [grey()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_ffmpeg_is_said_with_the_mend(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(HS2SError, match="apt-get install ffmpeg"):
+        write_video(tmp_path / "a.mp4", [grey()])
