@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO, cast
 
 import cv2
 import numpy as np
@@ -123,7 +124,7 @@ class VideoWriter:
             raise VideoError(f"A video has frames of one size: got {frame.shape[:2]} after {self._size}.")
         frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), "edge")
         try:
-            self._process.stdin.write(np.ascontiguousarray(frame).data)
+            cast(IO[bytes], self._process.stdin).write(np.ascontiguousarray(frame).data)
         except BrokenPipeError:
             self._finish()
 
@@ -149,12 +150,12 @@ class VideoWriter:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def _finish(self) -> None:
-        if self._process is None or self._process.stdin.closed:
+        if self._process is None or self._process.returncode is not None:
             return
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        errors = self._process.stderr.read().decode(errors="replace").strip()
-        self._process.stderr.close()
+            cast(IO[bytes], self._process.stdin).close()
+        with cast(IO[bytes], self._process.stderr) as stream:
+            errors = stream.read().decode(errors="replace").strip()
         if self._process.wait():
             raise HS2SError(
                 f"ffmpeg could not write {self._path}: {errors.splitlines()[-1] if errors else 'no reason'}"

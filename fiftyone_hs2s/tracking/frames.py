@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -71,6 +72,12 @@ class Frames:
             return prefetch(self._source.decode(self._start, self._stop))
         indices = self._indices()
         return prefetch(self._source.decode_backward(self._start, self._start + len(indices)))
+
+    @overload
+    def __getitem__(self, key: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> Frames: ...
 
     def __getitem__(self, key: int | slice) -> np.ndarray | Frames:
         if isinstance(key, slice):

@@ -171,7 +171,8 @@ class _FromLabels(Mapping[int, np.ndarray]):
 def _merge(top: TrackedFrame, bottom: TrackedFrame) -> TrackedFrame:
     label_map = np.where(top.label_map == 0, bottom.label_map, top.label_map)
     confidence = dict(sorted({**bottom.confidence, **top.confidence}.items()))
-    return TrackedFrame(label_map, confidence, ChainMap(top.probabilities, bottom.probabilities))
+    both: Mapping[int, np.ndarray] = ChainMap(top.probabilities, bottom.probabilities)  # type: ignore[arg-type]
+    return TrackedFrame(label_map, confidence, both)
 
 
 def _plan(prompts: Prompts, frames: Frames) -> _Plan:

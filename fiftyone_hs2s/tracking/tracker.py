@@ -81,7 +81,7 @@ class Tracker:
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.network = network.eval().to(self.device)
-        self.size, self.aggregation, self.chunk_size = tuple(size), aggregation, chunk_size
+        self.size, self.aggregation, self.chunk_size = (size[0], size[1]), aggregation, chunk_size
         logger.info("Tracking with %s on %s in %s", network.config.name, self.device, str(self.precision)[6:])
         self.reset()
 
@@ -89,8 +89,8 @@ class Tracker:
         """Forgets all objects and the video, ready for another one."""
         self._ids: list[int] = []  # in the order of the batch
         self._states: list[State] = []  # chunks of that batch
-        self._logits: torch.Tensor | None = None  # float32 (N, h, w), on the current frame
-        self._frame_size: tuple[int, int] | None = None
+        self._logits = torch.empty(0, device=self.device)  # float32 (N, h, w), on the current frame
+        self._frame_size = (0, 0)
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -161,7 +161,7 @@ class Tracker:
         self.remove_objects(masks)
         small = torch.cat([self._shrink(mask) for mask in masks.values()])
         states = [self.network.start(image, chunk) for chunk in small.split(self.chunk_size)]
-        self._logits = _join(self._logits, small[:, 0].logit(1e-7))
+        self._logits = torch.cat([self._logits, small[:, 0].logit(1e-7)])
         self._ids += masks
         self._rechunk(State.cat(self._states + states))
 
@@ -169,7 +169,7 @@ class Tracker:
         if len(indices) == len(self._ids):
             return
         self._ids = [self._ids[index] for index in indices]
-        self._logits = self._logits[indices] if indices else None
+        self._logits = self._logits[indices]
         joined, self._states = self._states, []
         if indices:
             self._rechunk(State.cat(joined).select(indices))
@@ -217,11 +217,12 @@ class Tracker:
         if self._ids and frame.shape[:2] != self._frame_size:
             old, new = self._frame_size, frame.shape
             raise VideoError(f"The frame is {new[0]}x{new[1]} pixels, those before were {old[0]}x{old[1]}.")
-        self._frame_size = frame.shape[:2]
+        self._frame_size = (frame.shape[0], frame.shape[1])
 
     def _network_size(self) -> tuple[int, int]:
         height, width = self._frame_size
-        return self.size if (height <= width) == (self.size[0] <= self.size[1]) else self.size[::-1]
+        same_way = (height <= width) == (self.size[0] <= self.size[1])
+        return self.size if same_way else (self.size[1], self.size[0])
 
     def _to_network(self, frame: np.ndarray) -> torch.Tensor:
         height, width = self._network_size()
@@ -275,7 +276,3 @@ def _check_mask(object_id: int, mask: np.ndarray, frame: np.ndarray) -> np.ndarr
     if not mask.any():
         raise MaskError(f"The mask of object {object_id} has no pixel: give one on which the object is visible.")
     return mask
-
-
-def _join(old: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
-    return new if old is None else torch.cat([old, new])
