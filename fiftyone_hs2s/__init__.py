@@ -15,6 +15,9 @@ _PUBLIC = {
     "propagate": "fiftyone_hs2s.dataset.propagation",
     "default_weights": "fiftyone_hs2s.network",
     "evaluate_propagation": "fiftyone_hs2s.dataset.evaluation",
+    "compare_evaluations": "fiftyone_hs2s.dataset.compare",
+    "find_failures": "fiftyone_hs2s.dataset.failures",
+    "analyze": "fiftyone_hs2s.dataset.analysis",
     "HS2SError": "fiftyone_hs2s.errors",
 }
 

@@ -12,8 +12,10 @@ import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
 import numpy as np
 
+from fiftyone_hs2s.dataset.compare import METHOD
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults, object_rows
 from fiftyone_hs2s.dataset.evaluation_writer import COUNTS, SCORES, Writer, frame_means, label_scores
+from fiftyone_hs2s.dataset.failures import SUMMARY
 from fiftyone_hs2s.dataset.pieces import Piece, Samples, check_field, find_pieces
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, pack, score_piece
 from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
@@ -22,7 +24,6 @@ from fiftyone_hs2s.metrics import get_protocol, summarize
 
 logger = logging.getLogger(__name__)
 
-METHOD = "hs2s"
 _LABEL_SCORES = ("F", "JF")
 Progress = bool | Callable[[Any], None] | None
 
@@ -177,12 +178,22 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         fields = super().get_fields(samples, eval_key, include_custom_metrics=include_custom_metrics)
         return fields + self._own_fields(samples, eval_key)
 
+    def rename(self, samples: Samples, eval_key: str, new_eval_key: str) -> None:
+        """Renames the fields, those of ``find_failures()`` too."""
+        super().rename(samples, eval_key, new_eval_key)
+        dataset = root_dataset(samples)
+        names = {f"{eval_key}_{name}": f"{new_eval_key}_{name}" for name in SUMMARY}
+        present = {old: new for old, new in names.items() if dataset.has_sample_field(old)}
+        if present:
+            dataset.rename_sample_fields(present)
+
     def cleanup(self, samples: Samples, eval_key: str) -> None:
-        """Deletes the fields."""
+        """Deletes the fields, those of ``find_failures()`` too."""
         super().cleanup(samples, eval_key)
         sample_fields, frame_fields = fou.split_frame_fields(self._own_fields(samples, eval_key))
         dataset = root_dataset(samples)
-        dataset.delete_sample_fields(sample_fields, error_level=2)
+        summary = [name for name in (f"{eval_key}_{part}" for part in SUMMARY) if dataset.has_sample_field(name)]
+        dataset.delete_sample_fields([*sample_fields, *summary], error_level=2)
         if frame_fields:
             dataset.delete_frame_fields(frame_fields, error_level=2)
         samples._delete_empty_sidebar_group(eval_key)

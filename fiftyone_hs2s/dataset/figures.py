@@ -38,6 +38,10 @@ WORST = _layout("Worst objects", "J&F", "", xaxis={"range": [0, 1]}, yaxis={"aut
 SCATTER = _layout("Occlusion and J&F", "longest occlusion (frames)", "J&F", yaxis={"range": [0, 1.02]})
 COMPARISON = _layout("Evaluations", "", "mean over shared objects", yaxis={"range": [0, 1]}, barmode="group")
 
+_STEPS = "length (steps of 1/6 s)"
+SEQUENCE_LENGTHS = _layout("Length of the objects' sequences", _STEPS, "objects")
+OCCLUSION_LENGTHS = _layout("Length of first occlusions", _STEPS, "objects", barmode="overlay")
+
 
 def time_layout(last: float) -> dict[str, Any]:
     """The layout of J&F against time, with early (t < 10) and late (t > 20) shaded up to the last frame."""
@@ -104,6 +108,11 @@ def scatter(objects: Sequence[Mapping[str, Any]], column: str = "longest_occlusi
             "name": "objects",
         }
     ]
+
+
+def lengths(values: Sequence[float], name: str) -> dict[str, Any]:
+    """A histogram of lengths, in steps."""
+    return {"type": "histogram", "x": list(values), "name": name, "opacity": 0.7, "xbins": {"start": 0, "size": 1}}
 
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -14,9 +14,13 @@ from typing import Any
 if find_spec("fiftyone_hs2s") is None:
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+from .analyze import Analyze
+from .evaluate import Evaluate
+from .failures import FindFailures
 from .propagate import Propagate
 
 
 def register(plugin: Any) -> None:
     """Registers the operators; FiftyOne calls this."""
-    plugin.register(Propagate)
+    for part in (Propagate, Evaluate, FindFailures, Analyze):
+        plugin.register(part)

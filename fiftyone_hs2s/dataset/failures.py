@@ -1,0 +1,187 @@
+"""Finds why masks fail, and puts it on the samples' timelines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.fields as fof
+from fiftyone import ViewField as F
+
+from fiftyone_hs2s.dataset.pieces import Samples, check_field
+from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.series import evaluated_series, new_series
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
+from fiftyone_hs2s.metrics.failures import CONDITIONS
+
+TAG_PREFIX = "hs2s: "
+LATE = 20
+"""Frames after this one are late, as in table 3 of the HS2S paper."""
+SUMMARY = {
+    "num_occlusions": fof.IntField,
+    "longest_occlusion": fof.IntField,
+    "recovered": fof.BooleanField,
+    "worst_event": fof.StringField,
+}
+"""The sample fields ``<key>_...`` and their types."""
+
+
+@dataclass
+class FailureReport:
+    """What was found.
+
+    Attributes:
+        events: rows with ``sample_id``, ``label``, ``object`` (its name), ``first`` and ``last`` frame, ``severity``
+        problems: samples that could not be looked at, and why
+        field: the field that holds the events
+    """
+
+    field: str
+    events: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of events by label, the most frequent first."""
+        return dict(Counter(row["label"] for row in self.events).most_common())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {label}" for label, count in self.counts.items()) or "no events"
+
+
+def find_failures(
+    samples: Samples,
+    pred_field: str,
+    gt_field: str | None = None,
+    eval_key: str | None = None,
+    *,
+    other_field: str | None = None,
+    options: EventOptions | None = None,
+    tag: bool = False,
+    save_views: bool = False,
+    progress: bool | Callable[[Any], None] | None = None,
+) -> FailureReport:
+    """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
+
+    With ground truth (``gt_field`` or ``eval_key``): ``occlusion``, ``partial_occlusion``, ``reappearance``, ``lost``,
+    ``drift``, ``identity_switch``, ``leak``, ``hallucination``, see :mod:`fiftyone_hs2s.metrics.truth_events`. Without:
+    ``vanished``, ``reappeared``, ``area_jump``, ``position_jump``, ``low_confidence``, ``disagreement``, see
+    :mod:`fiftyone_hs2s.metrics.prediction_events`.
+
+    The events are written to the sample field ``<pred_field>_events`` as temporal detections, with the attributes
+    ``object``, ``severity`` (0..1) and what else belongs to their kind; the App shows them on its timeline, and
+    ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there are
+    ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects were
+    tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else ``pred_field``.
+    With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with it.
+
+    Args:
+        samples: videos or clips
+        pred_field: the frame field with the predictions; ``frames.`` may be left out
+        gt_field: the frame field with the ground truth, if there is one
+        eval_key: an evaluation of these fields; its scores are used, so that no mask is read again
+        other_field: predictions of another run, such as one backward from the last frame; where the two differ is a
+            ``disagreement``. Only without ground truth
+        options: what counts as an event
+        tag: whether to tag samples with their failures, such as ``hs2s: drift``
+        save_views: whether to save views of the failures, see :func:`save_failure_views`
+        progress: whether to show a progress bar, or a function to call with one
+
+    Returns:
+        what was found
+
+    Raises:
+        HS2SError: if a field, the evaluation or the samples are unusable
+    """
+    prediction = check_field(samples, pred_field, "prediction")
+    if is_image_groups(samples):
+        raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
+    report = FailureReport(f"{prediction}_events")
+    if eval_key is not None:
+        scored = evaluated_series(samples, eval_key, prediction)
+    else:
+        truth = check_field(samples, gt_field, "ground truth") if gt_field else None
+        other = check_field(samples, other_field, "other") if other_field else None
+        scored = new_series(samples, truth, prediction, other, report.problems, progress)
+    events: dict[str, list[tuple[Event, str]]] = {}
+    for item in scored:
+        found = [(e, item.names.get(e.object_id, str(e.object_id))) for e in find_events(item.sequence, options)]
+        events.setdefault(item.sample_id, []).extend(found)
+    key = eval_key or prediction
+    _write(root_dataset(samples), report, key, events)
+    if tag:
+        _tag(root_dataset(samples), events)
+    if save_views:
+        save_failure_views(samples, prediction, key)
+    return report
+
+
+def save_failure_views(samples: Samples, pred_field: str, key: str | None = None) -> list[str]:
+    """Saves views of failures with the dataset, over those of an earlier call.
+
+    Args:
+        samples: the dataset, or a view of it: the saved views show all of the dataset
+        pred_field: field of the predictions, whose events have been found
+        key: the prefix of the sample fields; by default the field's name
+
+    Returns:
+        the names of the views
+    """
+    dataset, name = root_dataset(samples), pred_field.removeprefix("frames.")
+    events, key = f"{name}_events", key or name
+    label = F("label")
+    gone = (label == "vanished") & (F("reappears") == False)  # noqa: E712  (an expression)
+    missed = (label == "reappearance") & (F("recovered") == False)  # noqa: E712
+    views = {
+        "HS2S: occlusions": dataset.filter_labels(events, label.is_in(["occlusion", "partial_occlusion", "vanished"])),
+        "HS2S: lost after occlusion": dataset.filter_labels(events, missed | gone),
+        "HS2S: drift": dataset.filter_labels(events, label.is_in(["drift", "disagreement", "low_confidence"])),
+        "HS2S: late frames": dataset.match_frames(F("frame_number") > LATE),
+    }
+    for title, view in views.items():
+        dataset.save_view(title, view, description=f"Made from {events} and {key}_...", overwrite=True)
+    return list(views)
+
+
+def _write(dataset: fo.Dataset, report: FailureReport, key: str, events: dict[str, list[tuple[Event, str]]]) -> None:
+    labels, summaries = {}, {name: {} for name in SUMMARY}
+    for sample_id, found in events.items():
+        ordered = sorted(found, key=lambda pair: (pair[0].first, pair[0].last))
+        labels[sample_id] = fo.TemporalDetections(detections=[_temporal(event, name) for event, name in ordered])
+        report.events += [_row(sample_id, event, name) for event, name in ordered]
+        for name, value in asdict(summarize_events([event for event, _ in found])).items():
+            summaries[name][sample_id] = value
+    dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
+    dataset.set_values(report.field, labels, key_field="id", dynamic=True)
+    for name, values in summaries.items():
+        dataset.add_sample_field(f"{key}_{name}", SUMMARY[name])
+        dataset.set_values(f"{key}_{name}", values, key_field="id")
+
+
+def _temporal(event: Event, name: str) -> fo.TemporalDetection:
+    support = [event.first, event.last]
+    details = {attribute: value for attribute, value in event.details.items() if value is not None}
+    return fo.TemporalDetection(label=event.label, support=support, object=name, severity=event.severity, **details)
+
+
+def _row(sample_id: str, event: Event, name: str) -> dict[str, Any]:
+    place = {"first": event.first, "last": event.last}
+    return {"sample_id": sample_id, "label": event.label, "object": name, **place, "severity": event.severity}
+
+
+def _tag(dataset: fo.Dataset, events: dict[str, list[tuple[Event, str]]]) -> None:
+    """Tags samples with their failures; what an earlier call found is removed."""
+    view = dataset.select(list(events))
+    stale = [tag for tag in view.distinct("tags") if tag.startswith(TAG_PREFIX)]
+    if stale:
+        view.untag_samples(stale)
+    by_label: dict[str, list[str]] = {}
+    for sample_id, found in events.items():
+        for label in {event.label for event, _ in found} - CONDITIONS:
+            by_label.setdefault(label, []).append(sample_id)
+    for label, sample_ids in by_label.items():
+        dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{label}")

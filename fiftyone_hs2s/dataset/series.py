@@ -1,0 +1,77 @@
+"""The series of a dataset's samples, for events and analyses: those of an evaluation, or made anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import fiftyone.core.utils as fou
+
+from fiftyone_hs2s.dataset.compare import load_evaluation
+from fiftyone_hs2s.dataset.pieces import Samples, find_pieces
+from fiftyone_hs2s.dataset.scoring import score_piece
+from fiftyone_hs2s.dataset.sequences import is_clips
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import SequenceScores
+
+logger = logging.getLogger(__name__)
+
+
+class Series(NamedTuple):
+    """The series of a video, clip or group."""
+
+    key: str
+    sample_id: str
+    names: dict[int, str]
+    sequence: SequenceScores
+
+
+def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Iterator[Series]:
+    """The series that an evaluation has stored, of the samples that are asked for.
+
+    Args:
+        samples: the samples
+        eval_key: the evaluation
+        prediction: the field whose evaluation it must be; None for any
+
+    Raises:
+        HS2SError: if there is no such evaluation, or it is of another field
+    """
+    results = load_evaluation(samples, eval_key)
+    if prediction and results.config.pred_field.removeprefix("frames.") != prediction:
+        raise HS2SError(f"the evaluation {eval_key!r} is of {results.config.pred_field!r}, not of {prediction!r}")
+    wanted = set(samples.values("sample_id" if is_clips(samples) else "id"))
+    for key, entry in results.series.items():
+        if entry["sample_id"] in wanted:
+            yield Series(key, entry["sample_id"], results.names(key), results.scores(key))
+
+
+def new_series(
+    samples: Samples,
+    truth: str | None,
+    prediction: str,
+    other: str | None,
+    problems: list[dict[str, str]],
+    progress: bool | Callable[[Any], None] | None,
+) -> Iterator[Series]:
+    """Scores samples, one after the other.
+
+    Args:
+        samples: the samples
+        truth: field of the ground truth, if there is one
+        prediction: field of the predictions
+        other: field of another run, if there is one
+        problems: gets an entry for each sample that cannot be scored
+        progress: as in ``evaluate_propagation()``
+    """
+    pieces = find_pieces(samples)
+    with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
+        for piece in bar(pieces):
+            try:
+                found = score_piece(piece, truth, prediction, other=other)
+            except HS2SError as error:
+                logger.warning("Passed over: %s", error)
+                problems.append({"sample_id": piece.sample_id, "message": str(error)})
+                continue
+            yield Series(piece.key, piece.sample_id, found.names, found.sequence)

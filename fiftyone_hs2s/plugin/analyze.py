@@ -1,0 +1,76 @@
+"""The operator that makes the paper's analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.errors import HS2SError
+
+from .work import MaskOperator, Samples, evaluation_choice, field_choice, run_with_bar, target
+
+_COLUMNS = ("frames", "objects", "J", "F", "JF", "paper")
+
+
+class Analyze(MaskOperator):
+    """Shows how length and occlusion tell on J and F."""
+
+    name = "analyze"
+    label = "HS2S: analyze length and occlusion"
+    description = "Compare early and late frames, and frames after occlusions"
+
+    def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        evaluation_choice(inputs, ctx.dataset, "Uses its scores; leave empty to choose fields")
+        if ctx.params.get("eval_key"):
+            return
+        samples = ctx.target_view()
+        field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
+        field_choice(inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt"))
+        fields = ctx.params.get("pred_field"), ctx.params.get("gt_field")
+        if all(fields) and fields[0] == fields[1]:
+            raise HS2SError("the predictions cannot be their own ground truth: choose another field")
+
+    def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        found = yield from run_with_bar(ctx, lambda progress: _analyze(ctx, progress), "sample")
+        if not ctx.delegated:
+            rows = [{name: _text(row[name]) for name in _COLUMNS} for row in found.rows()]
+            yield ctx.ops.show_output(_table().to_json(), {"rows": rows})
+
+    def __call__(self, samples: Samples, delegate: bool = False, **params: Any) -> Any:
+        """Runs the operator from Python.
+
+        Args:
+            samples: the videos
+            delegate: whether to queue the work instead of doing it now
+            **params: ``eval_key``, or ``pred_field`` and ``gt_field``, as in ``analyze()``
+
+        Returns:
+            the operator's result
+        """
+        return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _analyze(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
+    from fiftyone_hs2s import analyze
+
+    names = ("pred_field", "gt_field", "eval_key")
+    return analyze(ctx.target_view(), *(ctx.params.get(name) or None for name in names), progress=progress)
+
+
+def _table() -> types.Property:
+    outputs, view = types.Object(), types.TableView()
+    for name in _COLUMNS:
+        view.add_column(name, label="J&F" if name == "JF" else name)
+    outputs.list("rows", types.Object(), view=view, label="Length and occlusion")
+    return types.Property(outputs, view=types.View(label="Analysis"))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{'J&F' if name == 'JF' else name} {number:.3f}" for name, number in value.items())
+    if isinstance(value, float):
+        return "-" if value != value else f"{value:.3f}"
+    return "" if value is None else str(value)

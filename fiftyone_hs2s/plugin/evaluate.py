@@ -1,0 +1,89 @@
+"""The operator that scores propagated masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.errors import HS2SError
+
+from . import forms
+from .work import MaskOperator, field_choice, run_with_bar, target
+
+_PROTOCOLS = {
+    "davis2017": "DAVIS 2017: the first frame's objects; without the first and last frame",
+    "davis2016": "DAVIS 2016: all objects as one; without the first and last frame",
+    "youtube-vos": "YouTube-VOS: all objects, from the frame after each one's first",
+    "all": "All objects on all frames with ground truth",
+}
+
+
+class Evaluate(MaskOperator):
+    """Scores propagated masks against ground truth."""
+
+    name = "evaluate"
+    label = "HS2S: evaluate masks"
+    description = "Score propagated masks against ground truth: J, F and J&F"
+
+    def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        samples = ctx.target_view()
+        field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
+        field_choice(inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt"))
+        inputs.str("eval_key", required=True, default="hs2s_eval", label="Evaluation key", description="Its name")
+        forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
+        fields = ctx.params.get("pred_field"), ctx.params.get("gt_field")
+        if all(fields) and fields[0] == fields[1]:
+            raise HS2SError("the predictions cannot be their own ground truth: choose another field")
+        key = ctx.params.get("eval_key")
+        if key and not key.isidentifier():
+            raise HS2SError(f"{key!r} cannot name an evaluation: use letters, digits and underscores")
+        if key and key in ctx.dataset.list_evaluations():
+            note = types.Notice(label=f"There is an evaluation {key}: its scores will be replaced")
+            inputs.view("replaced", note)
+
+    def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        results = yield from run_with_bar(ctx, lambda progress: _evaluate(ctx, progress), "sample")
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            text = f"J&F {results.JF:.3f}, J {results.J:.3f}, F {results.F:.3f}"
+            odd = f" ({len(results.problems)} notes, see the results)" if results.problems else ""
+            yield ctx.ops.notify(f"{ctx.params['eval_key']}: {text}{odd}", variant="warning" if odd else "success")
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        pred_field: str,
+        gt_field: str,
+        eval_key: str,
+        protocol: str = "davis2017",
+        delegate: bool = False,
+    ) -> Any:
+        """Runs the operator from Python; arguments as in ``evaluate_propagation()``.
+
+        Args:
+            samples: the samples
+            pred_field: the field with the predictions
+            gt_field: the field with the ground truth
+            eval_key: name of the evaluation
+            protocol: name of the protocol
+            delegate: whether to queue the work instead of doing it now
+
+        Returns:
+            the operator's result
+        """
+        prefix = forms.field_prefix(samples)
+        params = {"pred_field": prefix + check_field(samples, pred_field, "prediction"), "eval_key": eval_key}
+        params |= {"gt_field": prefix + check_field(samples, gt_field, "ground truth"), "protocol": protocol}
+        return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _evaluate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
+    from fiftyone_hs2s import evaluate_propagation
+
+    names = ("pred_field", "gt_field", "eval_key", "protocol")
+    return evaluate_propagation(ctx.target_view(), *(ctx.params[name] for name in names), progress=progress)

@@ -1,0 +1,76 @@
+"""The operator that finds why masks fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.errors import HS2SError
+
+from . import forms
+from .work import MaskOperator, Samples, evaluation_choice, field_choice, run_with_bar, target
+
+
+class FindFailures(MaskOperator):
+    """Finds the frames on which masks fail, and saves views of them."""
+
+    name = "find_failures"
+    label = "HS2S: find failures"
+    description = "Find occlusions, lost objects, drift and other reasons for bad masks"
+
+    def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        samples = ctx.target_view()
+        field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
+        evaluation_choice(inputs, ctx.dataset, "Uses its scores; leave empty to score anew, or without ground truth")
+        if not ctx.params.get("eval_key"):
+            what = "The true masks, if there are some"
+            field_choice(inputs, samples, "gt_field", "Ground truth", what, required=False)
+        inputs.bool("tag", default=False, label="Tag samples", description="With their failures, such as hs2s: drift")
+        inputs.bool("save_views", default=True, label="Save views", description="Of occlusions, lost objects, drift")
+        pred, truth = ctx.params.get("pred_field"), ctx.params.get("gt_field")
+        if pred and pred == truth and not ctx.params.get("eval_key"):
+            raise HS2SError("the predictions cannot be their own ground truth: choose another field")
+
+    def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        report = yield from run_with_bar(ctx, lambda progress: _find(ctx, progress), "sample")
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            odd = f"; {len(report.problems)} samples could not be looked at" if report.problems else ""
+            yield ctx.ops.notify(f"{report.field}: {report}{odd}", variant="warning" if odd else "success")
+
+    def __call__(self, samples: Samples, pred_field: str, delegate: bool = False, **params: Any) -> Any:
+        """Runs the operator from Python.
+
+        Args:
+            samples: the videos
+            pred_field: the field with the predictions
+            delegate: whether to queue the work instead of doing it now
+            **params: ``gt_field``, ``eval_key``, ``tag``, ``save_views`` as in ``find_failures()``
+
+        Returns:
+            the operator's result
+        """
+        prefix = forms.field_prefix(samples)
+        if params.get("gt_field"):
+            params["gt_field"] = prefix + check_field(samples, params["gt_field"], "ground truth")
+        params["pred_field"] = prefix + check_field(samples, pred_field, "prediction")
+        return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
+    from fiftyone_hs2s import find_failures
+
+    params = ctx.params
+    return find_failures(
+        ctx.target_view(),
+        params["pred_field"],
+        params.get("gt_field"),
+        params.get("eval_key"),
+        tag=bool(params.get("tag")),
+        save_views=bool(params.get("save_views")),
+        progress=progress,
+    )

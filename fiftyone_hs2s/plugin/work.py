@@ -1,0 +1,125 @@
+"""What the operators on finished masks have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Generator
+from typing import Any, ClassVar
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.compare import list_evaluations
+from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
+from fiftyone_hs2s.errors import HS2SError
+
+from . import forms
+from .stream import Stream, throttle
+
+Samples = fo.Dataset | fo.DatasetView
+
+
+class MaskOperator(foo.Operator):
+    """An operator on finished masks: its form is refused in words where it cannot work."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    description: ClassVar[str]
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name=type(self).name,
+            label=self.label,
+            description=self.description,
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            light_icon="/assets/icon-light.svg",
+            dark_icon="/assets/icon-dark.svg",
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        try:
+            if ctx.dataset is None:
+                raise HS2SError("open a dataset with videos first")
+            inputs.view_target(ctx, action_description=f"{self.description} in")
+            check_samples(ctx.target_view())
+            self.fill(inputs, ctx)
+        except HS2SError as error:
+            forms.refuse(inputs, error)
+        return types.Property(inputs, view=types.View(label=self.label))
+
+    @abstractmethod
+    def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        """Adds the form's own fields.
+
+        Raises:
+            HS2SError: if the operator cannot run
+        """
+
+
+def field_choice(
+    inputs: types.Object,
+    samples: Samples,
+    name: str,
+    label: str,
+    description: str,
+    prefer: tuple[str, ...] = ("hs2s", "pred", "predictions"),
+    required: bool = True,
+) -> None:
+    """Adds the choice of a field with masks; the default is the first of ``prefer`` that there is.
+
+    Raises:
+        HS2SError: if there is no such field
+    """
+    fields = detections_fields(samples)
+    if not fields:
+        raise HS2SError("there are no masks: add a Detections field to the frames, or propagate some")
+    prefix = forms.field_prefix(samples)
+    default = next((prefix + field for field in prefer if field in fields), None) if required else None
+    paths = {prefix + field: prefix + field for field in fields}
+    forms.choice(inputs, name, paths, label, default, description, required=required)
+
+
+def evaluation_choice(inputs: types.Object, samples: Samples, description: str) -> None:
+    """Adds the choice of an evaluation that ``evaluate_propagation()`` made, if there is any."""
+    keys = list_evaluations(samples)
+    if keys:
+        forms.choice(inputs, "eval_key", {key: key for key in keys}, "Evaluation", None, description)
+
+
+def target(samples: Samples) -> dict[str, Samples]:
+    """What an operator that is called from Python works on."""
+    return {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}
+
+
+def run_with_bar(
+    ctx: foo.ExecutionContext, work: Callable[[Callable[[Any], None]], Any], what: str
+) -> Generator[Any, None, Any]:
+    """Runs work that reports through FiftyOne's progress bar, and shows how far it is in the App.
+
+    Args:
+        ctx: the operator's context
+        work: called with a function that takes a progress bar
+        what: what is counted, in the singular
+
+    Yields:
+        what the App needs to draw its bar
+
+    Returns:
+        what the work returns
+    """
+
+    def label(bar: Any) -> str:
+        return f"{bar.iteration} of {bar.total} {what}s"
+
+    if ctx.delegated:
+        return work(throttle(lambda bar: ctx.set_progress(progress=bar.progress, label=label(bar))))
+    stream = Stream(lambda report: work(throttle(lambda bar: report((bar.progress, label(bar))))))
+    for progress, text in stream:
+        yield ctx.ops.set_progress(progress=progress, label=text)
+    return stream.result
