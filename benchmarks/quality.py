@@ -8,6 +8,7 @@ last frame left out); "t=10" and so on are J on that frame after the first, mean
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,30 +19,30 @@ import numpy as np
 from fiftyone_hs2s.masks import list_label_maps, read_label_map, split_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import load_network
-from fiftyone_hs2s.tracking import Tracker, open_frames, track
+from fiftyone_hs2s.tracking import Frames, Tracker, open_frames, track
 
 DEVELOPMENT = ("bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-gray")
 SETS = {
     "development": [f"DAVIS2016-train/{name}" for name in DEVELOPMENT],
     "schoolgirls": ["DAVIS2017-schoolgirls/schoolgirls"],
 }
-TIMES = (10, 30, 60)
+TIMES = (10, 30, 60, 90, 120)
 
-Method = Callable[[Path, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
+Method = Callable[[Frames, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
 
 
-def copy(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
+def copy(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
     """The first mask on every frame."""
-    for _ in open_frames(frames):
+    for _ in frames:
         yield first
 
 
-def flow(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
+def flow(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
     """The mask warped from frame to frame along DIS optical flow."""
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     y, x = np.mgrid[: first.shape[0], : first.shape[1]].astype(np.float32)
     label_map, before = first, None
-    for frame in open_frames(frames):
+    for frame in frames:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         if before is not None:
             back = dis.calc(grey, before, None)
@@ -53,18 +54,22 @@ def flow(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
 def tracked(tracker: Tracker) -> Method:
     """Ours."""
 
-    def method(frames: Path, first: np.ndarray) -> Iterator[np.ndarray]:
-        for _, result in track(tracker, open_frames(frames), {0: split_label_map(first)}):
+    def method(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
+        for _, result in track(tracker, frames, {0: split_label_map(first)}):
             yield result.label_map
 
     return method
 
 
-def score(method: Method, folder: Path, sequence: str) -> tuple[SequenceScores, float]:
-    """The scores of a sequence, and seconds a frame."""
+def score(method: Method, folder: Path, sequence: str, back: bool) -> tuple[SequenceScores, float]:
+    """The scores of a sequence, and seconds a frame; with ``back`` it is played to its end and back again."""
     truths = list(list_label_maps(folder / "Annotations" / sequence).values())
+    frames = open_frames(folder / "JPEGImages" / sequence)
+    if back:
+        pictures = list(frames)
+        frames, truths = open_frames(np.stack(pictures + pictures[-2::-1])), truths + truths[-2::-1]
     scorer, seconds = SequenceScorer(), 0.0
-    predictions = method(folder / "JPEGImages" / sequence, read_label_map(truths[0]))
+    predictions = method(frames, read_label_map(truths[0]))
     for path in truths:
         start = time.perf_counter()
         prediction = next(predictions)
@@ -94,6 +99,13 @@ def _of(sequence: SequenceScores, t: int) -> list:
     return [scores for scores in sequence.objects.values() if len(scores.J) > t + 1 and scores.truth_area.any()]
 
 
+def _tracker(args: argparse.Namespace) -> Tracker:
+    network = load_network(args.model, args.weights)
+    if args.reset_period is not None:
+        network.config = dataclasses.replace(network.config, reset_period=args.reset_period)
+    return Tracker(network, size=tuple(args.size), aggregation=args.aggregation)
+
+
 def main() -> None:
     """Runs all methods on both sets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,6 +115,10 @@ def main() -> None:
     parser.add_argument("--methods", default="copy,flow,ours")
     parser.add_argument("--sets", default="development,schoolgirls")
     parser.add_argument("--sequences", help="only these of the set, separated by commas")
+    parser.add_argument("--there-and-back", action="store_true", help="play to the end and back: twice as long")
+    parser.add_argument("--reset-period", type=int, help="of the recurrent state, in frames; 0 for never")
+    parser.add_argument("--aggregation", default="soft")
+    parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
     args = parser.parse_args()
     for name in args.sets.split(","):
@@ -110,14 +126,12 @@ def main() -> None:
             f"\n{name:24s}" + "".join(f"{h:>8s}" for h in ("J", "F", "J&F", *(f"t={t}" for t in TIMES))) + " s a frame"
         )
         for method in args.methods.split(","):
-            function = {"copy": copy, "flow": flow}.get(method) or tracked(
-                Tracker(load_network(args.model, args.weights))
-            )
+            function = {"copy": copy, "flow": flow}.get(method) or tracked(_tracker(args))
             scores, speeds = {}, []
             for item in SETS[name]:
                 folder, sequence = item.split("/")
                 if not args.sequences or sequence in args.sequences.split(","):
-                    scores[sequence], seconds = score(function, args.data / folder, sequence)
+                    scores[sequence], seconds = score(function, args.data / folder, sequence, args.there_and_back)
                     speeds.append(seconds)
             report(args.model if method == "ours" else method, scores, float(np.mean(speeds)), args.each)
 
