@@ -17,10 +17,11 @@ if find_spec("fiftyone_hs2s") is None:
 from .analyze import Analyze
 from .evaluate import Evaluate
 from .failures import FindFailures
+from .panel import HS2SPanel
 from .propagate import Propagate
 
 
 def register(plugin: Any) -> None:
-    """Registers the operators; FiftyOne calls this."""
-    for part in (Propagate, Evaluate, FindFailures, Analyze):
+    """Registers the operators and the panel; FiftyOne calls this."""
+    for part in (Propagate, Evaluate, FindFailures, Analyze, HS2SPanel):
         plugin.register(part)

@@ -1,0 +1,191 @@
+"""The panel: where masks are good, where they fail, and the way there."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.categories import Categories
+
+from fiftyone_hs2s.dataset.compare import list_evaluations
+from fiftyone_hs2s.dataset.sequences import is_clips
+from fiftyone_hs2s.errors import HS2SError
+
+from .panel_content import Overview, SampleCurves, overview, sample_curves
+
+logger = logging.getLogger(__name__)
+
+_HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to open its sample; in an open sample see J
+and F of each frame."""
+_FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
+*HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
+_PLOTS = ("histogram", "time", "scatter")
+
+
+def guarded(event: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps an event of the panel: what goes wrong becomes a sentence in the panel, never a page of traceback."""
+
+    @functools.wraps(event)
+    def handler(self: Any, ctx: foo.ExecutionContext) -> Any:
+        try:
+            return event(self, ctx)
+        except Exception as error:
+            if not isinstance(error, HS2SError):
+                logger.exception("The HS2S panel failed")
+            ctx.panel.set_state("message", f"{_sentence(error)}. Choose another evaluation, or run it again.")
+            ctx.panel.set_state("shown", "nothing")
+
+    return handler
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).strip().rstrip(".") or type(error).__name__
+    return text[:1].upper() + text[1:]
+
+
+class HS2SPanel(foo.Panel):
+    """Shows an evaluation in the grid, and one sample's scores in the modal."""
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        return foo.PanelConfig(
+            name="hs2s_panel",
+            label="HS2S",
+            icon="/assets/icon-light.svg",
+            light_icon="/assets/icon-light.svg",
+            dark_icon="/assets/icon-dark.svg",
+            surfaces="grid modal",
+            category=Categories.ANALYZE,
+            help_markdown=_HELP,
+            allow_multiple=False,
+        )
+
+    @guarded
+    def on_load(self, ctx: foo.ExecutionContext) -> None:
+        self._refresh(ctx)
+
+    @guarded
+    def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
+        self._refresh(ctx)
+
+    @guarded
+    def on_change_view(self, ctx: foo.ExecutionContext) -> None:
+        self._refresh(ctx)
+
+    @guarded
+    def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
+        self._refresh(ctx)
+
+    @guarded
+    def choose(self, ctx: foo.ExecutionContext) -> None:
+        """Shows another evaluation."""
+        ctx.panel.set_state("eval_key", ctx.params.get("value"))
+        self._refresh(ctx)
+
+    @guarded
+    def reload(self, ctx: foo.ExecutionContext) -> None:
+        """Looks for evaluations that were made, changed or deleted meanwhile."""
+        if ctx.dataset is not None:
+            ctx.dataset.reload()
+        self._refresh(ctx)
+
+    @guarded
+    def show_bar(self, ctx: foo.ExecutionContext) -> None:
+        """Makes the samples of the clicked bar the view."""
+        found = overview(ctx.dataset, str(ctx.panel.get_state("eval_key")))
+        bar = ctx.params.get("id")
+        place = int(bar) if bar is not None else int(ctx.params.get("idx") or 0)
+        if found.members[place]:
+            ctx.ops.set_view(ctx.dataset.select(found.members[place]))
+
+    @guarded
+    def show_object(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the sample of the clicked dot."""
+        sample_id = str(ctx.params.get("id") or "").partition("/")[0]
+        if not sample_id:
+            return
+        if is_clips(ctx.view) or not ctx.view.select(sample_id):
+            ctx.ops.set_view(ctx.dataset.select(sample_id))
+        ctx.ops.open_sample(id=sample_id)
+
+    @guarded
+    def show_all(self, ctx: foo.ExecutionContext) -> None:
+        """Leaves the view."""
+        ctx.ops.clear_view()
+
+    def _refresh(self, ctx: foo.ExecutionContext) -> None:
+        state = ctx.panel
+        keys = list_evaluations(ctx.dataset) if ctx.dataset is not None else []
+        state.set_state("eval_keys", keys)
+        chosen = state.get_state("eval_key")
+        if chosen not in keys:
+            chosen = keys[-1] if keys else None
+            state.set_state("eval_key", chosen)
+        if chosen is None:
+            state.set_state("shown", "nothing")
+            state.set_state("message", _FIRST_STEPS)
+        elif ctx.current_sample:
+            self._show_sample(ctx, sample_curves(ctx.dataset, chosen, _sample_id(ctx)))
+        else:
+            self._show_overview(ctx, overview(ctx.dataset, chosen))
+
+    def _show_sample(self, ctx: foo.ExecutionContext, found: SampleCurves) -> None:
+        ctx.panel.set_state("shown", "sample")
+        ctx.panel.set_state("message", found.headline)
+        ctx.panel.set_state("layouts", {"curves": found.layout})
+        ctx.panel.set_data("curves", found.traces)
+        signature = f"{ctx.panel.get_state('eval_key')} {ctx.current_sample}"
+        ctx.panel.set_data("playhead", {"frames": found.frames, "signature": signature})
+
+    def _show_overview(self, ctx: foo.ExecutionContext, found: Overview) -> None:
+        ctx.panel.set_state("shown", "overview")
+        ctx.panel.set_state("message", found.headline)
+        ctx.panel.set_state("table_text", found.table)
+        ctx.panel.set_state("layouts", found.layouts)
+        for name in _PLOTS:
+            ctx.panel.set_data(name, found.traces[name])
+
+    def render(self, ctx: foo.ExecutionContext) -> types.Property:
+        panel = types.Object()
+        keys = ctx.panel.get_state("eval_keys") or []
+        if keys:
+            view = types.DropdownView()
+            for key in keys:
+                view.add_choice(key, label=key)
+            panel.enum("eval_key", view.values(), label="Evaluation", view=view, on_change=self.choose)
+        panel.md(ctx.panel.get_state("message") or _FIRST_STEPS, name="headline")
+        shown = ctx.panel.get_state("shown")
+        if shown == "overview":
+            self._render_overview(panel, ctx)
+        elif shown == "sample":
+            self._render_sample(panel, ctx)
+        if not ctx.current_sample:
+            panel.btn("evaluate", label="Evaluate masks", on_click="@hs2s/hs2s/evaluate", prompt=True)
+            panel.btn("failures", label="Find failures", on_click="@hs2s/hs2s/find_failures", prompt=True)
+        panel.btn("reload", label="Refresh", on_click=self.reload)
+        return types.Property(panel)
+
+    def _render_overview(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
+        layouts = ctx.panel.get_state("layouts") or {}
+        clicks = {"histogram": {"on_click": self.show_bar}, "scatter": {"on_click": self.show_object}}
+        for name in _PLOTS:
+            panel.plot(name, layout=layouts.get(name, {}), **clicks.get(name, {}))
+        panel.md(ctx.panel.get_state("table_text") or "", name="table")
+        panel.btn("show_all", label="Show all samples", on_click=self.show_all)
+
+    def _render_sample(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
+        layouts = ctx.panel.get_state("layouts") or {}
+        if layouts.get("curves"):
+            panel.plot("curves", layout=layouts["curves"])
+            panel.obj("playhead", view=types.FrameLoaderView(target="curves[0].x"))
+
+
+def _sample_id(ctx: foo.ExecutionContext) -> str:
+    """The video's id, also where a clip of it is open."""
+    if ctx.view is not None and is_clips(ctx.view):
+        return next(iter(ctx.view.select(ctx.current_sample).values("sample_id")), ctx.current_sample)
+    return ctx.current_sample

@@ -1,0 +1,152 @@
+"""What the panel shows, as plain data: texts, plotly traces and layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fiftyone_hs2s.dataset import figures
+from fiftyone_hs2s.dataset.analysis import DatasetAnalysis, analyze
+from fiftyone_hs2s.dataset.compare import load_evaluation
+from fiftyone_hs2s.dataset.evaluation_results import PropagationResults
+from fiftyone_hs2s.dataset.pieces import Samples
+from fiftyone_hs2s.metrics import Event, ObjectScores, find_events
+
+_COLORS = ("#3f7fbf", "#c0504d", "#5f9f5f", "#8064a2", "#d98c2b", "#4bacc6", "#a66999")
+_SHADES = {"lost": "#c0504d", "drift": "#d98c2b", "occlusion": "#777777", "partial_occlusion": "#aaaaaa"}
+_OTHER_SHADE = "#8064a2"
+_COMPACT = {"height": 270, "margin": {"t": 40, "l": 50, "r": 15, "b": 45}}
+_MAX_SHAPES = 60
+"""Intervals that are shaded at most: the App becomes slow with hundreds."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the panel shows of a whole evaluation."""
+
+    headline: str
+    table: str
+    traces: dict[str, list[dict[str, Any]]]
+    """By plot: ``histogram``, ``time``, ``scatter``."""
+    layouts: dict[str, dict[str, Any]]
+    members: list[list[str]]
+    """Sample ids by bar of the histogram."""
+
+
+@dataclass(frozen=True)
+class SampleCurves:
+    """What the panel shows of one sample."""
+
+    headline: str
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    """The first one is the playhead."""
+    layout: dict[str, Any] = field(default_factory=dict)
+    frames: list[list[int]] = field(default_factory=list)
+    """The playhead's x by frame number."""
+
+
+def overview(dataset: Samples, eval_key: str) -> Overview:
+    """What to show of an evaluation.
+
+    Raises:
+        HS2SError: if it does not exist, or has no results
+    """
+    results = load_evaluation(dataset, eval_key)
+    bars, members = figures.histogram(results.sample_scores())
+    curve = figures.over_time(results.curves())
+    traces = {"histogram": [bars], "time": curve, "scatter": figures.scatter(results.objects)}
+    layouts = {
+        "histogram": figures.HISTOGRAM,
+        "time": figures.time_layout(max(curve[0]["x"])),
+        "scatter": figures.SCATTER,
+    }
+    layouts = {name: {**layout, **_COMPACT} for name, layout in layouts.items()}
+    return Overview(_headline(results), _table(analyze(dataset, eval_key=eval_key)), traces, layouts, members)
+
+
+def sample_curves(dataset: Samples, eval_key: str, sample_id: str) -> SampleCurves:
+    """What to show of a sample: J and F of each object on each frame, with events shaded.
+
+    Raises:
+        HS2SError: if the evaluation does not exist, or has no results
+    """
+    results = load_evaluation(dataset, eval_key)
+    keys = [key for key, entry in results.series.items() if entry["sample_id"] == sample_id]
+    if not keys:
+        return SampleCurves(f"This sample was not scored by **{eval_key}**: run *HS2S: evaluate masks* on it.")
+    rows = [row for row in results.objects if row["sample_id"] == sample_id]
+    lines = [f"{row['name']}: J&F **{row['JF']:.3f}**" for row in rows]
+    curves, events = [], []
+    for key in keys:
+        sequence, names = results.scores(key), results.names(key)
+        shown = {number: sequence.objects[number] for number in sequence.true_ids}
+        curves += [c for number, scores in shown.items() for c in _curves(scores, names[number], number)]
+        events += [(event, names[event.object_id]) for event in find_events(sequence)]
+    last = max((x for curve in curves for x in curve["x"]), default=1)
+    playhead = {"type": "scatter", "mode": "lines", "x": [1, 1], "y": [0, 1], "name": "playhead", "showlegend": False}
+    playhead["line"] = {"color": "#ff6d04", "width": 2}
+    what = ", ".join(f"{event.label} of {name} ({event.first}-{event.last})" for event, name in events) or "none"
+    return SampleCurves(
+        f"{'; '.join(lines)}\n\nEvents: {what}",
+        [playhead, *curves],
+        _curve_layout([event for event, _ in events], last),
+        [[number, number] for number in range(last + 1)],
+    )
+
+
+def _headline(results: PropagationResults) -> str:
+    samples = len({row["sample_id"] for row in results.objects})
+    text = f"### J&F {results.JF:.3f} · J {results.J:.3f} · F {results.F:.3f}\n\n"
+    text += f"{results.config.protocol}: {len(results.objects)} objects in {samples} samples"
+    if results.problems:
+        first = results.problems[0]
+        text += f". {len(results.problems)} notes, such as: sample {first['sample_id']}: {first['message']}"
+    return text
+
+
+def _table(analysis: DatasetAnalysis) -> str:
+    lines = ["| frames | objects | J | F | J&F |", "|---|---|---|---|---|"]
+    for row in analysis.rows():
+        scores = (_number(row[name]) for name in ("J", "F", "JF"))
+        lines.append(f"| {row['frames']} | {row['objects']} | {' | '.join(scores)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def _curves(scores: ObjectScores, name: str, number: int) -> Iterator[dict[str, Any]]:
+    known = scores.annotated
+    color = _COLORS[(number - 1) % len(_COLORS)]
+    for score, dash in (("J", "solid"), ("F", "dot")):
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "x": scores.frames[known].tolist(),
+            "y": getattr(scores, score)[known].tolist(),
+            "name": f"{score} {name}",
+            "line": {"color": color, "dash": dash},
+        }
+
+
+def _curve_layout(events: list[Event], last: int) -> dict[str, Any]:
+    worst = sorted(events, key=lambda event: -event.severity)[:_MAX_SHAPES]
+    return {
+        "title": {"text": "J and F per frame"},
+        "xaxis": {"title": {"text": "frame"}, "range": [0, last + 1]},
+        "yaxis": {"range": [0, 1.02]},
+        "legend": {"orientation": "h", "y": -0.25},
+        "shapes": [_shade(event) for event in worst],
+        **_COMPACT,
+        "height": 360,
+    }
+
+
+def _shade(event: Event) -> dict[str, Any]:
+    color = _SHADES.get(event.label, _OTHER_SHADE)
+    sides = {"x0": event.first - 0.5, "x1": event.last + 0.5, "y0": 0, "y1": 1}
+    return {"type": "rect", "yref": "paper", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}, **sides}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import ExecutionContext
+
+from fiftyone_hs2s import HS2SError, evaluate_propagation
+
+REPO = Path(__file__).resolve().parents[2]
+FIELDS = {"pred_field": "frames.pred", "gt_field": "frames.gt"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin(tmp_path_factory):
+    """The repository as the only plugin."""
+    folder, before = tmp_path_factory.mktemp("plugins"), fo.config.plugins_dir
+    (folder / "hs2s").symlink_to(REPO)
+    fo.config.plugins_dir = str(folder)
+    yield
+    fo.config.plugins_dir = before
+
+
+def uri(name: str) -> str:
+    return f"@hs2s/hs2s/{name}"
+
+
+def form(name, dataset, **params):
+    operator = foo.get_operator(uri(name))
+    context = {"params": params, **({"dataset_name": dataset.name} if dataset is not None else {})}
+    return operator.resolve_input(ExecutionContext(context, operator_uri=operator.uri)).type.properties
+
+
+def refusal(properties) -> str:
+    assert properties["refusal"].invalid
+    return properties["refusal"].view.to_json()["label"]
+
+
+def requested(result) -> list[str]:
+    return [request.operator_uri.rpartition("/")[2] for request in result.executor._requests]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "find_failures", "analyze"])
+def test_forms_refuse_what_cannot_work(name, dataset, tmp_path):
+    assert "Open a dataset" in refusal(form(name, None))
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "image.png")))
+    assert "holds image samples" in refusal(form(name, dataset))
+
+
+def test_forms_without_masks(dataset, video):
+    dataset.add_sample(fo.Sample(filepath=str(video)))
+    assert "There are no masks" in refusal(form("evaluate", dataset))
+
+
+def test_evaluate_form(scored_dataset):
+    properties = form("evaluate", scored_dataset)
+    assert (properties["pred_field"].default, properties["gt_field"].default) == ("frames.pred", "frames.gt")
+    assert properties["protocol"].type.values == ["davis2017", "davis2016", "youtube-vos", "all"]
+    same = {"pred_field": "frames.gt", "gt_field": "frames.gt"}
+    assert "own ground truth" in refusal(form("evaluate", scored_dataset, **same))
+    assert "cannot name an evaluation" in refusal(form("evaluate", scored_dataset, **FIELDS, eval_key="a b"))
+
+
+def test_evaluate_then_find_then_analyze(scored_dataset):
+    params = {**FIELDS, "eval_key": "ev", "protocol": "all"}
+    result = foo.execute_operator(uri("evaluate"), {"dataset": scored_dataset}, params=params)
+    assert result.error is None
+    assert requested(result)[-2:] == ["reload_dataset", "notify"]
+    assert scored_dataset.get_evaluation_info("ev").config.protocol == "all"
+    assert "replaced" in form("evaluate", scored_dataset, **params)
+
+    assert form("find_failures", scored_dataset)["eval_key"].type.values == ["ev"]
+    assert not form("find_failures", scored_dataset)["gt_field"].required
+    assert "gt_field" not in form("find_failures", scored_dataset, eval_key="ev")
+    params = {"pred_field": "frames.pred", "eval_key": "ev", "save_views": True}
+    assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    scored_dataset.reload()
+    assert scored_dataset.distinct("pred_events.detections.label") == ["drift"]
+    assert scored_dataset.has_saved_view("HS2S: drift")
+
+    result = foo.execute_operator(uri("analyze"), {"dataset": scored_dataset}, params={"eval_key": "ev"})
+    assert result.error is None
+    request = result.executor._requests[-1]
+    assert request.operator_uri.endswith("show_output")
+    assert [row["objects"] for row in request.params["results"]["rows"]] == ["0", "0", "2", "0", "0", "0"]
+
+
+def test_operators_from_python(scored_dataset):
+    operator = foo.get_operator(uri("evaluate"))
+    assert operator(scored_dataset.limit(1), "pred", "gt", "ev").error is None
+    assert scored_dataset.list_evaluations() == ["ev"]
+    assert foo.get_operator(uri("find_failures"))(scored_dataset, "pred", gt_field="gt").error is None
+    assert foo.get_operator(uri("analyze"))(scored_dataset, eval_key="ev").error is None
+    with pytest.raises(HS2SError, match="no Detections field"):
+        operator(scored_dataset, "nothing", "gt", "ev")
+
+
+def test_delegated(scored_dataset):
+    result = foo.get_operator(uri("evaluate"))(scored_dataset, "pred", "gt", "ev", delegate=True)
+    service = DelegatedOperationService()
+    service.execute_queued_operations(limit=1, log=False)
+    assert service.get(result.result["id"]).run_state == "completed"
+    assert scored_dataset.list_evaluations() == ["ev"]
+    evaluate_propagation(scored_dataset, "pred", "gt", "ev")

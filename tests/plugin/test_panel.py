@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from evaluation_kit import labeled_sample
+from fiftyone.operators.executor import ExecutionContext, Executor
+from fiftyone_kit import T
+
+from fiftyone_hs2s import evaluate_propagation
+
+URI = "@hs2s/hs2s/hs2s_panel"
+PLOTS = {"histogram", "time", "scatter"}
+
+
+@pytest.fixture(autouse=True)
+def plugin(tmp_path_factory, monkeypatch, request):
+    """The repository as the only plugin."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "hs2s").symlink_to(request.config.rootpath)
+    monkeypatch.setattr(fo.config, "plugins_dir", str(folder))
+
+
+class Panel:
+    """The panel with its state, as the App keeps it between events."""
+
+    def __init__(self, dataset, **context):
+        self.panel = foo.get_operator(URI)
+        self.context = {"dataset_name": dataset.name, **context} if dataset is not None else context
+        self.state: dict = {}
+        self.data: dict = {}
+        self.requests: dict = {}
+        self.shown: dict = {}
+
+    def do(self, event: str, **params) -> None:
+        """Runs an event, then renders."""
+        executor = Executor()
+        request = {**self.context, "params": {"panel_id": "x", "panel_state": self.state, **params}}
+        ctx = ExecutionContext(request, executor=executor, operator_uri=URI)
+        getattr(self.panel, event)(ctx)
+        self.requests = {r.operator_uri.rpartition("/")[2]: r.params for r in executor._requests}
+        self.data |= ctx.panel.data._data
+        self.shown = self.panel.render(ctx).type.properties
+
+    @property
+    def text(self) -> str:
+        return self.state["message"]
+
+
+@pytest.fixture
+def evaluated(scored_dataset) -> fo.Dataset:
+    evaluate_propagation(scored_dataset, "pred", "gt", "ev")
+    return scored_dataset
+
+
+def test_says_what_to_do_where_there_is_nothing(scored_dataset):
+    for dataset in (scored_dataset, None):
+        panel = Panel(dataset)
+        panel.do("on_load")
+        assert "no evaluation yet" in panel.text
+        assert not PLOTS & set(panel.shown)
+        assert "evaluate" in panel.shown
+
+
+def test_overview(evaluated):
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert panel.state["eval_key"] == "ev"
+    assert "J&F 0.884" in panel.text
+    assert set(panel.shown) > PLOTS
+    assert sum(panel.data["histogram"][0]["y"]) == 1
+    assert panel.data["scatter"][0]["y"] == [1, pytest.approx(0.767, abs=1e-3)]
+    assert "| all frames | 2 |" in panel.state["table_text"]
+
+
+def test_bar_becomes_the_view(evaluated, video):
+    perfect = labeled_sample(video)
+    for frame in perfect.frames.values():
+        frame.pred = frame.gt.copy()
+    evaluated.add_sample(perfect)
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert panel.data["histogram"][0]["y"] == [0] * 8 + [1, 1]
+    panel.do("show_bar", id="8", x=0.85)
+    (stage,) = panel.requests["set_view"]["view"]
+    assert evaluated.first().id in str(stage)
+    assert perfect.id not in str(stage)
+    panel.do("show_bar", id="0")
+    assert "set_view" not in panel.requests
+
+
+def test_dot_opens_its_sample(evaluated):
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    panel.do("show_object", id=panel.data["scatter"][0]["ids"][1])
+    assert panel.requests["open_sample"]["id"] == evaluated.first().id
+    assert "set_view" not in panel.requests
+
+
+def test_curves_of_the_open_sample(evaluated):
+    panel = Panel(evaluated, current_sample=evaluated.first().id)
+    panel.do("on_load")
+    _, *curves = panel.data["curves"]
+    assert [curve["name"] for curve in curves] == [f"{s} square {i} {i}" for i in range(2) for s in "JF"]
+    assert curves[2]["y"] == [1] * 6 + [pytest.approx(0.6)] * 6
+    (shade,) = panel.state["layouts"]["curves"]["shapes"]
+    assert (shade["x0"], shade["x1"]) == (6.5, 12.5)
+    assert "drift of square 1 1 (7-12)" in panel.text
+    assert panel.data["playhead"]["frames"][T] == [T, T]
+    assert set(panel.shown) == {"eval_key", "headline", "curves", "playhead", "reload"}
+
+
+def test_open_sample_without_scores(evaluated, video):
+    sample = labeled_sample(video)
+    evaluated.add_sample(sample)
+    panel = Panel(evaluated, current_sample=sample.id)
+    panel.do("on_load")
+    assert "was not scored" in panel.text
+    assert "curves" not in panel.shown
+
+
+def test_deleted_and_renamed_evaluations(evaluated):
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    evaluated.rename_evaluation("ev", "renamed")
+    panel.do("on_change_view")
+    assert panel.state["eval_key"] == "renamed"
+    evaluated.delete_evaluation("renamed")
+    panel.do("choose", value="renamed")
+    assert "no evaluation yet" in panel.text
+    panel.do("show_bar", id="3")
+    assert "is no evaluation" in panel.text
+    assert not PLOTS & set(panel.shown)
+
+
+def test_lost_results_and_fields(evaluated):
+    evaluated.delete_frame_field("pred")
+    evaluated.delete_sample_field("ev_JF")
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert "J&F 0.884" in panel.text
+    evaluated._doc.evaluations["ev"].results.delete()
+    evaluated._doc.evaluations["ev"].save()
+    evaluated.clear_cache()
+    panel.do("on_load")
+    assert "run it again" in panel.text
+
+
+def test_other_dataset(evaluated):
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    other = fo.Dataset()
+    panel.context["dataset_name"] = other.name
+    panel.do("on_change_dataset")
+    assert "no evaluation yet" in panel.text
+    other.delete()
+
+
+def test_foreign_evaluations_are_not_offered(scored_dataset):
+    scored_dataset.evaluate_detections("frames.pred", "frames.gt", eval_key="coco", use_masks=False)
+    panel = Panel(scored_dataset)
+    panel.do("on_load")
+    assert "no evaluation yet" in panel.text
