@@ -62,7 +62,7 @@ def test_plugin_registers_without_errors():
     (context,) = (c for c in build_plugin_contexts() if c.name == "@hs2s/hs2s")
     assert not context.errors
     definition = fop.get_plugin("@hs2s/hs2s")
-    assert set(definition.operators) == {instance.name for instance in context.instances}
+    assert {*definition.operators, *definition.panels} == {instance.name for instance in context.instances}
     assert definition.version == fiftyone_hs2s.__version__
     for icon in ("icon-light.svg", "icon-dark.svg"):
         assert (REPO / "assets" / icon).is_file()
