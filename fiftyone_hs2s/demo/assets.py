@@ -6,6 +6,7 @@ FiftyOne needs anyway, and are read from there at run time: this project ships n
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def load_photo(name: str) -> NDArray[np.uint8]:
     return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
 
 
+@cache
 def dahlia() -> NDArray[np.float32]:
     """The flower, 110 pixels across, as premultiplied RGBA in 0..1."""
     return _shrink(_cut_out(load_photo("dahlia"), [(307, 222, 148, 146, 0)], [(307, 222, 118, 115, 0)]), 0.55)
@@ -52,6 +54,7 @@ def look_alike() -> NDArray[np.float32]:
     return np.ascontiguousarray(mirrored * np.array([0.98, 0.86, 0.92, 1.0], np.float32))
 
 
+@cache
 def cup() -> NDArray[np.float32]:
     """Cup, saucer and spoon seen from above."""
     rim, spoon = (290, 115, 125, 105, 0), (405, 100, 30, 50, 0)

@@ -37,7 +37,7 @@ def make_clip(folder: Path) -> tuple[Path, Path]:
 
 
 def _frames_while_writing_masks(folder: Path) -> Iterator[np.ndarray]:
-    for index, (frame, label_map) in enumerate(clip.render_clip()):
+    for index, (frame, label_map) in enumerate(clip.render_clip(clip.LENGTH)):
         write_label_map(folder / f"{index:05}.png", label_map)
         yield frame
 
