@@ -68,10 +68,10 @@ def decide(margins: torch.Tensor, ids: list[int], size: tuple[int, int]) -> torc
         size: (H, W) of the frame
 
     Returns:
-        int32 (H, W): ids, 0 for background
+        uint8 (H, W), or int32 if an id is above 255: ids, 0 for background
     """
     best = margins.new_zeros(size)
-    labels = torch.zeros(size, dtype=torch.int32, device=margins.device)
+    labels = torch.zeros(size, dtype=torch.uint8 if max(ids) < 256 else torch.int32, device=margins.device)
     by_rows, by_columns = margins.amax(2).cpu(), margins.amax(1).cpu()
     for margin, object_id, rows, columns in zip(margins, ids, by_rows, by_columns, strict=True):
         if not (rows > 0).any():

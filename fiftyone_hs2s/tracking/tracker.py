@@ -186,7 +186,7 @@ class Tracker:
             margins = self._take_as_given(margins, probabilities, given)
         for state, share in zip(self._states, probabilities[:, None].split(self.chunk_size), strict=True):
             state.masks = share
-        labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids))
+        labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
         for object_id, mask in given.items():
             labels[mask] = object_id
         lazy = Probabilities(self._ids, margins, given, self._frame_size, self.aggregation)

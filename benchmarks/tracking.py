@@ -1,0 +1,187 @@
+"""Seconds per frame and peak memory of tracking, by model, number of objects and length of the video.
+
+    python benchmarks/tracking.py            # everything; the paper's network takes hours on a CPU
+    python benchmarks/tracking.py --quick    # a few minutes: fewer frames
+
+Videos are made: a textured ground and as many moving textured squares as there are objects, 480x854, in a file that is
+decoded as any other. Each case runs in a process of its own, so that its peak memory is its own. Seconds per frame are
+the median over the video (without the first frames) of what ``track`` takes from frame to frame, decoding included;
+beside it stands the CPU time of the process, spread over its threads, which other work on the machine does not change.
+Weights are the shipped ones, else random: they make no difference to speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+MODELS = ("hs2s-lite", "hs2s-resnet50")
+LENGTHS = (100, 500, 2000)
+QUICK_LENGTHS = {"hs2s-lite": (20, 200), "hs2s-resnet50": (6,)}
+WARM_UP = 3
+HEIGHT, WIDTH = 480, 854
+
+
+def main() -> None:
+    args = parse()
+    if args.case:
+        print(json.dumps(run_case(**json.loads(args.case), args=args)))
+        return
+    results = []
+    print(f"{'model':14} {'objects':>7} {'frames':>7} {'s/frame':>8} {'CPU s/frame':>11} {'peak MB':>8}", flush=True)
+    for model in args.models:
+        for objects in args.objects:
+            for length in args.lengths or (QUICK_LENGTHS[model] if args.quick else LENGTHS):
+                result = run_in_own_process(model, objects, length)
+                results.append(result)
+                figures = f"{result['seconds']:8.3f} {result['cpu_seconds']:11.3f} {result['peak'] / 1e6:8.0f}"
+                print(f"{model:14} {objects:7} {length:7} {figures}", flush=True)
+    print("\n" + "\n".join(summary(results)))
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), metavar="NAME")
+    parser.add_argument("--objects", nargs="+", type=int, default=[1, 3], metavar="N")
+    parser.add_argument("--lengths", nargs="+", type=int, metavar="N", help=f"numbers of frames; default {LENGTHS}")
+    parser.add_argument("--quick", action="store_true", help=f"lengths {QUICK_LENGTHS}")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--direction", default="forward", choices=("forward", "backward", "both"))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def run_in_own_process(model: str, objects: int, length: int) -> dict:
+    """The parent stays small: a child's peak memory begins with that of its parent."""
+    case = json.dumps({"model": model, "objects": objects, "length": length})
+    command = [sys.executable, __file__, *sys.argv[1:], "--case", case]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def run_case(model: str, objects: int, length: int, args: argparse.Namespace) -> dict:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import torch
+
+    from fiftyone_hs2s.cli.memory import peak_memory
+    from fiftyone_hs2s.network import build_network, default_weights, load_network
+    from fiftyone_hs2s.tracking import Tracker, open_frames, track
+
+    torch.manual_seed(0)
+    network = load_network(model) if default_weights(model) else build_network(model)
+    tracker = Tracker(network, device=args.device, precision=args.precision)
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "video.mp4"
+        masks = make_video(video, objects, length)
+        prompt = {"forward": 0, "backward": length - 1, "both": length // 2}[args.direction]
+        times, cpu = [time.perf_counter()], [time.process_time()]
+        for _ in track(
+            tracker,
+            open_frames(video),
+            {prompt: masks(prompt)},
+            args.direction,
+            on_step=lambda: (times.append(time.perf_counter()), cpu.append(time.process_time())),
+        ):
+            pass
+    threads = min(torch.get_num_threads(), os.cpu_count() or 1)
+    return {
+        "model": model,
+        "objects": objects,
+        "length": length,
+        "seconds": median_step(times),
+        "cpu_seconds": median_step(cpu) / threads,
+        "peak": peak_memory(),
+        "gpu_peak": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+        "device": str(tracker.device),
+        "precision": str(tracker.precision),
+        "threads": threads,
+        "torch": torch.__version__,
+    }
+
+
+def median_step(times: list[float]) -> float:
+    steps = [after - before for before, after in itertools.pairwise(times)]
+    return statistics.median(steps[WARM_UP:] or steps)
+
+
+def make_video(path: Path, objects: int, length: int):
+    """Writes the video; returns a function that gives the masks {id: (H, W)} of a frame."""
+    import cv2
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    ground = cv2.resize(rng.integers(0, 200, (60, 107, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    side = 120
+    squares = [
+        cv2.resize(rng.integers(60, 255, (12, 12, 3), np.uint8), (side, side), interpolation=cv2.INTER_CUBIC)
+        for _ in range(objects)
+    ]
+
+    def corner(index: int, t: int) -> tuple[int, int]:
+        return (
+            int((HEIGHT - side) * (0.5 + 0.5 * np.sin(0.02 * t + 2 * index))),
+            int((WIDTH - side) * (0.5 + 0.5 * np.cos(0.013 * t + 2 * index))),
+        )
+
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, (WIDTH, HEIGHT))
+    for t in range(length):
+        frame = ground.copy()
+        for index, square in enumerate(squares):
+            top, left = corner(index, t)
+            frame[top : top + side, left : left + side] = square
+        writer.write(frame)
+    writer.release()
+
+    def masks(t: int) -> dict[int, np.ndarray]:
+        label_map = np.zeros((HEIGHT, WIDTH), np.uint8)
+        for index in range(objects):
+            top, left = corner(index, t)
+            label_map[top : top + side, left : left + side] = index + 1
+        return {index + 1: label_map == index + 1 for index in range(objects)}
+
+    return masks
+
+
+def summary(results: list[dict]) -> list[str]:
+    """The ratios that the project promises something about: by time, and by CPU time where there is no GPU."""
+    first = results[0]
+    lines = [f"{first['device']}, {first['precision']}, {first['threads']} threads, torch {first['torch']}"]
+    models = list(dict.fromkeys(result["model"] for result in results))
+    for model in models:
+        lines += ratio(f"{model}: 3 objects to 1", fastest(results, model, 3), fastest(results, model, 1))
+    for objects in (1, 3):
+        label = f"{MODELS[1]} to {MODELS[0]}, {objects} object(s)"
+        lines += ratio(label, fastest(results, MODELS[1], objects), fastest(results, MODELS[0], objects))
+    for model in models:
+        for objects in dict.fromkeys(result["objects"] for result in results):
+            peaks = [r["peak"] / 1e6 for r in results if (r["model"], r["objects"]) == (model, objects)]
+            lines.append(f"{model}, {objects} object(s): longest against shortest video {peaks[-1] - peaks[0]:+.0f} MB")
+    return lines
+
+
+def fastest(results: list[dict], model: str, objects: int) -> tuple[float, float] | None:
+    """The least time and CPU time a frame, over all lengths."""
+    chosen = [result for result in results if (result["model"], result["objects"]) == (model, objects)]
+    return (min(r["seconds"] for r in chosen), min(r["cpu_seconds"] for r in chosen)) if chosen else None
+
+
+def ratio(label: str, above: tuple[float, float] | None, below: tuple[float, float] | None) -> list[str]:
+    if above is None or below is None:
+        return []
+    return [f"{label}: {above[0] / below[0]:.2f} times the time, {above[1] / below[1]:.2f} times the CPU time"]
+
+
+if __name__ == "__main__":
+    main()
