@@ -55,6 +55,8 @@ def open_dataset(name: str) -> fo.Dataset:
     if not fo.dataset_exists(name):
         dataset = fo.Dataset(name, persistent=True)
         dataset.media_type = "video"
+        dataset.app_config.color_scheme = fo.ColorScheme(color_by="instance")
+        dataset.save()
         return dataset
     dataset = fo.load_dataset(name)
     if dataset.media_type != "video":
