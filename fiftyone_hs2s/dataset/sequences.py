@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fiftyone as fo
-from fiftyone import ViewField as F
 
 from fiftyone_hs2s.errors import HS2SError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fiftyone_hs2s.tracking import Frames
 
 _BLOCK = 100
-"""Frames whose labels are read at once: few enough to be held, enough to make the query's own time small."""
+"""Frames whose labels are held at once."""
 
 
 class LabeledSequence(ABC):
@@ -94,7 +94,8 @@ class VideoSequence(LabeledSequence):
         self.sample_ids = [sample_id]
         self.filepath = filepath
         self.name = f"sample {sample_id} ({Path(filepath).name})"
-        self._samples = samples.select(view_id)
+        self._view = samples.select(view_id)
+        self._sample = self.dataset.select(sample_id)
         self._support = support
         if support is not None:
             self.first_number = support[0]
@@ -108,24 +109,43 @@ class VideoSequence(LabeledSequence):
         return open_frames(self.filepath)[self.first_number - 1 : last]
 
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
-        numbers = self._samples.match_frames(F(field).exists()).values("frames.frame_number", unwind=True)
-        for start in range(0, len(numbers), _BLOCK):
-            yield from self._read_numbers(field, numbers[start : start + _BLOCK])
+        labeled = [number for _, number, there in self._survey(self._view, field) if there]
+        if len(labeled) < self._view.count("frames") / 4:
+            yield from ((number - self.first_number, self._read(field, number)) for number in labeled)
+            return
+        for number, frame in self._frames.items():
+            if number % _BLOCK == 0:
+                self._frames.reload()  # lets go of the frames so far
+            yield number - self.first_number, frame[field]
 
     def read(self, field: str, index: int) -> fo.Detections | None:
-        return next((labels for _, labels in self._read_numbers(field, [self.first_number + index])), None)
+        return self._read(field, self.first_number + index)
 
-    def _read_numbers(self, field: str, numbers: list[int]) -> Iterator[tuple[int, fo.Detections | None]]:
-        block = self._samples.match_frames(F("frame_number").is_in(numbers))
-        for found, labels in zip(*block.values(["frames.frame_number", f"frames.{field}"]), strict=True):
-            yield from ((number - self.first_number, label) for number, label in zip(found, labels, strict=True))
+    @cached_property
+    def _frames(self) -> fo.core.frame.FramesView:
+        return self._view.first().frames
+
+    def _read(self, field: str, number: int) -> fo.Detections | None:
+        labels = self._frames[number][field]
+        self._frames.reload()  # lets go of the frame
+        return labels
 
     def add_field(self, field: str) -> None:
         self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
-        by_number = {self.first_number + index: detections for index, detections in labels.items()}
-        self.dataset.set_values(f"frames.{field}", {self.sample_ids[0]: by_number}, key_field="id")
+        ids = {number: frame_id for frame_id, number, _ in self._survey(self._sample)}
+        frames = self._sample.first().frames
+        known = {}
+        for index, detections in labels.items():
+            number = self.first_number + index
+            if number in ids:
+                known[ids[number]] = detections
+            else:
+                frames.add_frame(number, fo.Frame(**{field: detections}))
+        frames.save()
+        if known:
+            self.dataset.set_values(f"frames.{field}", known, key_field="frames.id")
 
     def has_labels(self, field: str) -> bool:
         return bool(self._labeled_frames(field))
@@ -139,10 +159,19 @@ class VideoSequence(LabeledSequence):
         """Ids of the frames with labels, whatever filters the prompts come through."""
         if not self.dataset.has_frame_field(field):
             return []
-        wanted = F(field).exists()
-        if self._support is not None:
-            wanted &= (F("frame_number") >= self._support[0]) & (F("frame_number") <= self._support[1])
-        return self.dataset.select(self.sample_ids).match_frames(wanted).values("frames.id", unwind=True)
+        first, last = self._support or (1, float("inf"))
+        return [i for i, number, there in self._survey(self._sample, field) if there and first <= number <= last]
+
+    @staticmethod
+    def _survey(view: fo.DatasetView, field: str = "") -> list[tuple[str, int, bool]]:
+        """Id and number of each frame, and whether it has labels in a field.
+
+        ``frames[]`` makes the database take the frames one by one. In other forms a query puts all frames of a sample
+        into one document first, and fails where their labels are larger than it allows: some thousand frames.
+        """
+        paths = ["frames[].id", "frames[].frame_number", *([f"frames[].{field}.detections.id"] if field else [])]
+        rows = zip(*view.values(paths), strict=True)
+        return [(frame_id, number, any(label is not None for label in rest)) for frame_id, number, *rest in rows]
 
 
 class ImageSequence(LabeledSequence):
