@@ -55,6 +55,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--objects", nargs="+", type=int, default=[1, 3], metavar="N")
     parser.add_argument("--lengths", nargs="+", type=int, metavar="N", help=f"numbers of frames; default {LENGTHS}")
     parser.add_argument("--quick", action="store_true", help=f"lengths {QUICK_LENGTHS}")
+    parser.add_argument("--size", nargs=2, type=int, default=(256, 448), metavar=("H", "W"), help="of the network")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--direction", default="forward", choices=("forward", "backward", "both"))
@@ -81,7 +82,7 @@ def run_case(model: str, objects: int, length: int, args: argparse.Namespace) ->
 
     torch.manual_seed(0)
     network = load_network(model) if default_weights(model) else build_network(model)
-    tracker = Tracker(network, device=args.device, precision=args.precision)
+    tracker = Tracker(network, tuple(args.size), device=args.device, precision=args.precision)
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "video.mp4"
         masks = make_video(video, objects, length)

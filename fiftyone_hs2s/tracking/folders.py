@@ -32,7 +32,9 @@ class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
         self._size = frames.size
         self._files = _match_names(path, frames) if path.is_dir() else {0: path}
         if not any(object_ids(self._read(index)) for index in self._files):
-            raise MaskError(f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ...")
+            raise MaskError(
+                f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ... (255 means void)."
+            )
 
     def __getitem__(self, index: int) -> dict[int, np.ndarray]:
         return split_label_map(self._read(index))

@@ -90,6 +90,7 @@ class Tracker:
         self._ids: list[int] = []  # in the order of the batch
         self._states: list[State] = []  # chunks of that batch
         self._logits = torch.empty(0, device=self.device)  # float32 (N, h, w), on the current frame
+        self._given: dict[int, np.ndarray] = {}  # masks that were given for the current frame
         self._frame_size = (0, 0)
 
     @property
@@ -141,14 +142,17 @@ class Tracker:
         context = torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
         with torch.inference_mode(), context:
             image = self.network.encode_image(self._to_network(frame))
-            if advance and self._ids:
+            if advance:
                 self._advance(image)
             if masks:
                 self._anchor(image, masks)
         with torch.inference_mode():
-            return self._conclude(masks)
+            return self._conclude()
 
     def _advance(self, image: ImageFeatures) -> None:
+        self._given = {}
+        if not self._ids:
+            return
         logits, states = zip(*(self.network.step(image, state) for state in self._states), strict=True)
         self._states, self._logits = list(states), torch.cat(logits)[:, 0].float()
         if not torch.isfinite(self._logits).all():
@@ -163,12 +167,14 @@ class Tracker:
         states = [self.network.start(image, chunk) for chunk in small.split(self.chunk_size)]
         self._logits = torch.cat([self._logits, small[:, 0].logit(1e-7)])
         self._ids += masks
+        self._given.update(masks)
         self._rechunk(State.cat(self._states + states))
 
     def _keep(self, indices: list[int]) -> None:
         if len(indices) == len(self._ids):
             return
         self._ids = [self._ids[index] for index in indices]
+        self._given = {i: mask for i, mask in self._given.items() if i in self._ids}
         self._logits = self._logits[indices]
         joined, self._states = self._states, []
         if indices:
@@ -179,37 +185,33 @@ class Tracker:
         parts = [list(range(start, min(start + length, count))) for start in range(0, count, length)]
         self._states = [state] if len(parts) == 1 else [state.select(part) for part in parts]
 
-    def _conclude(self, given: Mapping[int, np.ndarray]) -> TrackedFrame:
+    def _conclude(self) -> TrackedFrame:
         """Lets the objects compete, hands each its share as y_{t-1} of the next step, and makes the result."""
         margins, probabilities = aggregate(self._logits, self.aggregation)
-        if given:
-            margins = self._take_as_given(margins, probabilities, given)
+        if self._given:
+            margins = self._take_as_given(margins, probabilities)
         for state, share in zip(self._states, probabilities[:, None].split(self.chunk_size), strict=True):
             state.masks = share
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
-        for object_id, mask in given.items():
+        for object_id, mask in self._given.items():
             labels[mask] = object_id
-        lazy = Probabilities(self._ids, margins, given, self._frame_size, self.aggregation)
-        return TrackedFrame(labels, self._confidence(margins, probabilities, labels, given), lazy)
+        lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)
+        return TrackedFrame(labels, self._confidence(margins, probabilities), lazy)
 
-    def _take_as_given(
-        self, margins: torch.Tensor, probabilities: torch.Tensor, given: Mapping[int, np.ndarray]
-    ) -> torch.Tensor:
+    def _take_as_given(self, margins: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
         """Puts masks that were given in the place of what the network thinks, and the other objects out of there."""
-        start = len(self._ids) - len(given)
-        small = torch.cat([self._shrink(mask) for mask in given.values()])[:, 0]
+        start = len(self._ids) - len(self._given)  # what was given is at the end of the batch
+        small = torch.cat([self._shrink(self._given[object_id]) for object_id in self._ids[start:]])[:, 0]
         margins = torch.cat([margins[:start], margins.new_full(small.shape, _NOWHERE)])  # they need no decision
         probabilities[:start] *= 1 - small.amax(0)
         probabilities[start:] = small
         return margins
 
-    def _confidence(
-        self, margins: torch.Tensor, probabilities: torch.Tensor, labels: np.ndarray, given: Mapping[int, np.ndarray]
-    ) -> dict[int, float]:
+    def _confidence(self, margins: torch.Tensor, probabilities: torch.Tensor) -> dict[int, float]:
         own = (margins == margins.amax(0)) & (margins > 0)
         totals = (probabilities * own).sum((1, 2)) / own.sum((1, 2)).clamp(min=1)
         values = dict(zip(self._ids, totals.tolist(), strict=True))
-        return {i: 1.0 if i in given else min(1.0, values[i]) for i in sorted(self._ids)}
+        return {i: 1.0 if i in self._given else min(1.0, values[i]) for i in sorted(self._ids)}
 
     def _check_frame(self, frame: np.ndarray) -> None:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
@@ -247,7 +249,7 @@ class Probabilities(Mapping[int, np.ndarray]):
         size: tuple[int, int],
         aggregation: str,
     ) -> None:
-        self._ids, self._margins, self._given = list(ids), margins, given
+        self._ids, self._margins, self._given = list(ids), margins, dict(given)
         self._size, self._aggregation = size, aggregation
 
     def __getitem__(self, object_id: int) -> np.ndarray:

@@ -158,6 +158,21 @@ def test_damaged_frame_keeps_what_was_tracked_and_says_so(hs2s):
     assert "IMG_11.jpg" in json.loads(Path("report.json").read_text())["incomplete"]
 
 
+@needs_ffmpeg
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_video_file_that_breaks_off_keeps_what_was_tracked(hs2s, direction):
+    source = ["-f", "lavfi", "-i", "testsrc=size=107x60:rate=10:duration=4", "-pix_fmt", "yuv444p"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, "-g", "5", "-movflags", "+faststart", "cut.mp4"], check=True)
+    data = Path("cut.mp4").read_bytes()
+    Path("cut.mp4").write_bytes(data[: len(data) // 2])
+    status, printed, error = hs2s("--direction", direction, video="cut.mp4")
+    assert status == 2
+    count = len(os.listdir("out"))
+    assert 5 < count < 35
+    assert f"{count} frames" in printed
+    assert f"breaks off after {count} of 40 frames" in error
+
+
 @pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 4096])
 def test_video_that_cannot_be_opened(hs2s, content):
     Path("bad.mp4").write_bytes(content)

@@ -56,9 +56,15 @@ def test_object_added_on_the_current_frame():
     tracker = colour_tracker()
     tracker.add_objects(frames[3], {1: truth[3][1]})
     tracked = tracker.add_objects(frames[3], {2: truth[3][2]})
-    assert set(np.unique(tracked.label_map)) == {0, 1, 2}
-    assert iou(tracked.label_map == 1, truth[3][1]) > 0.9
+    np.testing.assert_array_equal(tracked.label_map == 1, truth[3][1])
+    np.testing.assert_array_equal(tracked.label_map == 2, truth[3][2])
+    tracked = tracker.add_objects(frames[3], {1: truth[4][1]})  # the user's second thought
+    np.testing.assert_array_equal(tracked.label_map == 1, truth[4][1])
+    assert tracked.confidence == {1: 1, 2: 1}
+    tracker.remove_objects([1])
+    assert tracker.add_objects(frames[3], {4: truth[3][1]}).confidence == {2: 1, 4: 1}
     tracked = tracker.step(frames[4])
+    assert iou(tracked.label_map == 4, truth[4][1]) > 0.9
     assert iou(tracked.label_map == 2, truth[4][2]) > 0.9
 
 
