@@ -9,7 +9,7 @@ from fiftyone_kit import T, assert_right, color_model, detection, found, iou, pi
 import fiftyone_hs2s
 from fiftyone_hs2s import HS2SError, load_model, propagate
 from fiftyone_hs2s.dataset.labels import detection_mask
-from fiftyone_hs2s.network import build_network, save_weights
+from fiftyone_hs2s.network import build_network, default_weights, save_weights
 
 
 def apply(samples, model, **options):
@@ -141,6 +141,12 @@ def test_load_model(tmp_path):
         pass
     for name in ("hs2s-lite", "hs2s/hs2s-lite-video-torch"):
         assert load_model(name, path, device="cpu").tracker.network.config.name == "hs2s-lite"
+
+
+def test_load_model_with_the_shipped_weights():
+    if default_weights("hs2s-lite") is None:
+        pytest.skip("model_zoo/weights/hs2s-lite.safetensors is not there")
+    assert load_model(device="cpu").tracker.network.config.name == "hs2s-lite"
 
 
 @pytest.mark.parametrize(
