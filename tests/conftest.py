@@ -1,4 +1,7 @@
-"""Keeps FiftyOne to this test run alone: its own database server, folders and settings. Nothing here imports FiftyOne."""
+"""Keeps FiftyOne to this test run alone: its own database server, folders and settings.
+
+Nothing here imports FiftyOne before a test does.
+"""
 
 from __future__ import annotations
 
