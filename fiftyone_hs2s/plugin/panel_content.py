@@ -99,7 +99,7 @@ def sample_curves(dataset: Samples, eval_key: str, sample_id: str) -> SampleCurv
 
 def _headline(results: PropagationResults) -> str:
     samples = len({row["sample_id"] for row in results.objects})
-    text = f"### J&F {results.JF:.3f} · J {results.J:.3f} · F {results.F:.3f}\n\n"
+    text = f"**J&F {results.JF:.3f}** · J {results.J:.3f} · F {results.F:.3f}\n\n"
     text += f"{results.config.protocol}: {len(results.objects)} objects in {samples} samples"
     if results.problems:
         first = results.problems[0]

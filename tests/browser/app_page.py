@@ -120,11 +120,9 @@ class AppPage:
         self.page.get_by_role("button", name="Execute").click()
 
     def dismiss(self) -> None:
-        """Closes what is left of an operator: its progress, once it is done."""
-        button = self.page.get_by_role("button", name="Done")
-        self.page.wait_for_timeout(4000)
-        if button.count():
-            button.first.click()
+        """Closes an operator's progress once the operator is done, which brings a notification."""
+        self.page.wait_for_timeout(5000)
+        self.page.get_by_role("button", name="Done").first.click()
         self.page.wait_for_timeout(2000)
 
     def open_panel(self, name: str) -> None:
