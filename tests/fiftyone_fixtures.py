@@ -52,3 +52,12 @@ def sample(dataset, video):
     sample.frames[4]["gt"] = prompts(4)
     dataset.add_sample(sample)
     return sample
+
+
+@pytest.fixture
+def scored_dataset(dataset, video):
+    """A dataset with one sample of known scores."""
+    from evaluation_kit import labeled_sample
+
+    dataset.add_sample(labeled_sample(video))
+    return dataset
