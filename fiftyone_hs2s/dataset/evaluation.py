@@ -257,7 +257,7 @@ class _Run:
             self.matches += score.matches()
             if self._writer:
                 self._writer.add_labels(score)
-            for status in {*score.statuses()} - {None}:
+            for status in filter(None, {*score.statuses()}):
                 frames[status][score.frame_id] += 1
         for name, counts in frames.items():
             self._counts[name][sample_id] = self._counts[name].get(sample_id, 0) + sum(counts.values())

@@ -53,7 +53,7 @@ class PropagationResults(foud.DetectionResults):
         self.objects = objects
         self.series = series
         self.problems = problems
-        self.custom_metrics = {**(self.custom_metrics or {}), **self._panel_rows()}
+        self.custom_metrics: dict[str, Any] = {**(kwargs.get("custom_metrics") or {}), **self._panel_rows()}
 
     @property
     def J(self) -> float:

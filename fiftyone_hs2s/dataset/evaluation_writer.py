@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import fiftyone as fo
@@ -122,7 +122,7 @@ class Writer:
         """Takes a field's values by frame id."""
         self._frames[name].update(values)
 
-    def add_samples(self, name: str, values: dict[str, float | None]) -> None:
+    def add_samples(self, name: str, values: Mapping[str, float | None]) -> None:
         """Writes a field's values by sample id."""
         self._dataset.set_values(f"{self._key}_{name}", values, key_field="id")
 

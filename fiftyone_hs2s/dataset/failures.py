@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import fiftyone as fo
@@ -41,8 +42,8 @@ class FailureReport:
     """
 
     field: str
-    events: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[dict[str, str]] = field(default_factory=list)
+    events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -148,7 +149,8 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
 
 
 def _write(dataset: fo.Dataset, report: FailureReport, key: str, events: dict[str, list[tuple[Event, str]]]) -> None:
-    labels, summaries = {}, {name: {} for name in SUMMARY}
+    labels: dict[str, fo.TemporalDetections] = {}
+    summaries: dict[str, dict[str, Any]] = {name: {} for name in SUMMARY}
     for sample_id, found in events.items():
         ordered = sorted(found, key=lambda pair: (pair[0].first, pair[0].last))
         labels[sample_id] = fo.TemporalDetections(detections=[_temporal(event, name) for event, name in ordered])

@@ -19,7 +19,7 @@ class Names(NamedTuple):
     """What a detection calls its object, from the most specific name to the least."""
 
     instance: str | None
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # a tuple has a method of that name
     label: str | None
 
     def key(self, kind: str) -> ObjectKey:
@@ -80,7 +80,8 @@ class Matching:
         if detections is None:
             return FrameObjects(None, {})
         dtype = np.uint8 if len(self.numbers) < 255 else np.uint16
-        label_map, visible = np.zeros(self._piece.size, dtype), {}
+        label_map = np.zeros(self._piece.size, dtype)
+        visible: dict[int, list[fo.Detection]] = {}
         for detection in detections.detections:
             mask = detection_mask(detection, self._piece.size)
             if mask is not None:

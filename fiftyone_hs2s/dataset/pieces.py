@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import fiftyone as fo
 
@@ -13,7 +13,7 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
 from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
 
-Samples = fo.Dataset | fo.DatasetView
+Samples: TypeAlias = "fo.Dataset | fo.DatasetView"
 
 _BLOCK = 100
 """Frames whose masks are read at once: few enough to be held, enough to make the query's own time small."""

@@ -6,6 +6,7 @@ import io
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -74,7 +75,7 @@ def score_piece(
     names = [name for name in (prediction, truth, other) if name]
     for frame in piece.read(*names):
         sides = dict(zip(names, (_objects(matching, piece, frame.number, d) for d in frame.labels), strict=True))
-        predicted, true = sides[prediction], sides.get(truth, FrameObjects(None, {}))
+        predicted, true = sides[prediction], sides[truth] if truth else FrameObjects(None, {})
         if true.label_map is None and predicted.label_map is None:
             continue
         agreement = _agreement(predicted, sides[other]) if other else None
@@ -150,7 +151,11 @@ def _without_mask(detection: fo.Detection) -> fo.Detection:
 def pack(sequence: SequenceScores) -> str:
     """Writes series as text, to be stored with an evaluation: exact, some bytes per frame and object."""
     objects = list(sequence.objects.values())
-    arrays = {"frames": sequence.frames, "annotated": sequence.annotated, "ids": np.array(list(sequence.objects))}
+    arrays: dict[str, Any] = {
+        "frames": sequence.frames,
+        "annotated": sequence.annotated,
+        "ids": np.array(list(sequence.objects)),
+    }
     arrays["diagonal"] = np.array(objects[0].diagonal if objects else 0.0)
     for name in _series():
         arrays[name] = np.array([getattr(scores, name) for scores in objects])

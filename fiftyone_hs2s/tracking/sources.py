@@ -15,7 +15,7 @@ from fiftyone_hs2s.masks import natural_key
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
-_STRETCH_BYTES = 128 * 2**20
+_STRETCH_BYTES = 64 * 2**20
 """How much of a video file backward reading may hold at once."""
 
 
@@ -172,7 +172,8 @@ class VideoSource(Source):
             if len(stretch) < stop - begin:
                 self.incomplete = f"The video {self.path} cannot be decoded between frames {begin} and {stop}."
                 return
-            yield from stretch[::-1]
+            while stretch:
+                yield stretch.pop()  # held no longer than needed: the next stretch comes soon
             stop = begin
 
     def prepare_seeking(self) -> None:

@@ -81,7 +81,7 @@ class Tracker:
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         # channels last is how convolutions run fastest, on a CPU and on tensor cores alike
-        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
         self.size, self.aggregation, self.chunk_size = (size[0], size[1]), aggregation, chunk_size
         logger.info("Tracking with %s on %s in %s", network.config.name, self.device, str(self.precision)[6:])
         self.reset()
