@@ -231,7 +231,7 @@ class Tracker:
         height, width = self._network_size()
         shrinking = height * width < frame.shape[0] * frame.shape[1]
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-        return torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float() / 255
+        return torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float().div_(255)
 
     def _shrink(self, mask: np.ndarray) -> torch.Tensor:
         """A mask at the network's size, (1, 1, h, w) in 0..1."""
