@@ -19,15 +19,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only get in each other's way
+DATABASE_PREFIX = "hs2s-test-"
 REPO = Path(__file__).resolve().parents[1]
 WATCHED_SERVER = '"$@" >/dev/null & cat >/dev/null; kill $!; wait $!'  # ends with its parent, however that ends
-
-
-def pytest_configure() -> None:
-    """Runs before any test module is imported, in the main process first and then in every xdist worker."""
-    os.environ["FIFTYONE_DATABASE_NAME"] = f"hs2s-test-{uuid.uuid4().hex[:12]}"
-    if "HS2S_TEST_ROOT" not in os.environ:
-        _start_isolation(Path(tempfile.mkdtemp(prefix="hs2s-test-")))
 
 
 def _start_isolation(root: Path) -> None:
@@ -72,11 +66,20 @@ def _start_database(folder: Path) -> subprocess.Popen | None:
     return subprocess.Popen(["sh", "-c", WATCHED_SERVER, "sh", *command], stdin=subprocess.PIPE)
 
 
+# While this file is imported, before the conftest of any subfolder and any test module (they may import FiftyOne): it runs
+# in the main process first and then in every xdist worker.
+os.environ["FIFTYONE_DATABASE_NAME"] = f"{DATABASE_PREFIX}{uuid.uuid4().hex[:12]}"
+if "HS2S_TEST_ROOT" not in os.environ:
+    _start_isolation(Path(tempfile.mkdtemp(prefix="hs2s-test-")))
+
+
 def pytest_sessionfinish() -> None:
     """Leaves nothing behind on a server that was there before (FIFTYONE_DATABASE_URI)."""
     if "fiftyone" in sys.modules:
+        import fiftyone as fo
         import fiftyone.core.odm as foo
 
+        assert fo.config.database_name.startswith(DATABASE_PREFIX), "this is not the tests' own database"
         foo.drop_database()
 
 
