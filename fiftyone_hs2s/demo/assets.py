@@ -49,9 +49,9 @@ def dahlia() -> NDArray[np.float32]:
 
 
 def look_alike() -> NDArray[np.float32]:
-    """Another flower of the same kind: the mirrored cut-out, a little redder and darker."""
+    """Another flower of the same kind: the mirrored cut-out, a little pinker."""
     mirrored = dahlia()[:, ::-1]
-    return np.ascontiguousarray(mirrored * np.array([0.98, 0.86, 0.92, 1.0], np.float32))
+    return np.ascontiguousarray(mirrored * np.array([0.97, 0.75, 0.95, 1.0], np.float32))
 
 
 @cache
@@ -64,13 +64,13 @@ def cup() -> NDArray[np.float32]:
 
 def column() -> NDArray[np.float32]:
     """A round column of bricks, higher than the frame: photographed bricks, tinted and shaded."""
-    wall = cv2.resize(load_photo("bricks"), (420, 420), interpolation=cv2.INTER_AREA).transpose(1, 0, 2)[:, -230:]
-    around = np.linspace(-1, 1, 120, dtype=np.float32)  # from its left edge to its right one
-    x, y = np.meshgrid((np.arcsin(around) / np.pi + 0.5) * 229, np.arange(420))
+    wall = cv2.resize(load_photo("bricks"), (420, 420), interpolation=cv2.INTER_AREA).transpose(1, 0, 2)[:, -150:]
+    around = np.linspace(-1, 1, 78, dtype=np.float32)  # from its left edge to its right one
+    x, y = np.meshgrid((np.arcsin(around) / np.pi + 0.5) * 149, np.arange(420))
     wrapped = cv2.remap(wall.astype(np.float32), x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
     light = 0.25 + 0.75 * np.sqrt(1 - ((around + 0.35) / 1.4) ** 2)
     tinted = wrapped * np.array([1.15, 0.78, 0.62], np.float32) * light[:, None]
-    inside = np.pad(np.ones((420, 118), np.uint8), ((0, 0), (1, 1)))
+    inside = np.pad(np.ones((420, 76), np.uint8), ((0, 0), (1, 1)))
     return _premultiply(tinted.clip(0, 255), inside)
 
 

@@ -2,7 +2,7 @@
 
 Layers of photographs are moved in the plane of the scenery, seen by a camera that pans, zooms and shakes, and blended
 over the time that the shutter is open. While they are blended, the share that every layer has in each pixel is counted:
-the label map is that count, decided. A look-alike crosses behind the dahlia, and a column passes in front of
+the label map is that count, decided. A look-alike passes close to the dahlia, and a column passes in front of
 everything.
 """
 
@@ -131,17 +131,17 @@ def camera_pose(t: float) -> Pose:
 
 def dahlia_pose(t: float) -> Pose:
     """Rises from the pagoda to the right, comes nearer and turns."""
-    return Pose(130 + 330 * t, 255 - 95 * np.sin(np.pi * 0.8 * t), 0.42 + 0.22 * t, 200 * t)
+    return Pose(130 + 330 * t, 262 - 85 * np.sin(np.pi * 0.75 * t), 0.42 + 0.22 * t, 200 * t)
 
 
 def look_alike_pose(t: float) -> Pose:
-    """Comes the other way and passes behind the dahlia."""
-    return Pose(430 - 330 * t, 105 + 100 * t, 0.46 + 0.06 * np.sin(6 * t), -150 * t)
+    """Comes the other way and passes close above the dahlia."""
+    return Pose(430 - 330 * t, 105 + 10 * t, 0.46 + 0.06 * np.sin(6 * t), -150 * t)
 
 
 def saucer_pose(t: float) -> Pose:
     """Sways over the lake like a falling leaf."""
-    return Pose(400 + 50 * np.sin(5.5 * t), 258 - 25 * t + 8 * np.sin(14 * t), 0.4 + 0.06 * t, 22 * np.sin(6 * t))
+    return Pose(455 - 130 * t**3, 270 + 2 * t + 8 * np.sin(14 * t), 0.4 + 0.06 * t, 22 * np.sin(6 * t))
 
 
 def column_pose(t: float) -> Pose:
