@@ -66,8 +66,8 @@ def _start_database(folder: Path) -> subprocess.Popen | None:
     return subprocess.Popen(["sh", "-c", WATCHED_SERVER, "sh", *command], stdin=subprocess.PIPE)
 
 
-# While this file is imported, before the conftest of any subfolder and any test module (they may import FiftyOne): it runs
-# in the main process first and then in every xdist worker.
+# While this file is imported, before the conftest of any subfolder and any test module: those may import FiftyOne. This
+# happens in the main process first and then in every xdist worker.
 os.environ["FIFTYONE_DATABASE_NAME"] = f"{DATABASE_PREFIX}{uuid.uuid4().hex[:12]}"
 if "HS2S_TEST_ROOT" not in os.environ:
     _start_isolation(Path(tempfile.mkdtemp(prefix="hs2s-test-")))
