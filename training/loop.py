@@ -150,11 +150,11 @@ class Trainer:
 
 
 def _sources(config: TrainingConfig, data: Path) -> tuple[list, list[float]]:
-    videos, pictures = _folders(data, config.videos), _folders(data, config.pictures)
-    sources: list = [VideoClips(videos, config.exclude)]
-    if not pictures:
-        return sources, [1.0]
-    return [*sources, PictureClips(pictures)], [config.video_share, 1 - config.video_share]
+    videos, folders = _folders(data, config.videos), _folders(data, config.pictures)
+    if not folders:
+        return [VideoClips(videos, config.exclude)], [1.0]
+    pictures = PictureClips(folders)
+    return [VideoClips(videos, config.exclude, pictures), pictures], [config.video_share, 1 - config.video_share]
 
 
 def _folders(data: Path, patterns: tuple[str, ...]) -> list[Path]:

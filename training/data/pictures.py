@@ -67,7 +67,7 @@ class PictureClips:
             else _moved(rng, image, np.where(mask == 255, 255, target).astype(np.uint8), length, size)
         )
         if rng.random() < self.occluder:
-            self._occlude(rng, frames, masks, size)
+            self.occlude(rng, frames, masks)
         if rng.random() < 0.3:
             frames = np.stack([blur_motion(rng, frame) if rng.random() < 0.5 else frame for frame in frames])
         return Clip.of_object(frames, masks == 1, masks == 255)
@@ -101,13 +101,16 @@ class PictureClips:
         ids = [i for i in np.unique(mask) if i not in (0, 255)]
         return _cut_out(image, mask == rng.choice(ids)) if ids else None
 
-    def _occlude(self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray, size: Size) -> None:
+    def occlude(self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray) -> None:
+        """Lets another object pass in front, in place: frames (T, H, W, 3), masks (T, H, W).
+
+        The first frame shows the object free: what passes comes in from the side.
+        """
         other = self._other(rng)
         if other is not None and len(frames) > 2:
-            # The first frame shows the object free: it comes in from the side.
             side = rng.choice([-1, 1])
             start = Pose(scale=rng.uniform(0.3, 0.8), shift=(side * rng.uniform(0.5, 0.8), rng.uniform(-0.2, 0.2)))
-            _paste(rng, frames, masks, other, size, label=0, start=start, toward=-side)
+            _paste(rng, frames, masks, other, masks.shape[1:], label=0, start=start, toward=-side)
 
 
 def _pairs(root: Path) -> list[tuple[Path, Path]]:

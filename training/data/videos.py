@@ -11,7 +11,9 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError
 from training.data.augment import Size, random_pose, warp
 from training.data.clip import Clip, read_image, read_mask
+from training.data.pictures import PictureClips
 
+VOID = 255
 MAX_STEP = 6  # frames between two frames of a clip
 
 
@@ -21,9 +23,18 @@ class VideoClips:
     Args:
         roots: DAVIS-layout folders
         exclude: sequences that must not be used (held-out and development splits)
+        occluders: pictures whose objects pass in front in a share of the clips; real videos hide objects too seldom
+        occluded: that share
     """
 
-    def __init__(self, roots: Sequence[Path], exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        exclude: Sequence[str] = (),
+        occluders: PictureClips | None = None,
+        occluded: float = 0.25,
+    ) -> None:
+        self.occluders, self.occluded = occluders, occluded
         self.sequences: list[list[tuple[Path, Path]]] = []
         for root in roots:
             folders = sorted(path for path in (root / "Annotations").iterdir() if path.is_dir())
@@ -45,7 +56,12 @@ class VideoClips:
             return None
         target = rng.choice(ids)
         frames = [read_image(image) for image, _ in chosen]
-        return _crop(rng, frames, masks, target, size)
+        moved, labels = _crop(rng, frames, masks, target, size)
+        labels[(labels != target) & (labels != VOID)] = 0
+        labels[labels == target] = 1
+        if self.occluders is not None and rng.random() < self.occluded:
+            self.occluders.occlude(rng, moved, labels)
+        return Clip.of_object(moved, labels == 1, labels == VOID)
 
 
 def _pairs(root: Path, folder: Path) -> list[tuple[Path, Path]]:
@@ -68,7 +84,7 @@ def _frame_indices(rng: np.random.Generator, count: int, length: int) -> list[in
 
 def _crop(
     rng: np.random.Generator, frames: list[np.ndarray], masks: list[np.ndarray], target: int, size: Size
-) -> Clip | None:
+) -> tuple[np.ndarray, np.ndarray]:
     """One affine for the whole clip, around a place between the picture's middle and the object."""
     height, width = frames[0].shape[:2]
     ys, xs = np.nonzero(masks[0] == target)
@@ -81,4 +97,4 @@ def _crop(
     frames = [cv2.blur(frame, (2, 2)) if shrink else frame for frame in frames]
     moved = np.stack([warp(frame, matrix, size) for frame in frames])
     labels = np.stack([warp(mask, matrix, size, nearest=True, border=0) for mask in masks])
-    return Clip.of_object(moved, labels == target, labels == 255)
+    return moved, labels
