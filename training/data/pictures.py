@@ -43,7 +43,7 @@ class PictureClips:
     """
 
     def __init__(
-        self, roots: Sequence[Path], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.25
+        self, roots: Sequence[Path], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.4
     ) -> None:
         self.sources = [_pairs(root) for root in roots]
         self.sources = [pairs for pairs in self.sources if pairs]
@@ -109,8 +109,10 @@ class PictureClips:
         other = self._other(rng)
         if other is not None and len(frames) > 2:
             side = rng.choice([-1, 1])
-            start = Pose(scale=rng.uniform(0.3, 0.8), shift=(side * rng.uniform(0.5, 0.8), rng.uniform(-0.2, 0.2)))
-            _paste(rng, frames, masks, other, masks.shape[1:], label=0, start=start, toward=-side)
+            start = Pose(scale=rng.uniform(0.3, 1.2), shift=(side * rng.uniform(0.3, 0.8), rng.uniform(-0.2, 0.2)))
+            # From slow, so that the object shows again on the far side while a part is still hidden, to fast.
+            toward = -side * rng.uniform(0.04, 0.25)
+            _paste(rng, frames[1:], masks[1:], other, masks.shape[1:], label=0, start=start, toward=toward)
 
 
 def _pairs(root: Path) -> list[tuple[Path, Path]]:
@@ -158,7 +160,7 @@ def _paste(
     size: Size,
     label: int,
     start: Pose | None = None,
-    toward: int = 0,
+    toward: float = 0.0,
 ) -> None:
     """Moves a layer over the frames, in place; its pixels get ``label``."""
     height, width = layer.alpha.shape
@@ -170,7 +172,7 @@ def _paste(
     poses = pose_path(rng, Pose(start.angle, start.scale * fit, start.shear, start.shift), len(frames))
     field = elastic_field(rng, size, rng.uniform(0, 0.025))
     for t, pose in enumerate(poses):
-        drift = toward * t * rng.uniform(0.12, 0.25)
+        drift = toward * t
         pose = Pose(pose.angle, pose.scale, pose.shear, (pose.shift[0] + drift, pose.shift[1]))
         matrix = pose.matrix((width / 2, height / 2), size)
         image = elastic(warp(layer.image, matrix, size), field * t / len(poses))

@@ -32,7 +32,7 @@ class VideoClips:
         roots: Sequence[Path],
         exclude: Sequence[str] = (),
         occluders: PictureClips | None = None,
-        occluded: float = 0.25,
+        occluded: float = 0.35,
     ) -> None:
         self.occluders, self.occluded = occluders, occluded
         self.sequences: list[list[tuple[Path, Path]]] = []
