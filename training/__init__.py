@@ -1,1 +1,1 @@
-"""Training of the HS2S networks: data sources, losses, schedules and the loop (HS2S.md sections 4 and 5)."""
+"""Training of HS2S networks on DAVIS-layout folders, pictures and FiftyOne datasets: ``python -m training --help``."""

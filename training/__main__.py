@@ -8,28 +8,52 @@ import sys
 from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError
-from training.config import TrainingConfig
-from training.loop import Trainer
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parses the command line and trains; 2 for bad input."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m training", description="Trains a network; goes on where the run stopped."
+        prog="python -m training", description="Trains a network; goes on where the run in the folder stopped."
     )
     parser.add_argument("--config", required=True, help="YAML file, or the name of one in training/configs")
-    parser.add_argument("--data", required=True, type=Path, help="folder below which the config's data folders are")
-    parser.add_argument("--run", required=True, type=Path, help="run folder: checkpoint, weights and log")
+    parser.add_argument("--data", type=Path, help="folder below which the config's data folders are")
+    parser.add_argument("--dataset", help="a FiftyOne dataset of videos or images, with or instead of --data")
+    parser.add_argument("--field", help="its field with the masks, such as frames.ground_truth")
+    parser.add_argument("--val", help="a FiftyOne dataset of videos with that field, to validate on")
+    parser.add_argument("--run", required=True, type=Path, help="run folder: checkpoint, weights, log, TensorBoard")
+    parser.add_argument(
+        "--resume", action="store_true", help="insist on going on: refuse a folder without a checkpoint"
+    )
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument("--workers", type=int, default=1, help="processes that make clips")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Trains; 2 for bad input."""
+    args = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        Trainer(TrainingConfig.load(args.config, args.set), args.data, args.run, args.workers).train(args.minutes)
+        if args.resume and not (args.run / "checkpoint.pt").is_file():
+            raise HS2SError(f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there")
+        from training.api import train
+
+        weights = train(
+            args.config,
+            args.run,
+            data=args.data,
+            samples=args.dataset,
+            field=args.field,
+            validation=args.val,
+            minutes=args.minutes,
+            workers=args.workers,
+            overrides=args.set,
+        )
     except HS2SError as error:
         print(error, file=sys.stderr)
         return 2
+    print(f"weights: {weights}")
     return 0
 
 

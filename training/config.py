@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class TrainingConfig:
 
     Attributes:
         model: name of the network's preset
+        init: weights to start from: a file, ``shipped``, or None for ImageNet's in the backbone
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
@@ -47,10 +49,20 @@ class TrainingConfig:
         pretrained_lr: factor for those with
         frozen_stages: number of backbone stages of the shared trunk that are not trained
         warmup: steps of linear warm-up
-        decay_share: share of the run at whose end the rate falls to ``final_lr`` of itself (linear)
+        decay_share: share of the run at whose end the rate falls to ``final_lr`` of itself
+        decay_drops: falls in as many equal ratios; 0 for a line
         final_lr: see ``decay_share``
+        optimizer: ``adamw`` or ``adam``
+        accumulate: batches whose gradients make one step
+        precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them
         losses: {name: weight}, see :func:`training.losses.weighted_loss`
-        own_mask: probability that a step sees the network's own last mask instead of the truth
+        own_mask: probability that a step sees the network's own last mask instead of the truth; with
+            ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`
+        freeze_norm_from: part of the run after which batch norm keeps its statistics
+        affine: bounds of the transform that real clips get, see :class:`training.data.videos.VideoClips`
+        validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
+        validate_every: in steps; 0 for never
+        patience: validations without a better J&F after which the run ends; 0 for never
         ema: decay of the averaged weights
         clip_norm: bound of the gradient's norm
         weight_decay: of AdamW
@@ -58,8 +70,9 @@ class TrainingConfig:
     """
 
     model: str
-    videos: tuple[str, ...]
     stages: tuple[Stage, ...]
+    init: str | None = None
+    videos: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     video_share: float = 0.5
@@ -68,9 +81,20 @@ class TrainingConfig:
     frozen_stages: int = 4
     warmup: int = 100
     decay_share: float = 0.3
+    decay_drops: int = 0
     final_lr: float = 0.05
+    optimizer: str = "adamw"
+    accumulate: int = 1
+    precision: str = "no"
     losses: dict[str, float] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
     own_mask: float = 0.7
+    own_mask_from: float = 0.0
+    own_mask_rise: float = float("inf")
+    freeze_norm_from: float = 0.0
+    affine: dict[str, Any] = field(default_factory=dict)
+    validation: tuple[str, ...] = ()
+    validate_every: int = 0
+    patience: int = 0
     ema: float = 0.995
     clip_norm: float = 1.0
     weight_decay: float = 0.01
@@ -82,8 +106,11 @@ class TrainingConfig:
         return sum(stage.steps for stage in self.stages)
 
     @classmethod
-    def load(cls, path: str | Path, overrides: list[str] = ()) -> TrainingConfig:
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
         """Reads a YAML file, or a preset by name, and applies ``key=value`` overrides (values are YAML).
+
+        A key ``base`` names a file beside it, whose values hold where it has none of its own. ``a.b=c`` sets a value
+        within a value.
 
         Raises:
             HS2SError: for a missing file, or a key that does not exist
@@ -92,10 +119,14 @@ class TrainingConfig:
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
             raise HS2SError(f"No training config {path}; give a YAML file or one of {known}")
-        values = yaml.safe_load(path.read_text())
+        values = _read(path)
         for override in overrides:
-            key, _, value = override.partition("=")
-            values[key.strip()] = yaml.safe_load(value)
+            names, _, value = override.partition("=")
+            *parents, name = names.strip().split(".")
+            target = values
+            for parent in parents:
+                target = target.setdefault(parent, {})
+            target[name] = yaml.safe_load(value)
         return cls.from_dict(values)
 
     @classmethod
@@ -110,6 +141,18 @@ class TrainingConfig:
         numbers = {
             f.name: float(values[f.name]) for f in dataclasses.fields(cls) if f.type == "float" and f.name in values
         }
-        stages = tuple(Stage(**{**stage, "size": tuple(stage["size"])}) for stage in values["stages"])
-        lists = {key: tuple(values[key]) for key in ("videos", "pictures", "exclude") if key in values}
+        if missing := {"model", "stages"} - set(values):
+            raise HS2SError(f"The training settings lack {', '.join(sorted(missing))}")
+        stages = tuple(
+            Stage(**{key: tuple(v) if key == "size" else v for key, v in stage.items()}) for stage in values["stages"]
+        )
+        lists = {key: tuple(values[key]) for key in ("videos", "pictures", "exclude", "validation") if key in values}
         return cls(**{**values, **numbers, **lists, "stages": stages})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    values = yaml.safe_load(path.read_text())
+    if not isinstance(values, dict):
+        raise HS2SError(f"{path} holds no settings: it takes lines such as 'model: hs2s-lite'")
+    base = values.pop("base", None)
+    return {**_read(path.with_name(f"{base}.yaml")), **values} if base else values

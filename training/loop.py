@@ -1,110 +1,168 @@
-"""The training loop: one optimizer, averaged weights, and checkpoints that a run resumes from."""
+"""The training loop: one optimizer, averaged weights, validation, and checkpoints that a run resumes from exactly."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
-from fiftyone_hs2s.network.weights import save_weights
+from fiftyone_hs2s.network.weights import load_network, save_weights
 from training.config import Stage, TrainingConfig
-from training.data.mix import MixedClips
-from training.data.pictures import PictureClips
-from training.data.videos import VideoClips
+from training.data.mix import ClipSource, MixedClips
 from training.losses import weighted_loss
 from training.pretrained import load_imagenet
+from training.run_folder import RunFolder
+from training.schedules import norm_is_frozen, own_mask_probability, rate_factor
+from training.validation import ValidationSequence, validate
 
 logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called after each step with the step, all steps, and the step's figures."""
 
 
 class Trainer:
     """Trains a network in a run folder, from its checkpoint if there is one.
 
-    The folder holds ``checkpoint.pt`` (everything to go on from), ``weights.safetensors`` (the averaged weights) and
-    ``log.jsonl`` (a line every 10 steps).
+    The folder gets ``checkpoint.pt`` (everything to go on from), ``weights.safetensors`` (the averaged weights),
+    ``best.safetensors`` (those with the best J&F, if there is validation) and what :class:`RunFolder` writes.
+    Accelerate chooses the device and joins processes that ``accelerate launch`` started; a batch is one process's.
 
     Args:
         config: the run
-        data: root of the data folders
+        sources: where clips come from, and how often
         run: the run folder
+        validation: sequences to score the averaged weights on
         workers: worker processes that make clips
     """
 
-    def __init__(self, config: TrainingConfig, data: Path, run: Path, workers: int = 1) -> None:
-        self.config, self.run, self.workers = config, run, workers
+    def __init__(
+        self,
+        config: TrainingConfig,
+        sources: Sequence[tuple[ClipSource, float]],
+        run: Path,
+        validation: Sequence[ValidationSequence] = (),
+        workers: int = 1,
+    ) -> None:
+        self.config, self.sources, self.validation, self.workers = config, sources, list(validation), workers
+        # Some parameters have no part in some losses; only several processes must be told.
+        several = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[several])
+        self.device = self.accelerator.device
         torch.manual_seed(config.seed)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = build_network(config.model)
-        self.sources, self.weights = _sources(config, data)
-        self.checkpoint = run / "checkpoint.pt"
-        if not self.checkpoint.exists():
-            load_imagenet(self.network)
-        self.network = self.network.to(self.device, memory_format=torch.channels_last)
-        _freeze(self.network, config.frozen_stages)
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        self.optimizer = torch.optim.AdamW(_groups(self.network, config), weight_decay=config.weight_decay)
-        self.step = 0
+        self.run, self.checkpoint = run, run / "checkpoint.pt"
+        network = _build(config, fresh=not self.checkpoint.exists())
+        network = network.to(self.device, memory_format=torch.channels_last)
+        _freeze(network, config.frozen_stages)
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        optimizer = _optimizer(network, config)
+        self.network = network
+        self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
+        self.step, self.best, self.worse = 0, 0.0, 0
         if self.checkpoint.exists():
             self._resume()
 
-    def train(self, minutes: float = float("inf"), save_every: float = 5.0) -> None:
-        """Runs until the stages are done or the time is over; saves every few minutes and at the end."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        try:
-            self._train(minutes, save_every)
-        finally:  # also when it is interrupted
-            self.save()
+    def train(
+        self, minutes: float = float("inf"), save_every: float = 5.0, progress: Progress = lambda *_: None
+    ) -> None:
+        """Runs until the stages are done, the time is over, or J&F has not risen for ``patience`` validations.
 
-    def _train(self, minutes: float, save_every: float) -> None:
+        Saves every few minutes and at the end.
+
+        Raises:
+            HS2SError: if the loss is not finite; the checkpoint stays as it was
+        """
+        folder = RunFolder(self.run, self.config) if self.accelerator.is_main_process else None
         start = saved = time.monotonic()
-        for clips in self._batches():
-            values = self.train_step(*clips)
-            if self.step % 10 == 0:
-                self._log({**values, "minutes": (time.monotonic() - start) / 60})
-            if time.monotonic() - saved > save_every * 60:
-                self.save()
-                saved = time.monotonic()
-            if time.monotonic() - start > minutes * 60:
-                break
+        begun = self.step
+        try:
+            for batches in self._steps():
+                values = self.train_step(batches)
+                elapsed = time.monotonic() - start
+                progress(self.step, self.config.steps, values)
+                if self.step % 10 == 0 and folder:
+                    folder.log(self.step, values, self._speed((self.step - begun) / elapsed))
+                if self._validate_now() and self._validate(folder, batches[-1]):
+                    break
+                if time.monotonic() - saved > save_every * 60:
+                    self.save()
+                    saved = time.monotonic()
+                if elapsed > minutes * 60:
+                    break
+        except HS2SError:
+            raise  # the state may be spoilt: the last checkpoint is the good one
+        except BaseException:  # also when it is interrupted
+            self.save()
+            raise
+        self.save()
 
-    def train_step(self, frames: torch.Tensor, masks: torch.Tensor) -> dict[str, float]:
-        """One optimizer step on a batch of clips: uint8 (B, T, 3, H, W) and (B, T, 1, H, W)."""
-        frames = frames.to(self.device).float() / 255
-        masks = masks.to(self.device)
-        truth = (masks == 1).float()
-        forcing = torch.rand(masks.shape[:2], device=self.device) > self.config.own_mask
-        self._set_rates()
-        logits, border = self.network(frames, truth, teacher_forcing=forcing, return_border=True)
-        loss, parts = weighted_loss(self.config.losses, logits, border, masks[:, 1:])
-        if not torch.isfinite(loss):
-            raise HS2SError(f"The loss is not finite at step {self.step}; the last good state is {self.checkpoint}")
+    def train_step(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
+        """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W).
+
+        Raises:
+            HS2SError: if the loss is not finite
+        """
+        factor = rate_factor(self.config, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        _freeze_norm(self.network, norm_is_frozen(self.config, self.step))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        values: dict[str, float] = {}
+        for part, (frames, masks) in enumerate(batches):
+            last = part == len(batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                for key, value in self._backward(frames, masks, part).items():
+                    values[key] = values.get(key, 0.0) + value / len(batches)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        j = _jaccard(logits, masks[:, 1:])
-        return {"step": self.step, "loss": loss.item(), **parts, "norm": norm.item(), "j": j}
+        return {**values, "norm": float(norm), "rate": self.optimizer.param_groups[-1]["lr"]}
+
+    def _backward(self, frames: torch.Tensor, masks: torch.Tensor, part: int) -> dict[str, float]:
+        frames, masks = frames.to(self.device).float() / 255, masks.to(self.device)
+        truth = (masks == 1).float()
+        # Drawn from the step's number, so that a resumed run draws the same.
+        chance = torch.Generator().manual_seed(self._number(part))
+        forcing = torch.rand(masks.shape[:2], generator=chance) >= own_mask_probability(self.config, self.step)
+        with self.accelerator.autocast():
+            logits, border = self.model(frames, truth, teacher_forcing=forcing.to(self.device), return_border=True)
+        logits, border = logits.float(), border.float() if border is not None else None
+        loss, values = weighted_loss(self.config.losses, logits, border, masks[:, 1:])
+        if not torch.isfinite(loss):
+            raise HS2SError(f"The loss is not finite at step {self.step}; the last good state is {self.checkpoint}")
+        self.accelerator.backward(loss / self.config.accumulate)
+        return {"loss": loss.item(), **values, "j": _jaccard(logits, masks[:, 1:])}
+
+    def _number(self, part: int) -> int:
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        return hash((self.config.seed, (self.step * self.config.accumulate + part) * processes + rank)) % 2**63
 
     def save(self) -> None:
         """Writes the checkpoint and the averaged weights, each at once or not at all."""
+        if not self.accelerator.is_main_process:
+            return
+        scaler = self.accelerator.scaler
         state = {
             "step": self.step,
+            "best": self.best,
+            "worse": self.worse,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
         }
+        self.run.mkdir(parents=True, exist_ok=True)
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
         part.replace(self.checkpoint)
@@ -112,74 +170,103 @@ class Trainer:
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise HS2SError(
+                f"{self.checkpoint} is of another network than {self.config.model!r}: choose another run folder"
+            ) from error
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"].cpu())
-        self.step = state["step"]
+        if self.accelerator.scaler is not None and state.get("scaler"):
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step, self.best, self.worse = state["step"], state.get("best", 0.0), state.get("worse", 0)
         logger.info("resumed at step %d", self.step)
 
-    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _steps(self) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+        """The batches of each step still to do; step number n always has the same clips."""
         end = 0
         for stage in self.config.stages:
             end += stage.steps
             if self.step < end:
                 logger.info("stage until step %d: %s", end, stage)
-                loader = iter(self._loader(stage))
+                loader = iter(self._loader(stage, end))
                 while self.step < end:
-                    yield next(loader)
+                    yield [next(loader) for _ in range(self.config.accumulate)]
 
-    def _loader(self, stage: Stage) -> DataLoader:
-        clips = MixedClips(self.sources, self.weights, stage.length, stage.size, seed=self.config.seed + self.step)
+    def _loader(self, stage: Stage, end: int) -> DataLoader:
+        clips = MixedClips(self.sources, stage.length, stage.size, self.config.seed)
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        parts = [part * processes + rank for part in range(self.config.accumulate)]
+        places = [
+            [(step, part * stage.batch + k) for k in range(stage.batch)]
+            for step in range(self.step, end)
+            for part in parts
+        ]
         ahead = 3 if self.workers else None
-        return DataLoader(clips, batch_size=stage.batch, num_workers=self.workers, prefetch_factor=ahead)
+        return DataLoader(clips, batch_sampler=places, num_workers=self.workers, prefetch_factor=ahead)
 
-    def _set_rates(self) -> None:
-        config = self.config
-        rise = min(1.0, (self.step + 1) / max(1, config.warmup))
-        left = (config.steps - self.step) / max(1.0, config.steps * config.decay_share)
-        factor = rise * max(config.final_lr, min(1.0, left))
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
+    def _validate_now(self) -> bool:
+        every = self.config.validate_every
+        return bool(self.validation) and every > 0 and (self.step % every == 0 or self.step == self.config.steps)
 
-    def _log(self, values: dict[str, float]) -> None:
-        line = {key: round(value, 4) for key, value in values.items()}
-        logger.info("%s", line)
-        with (self.run / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+    def _validate(self, folder: RunFolder | None, batch: tuple[torch.Tensor, torch.Tensor]) -> bool:
+        """Scores the averaged weights, keeps the best; returns whether to stop. All processes wait for the main one."""
+        if folder is not None:
+            scores = validate(self.average.module, self.validation)
+            folder.log(self.step, {"val_J": scores.J, "val_F": scores.F, "val_JF": scores.JF})
+            self._show(folder, batch)
+            self.worse = 0 if self.best < scores.JF else self.worse + 1
+            if self.best < scores.JF:
+                self.best = scores.JF
+                save_weights(self.average.module, self.run / "best.safetensors", half=True)
+        self.accelerator.wait_for_everyone()
+        worse = self.accelerator.reduce(torch.tensor(self.worse, device=self.device), "sum").item()
+        return bool(self.config.patience) and worse >= self.config.patience
+
+    def _show(self, folder: RunFolder, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        frames, masks = batch[0][:1].to(self.device).float() / 255, batch[1][:1].to(self.device)
+        with torch.no_grad():
+            logits = self.average.module(frames, (masks[:, 0] == 1).float())
+        folder.show(self.step, frames[0], masks[0], logits[0])
+
+    def _speed(self, steps_a_second: float) -> str:
+        left = (self.config.steps - self.step) / steps_a_second / 60
+        return f"{1 / steps_a_second:.2f} s a step, {left:.0f} min left"
 
 
-def _sources(config: TrainingConfig, data: Path) -> tuple[list, list[float]]:
-    videos, folders = _folders(data, config.videos), _folders(data, config.pictures)
-    if not folders:
-        return [VideoClips(videos, config.exclude)], [1.0]
-    pictures = PictureClips(folders)
-    return [VideoClips(videos, config.exclude, pictures), pictures], [config.video_share, 1 - config.video_share]
-
-
-def _folders(data: Path, patterns: tuple[str, ...]) -> list[Path]:
-    folders = [path for pattern in patterns for path in sorted(data.glob(pattern)) if path.is_dir()]
-    if patterns and not folders:
-        raise HS2SError(f"No folder {' or '.join(patterns)} below {data}; check --data")
-    return folders
+def _build(config: TrainingConfig, fresh: bool) -> HS2S:
+    if fresh and config.init:
+        return load_network(config.model, None if config.init == "shipped" else config.init).train()
+    network = build_network(config.model)
+    if fresh:
+        load_imagenet(network)
+    return network
 
 
 def _freeze(network: HS2S, stages: int) -> None:
-    """Freezes the first stages of a shared trunk, and every batch norm (ImageNet's statistics stay)."""
+    """Freezes the first stages of a shared trunk."""
     for stage in list(network.trunk.stages)[:stages] if network.trunk is not None else ():
         stage.requires_grad_(False)
+
+
+def _freeze_norm(network: HS2S, frozen: bool) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.eval()
+            module.train(not frozen)
 
 
-def _groups(network: HS2S, config: TrainingConfig) -> list[dict]:
+def _optimizer(network: HS2S, config: TrainingConfig) -> torch.optim.Optimizer:
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if config.optimizer not in kinds:
+        raise HS2SError(f"There is no optimizer {config.optimizer!r}: take adam or adamw")
     pretrained, new = [], []
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             (pretrained if ".stages." in name else new).append(parameter)
     rates = (config.lr * config.pretrained_lr, config.lr)
-    return [{"params": p, "base_lr": rate, "lr": rate} for p, rate in zip((pretrained, new), rates, strict=True)]
+    groups = [{"params": p, "base_lr": rate, "lr": rate} for p, rate in zip((pretrained, new), rates, strict=True)]
+    return kinds[config.optimizer](groups, weight_decay=config.weight_decay)
 
 
 def _jaccard(logits: torch.Tensor, masks: torch.Tensor) -> float:

@@ -79,7 +79,8 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     fields = [field_prefix(samples) + name for name in detections_fields(samples)]
     if not fields:
         raise HS2SError("there are no masks to start from: add a Detections field with masks to the frames")
-    default = fields[0] if len(fields) == 1 else None
+    likely = [name for name in fields if name.endswith(("ground_truth", "prompt", "prompts"))]
+    default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
     choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from", required=True)
 

@@ -70,6 +70,7 @@ def app(demo, shots, tmp_path_factory, request):
         try:
             yield AppPage(page, url, demo.name, shots)
         finally:
+            page.screenshot(path=shots / "end.png")  # shows where a failure left the App
             shutil.copy(log, shots / "server.log")
             browser.close()
 

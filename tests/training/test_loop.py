@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,10 +18,12 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import load_network
 from training import loop
-from training.config import Stage, TrainingConfig
+from training.config import CONFIGS, Stage, TrainingConfig
 from training.data.mix import MixedClips
-from training.data.pictures import PictureClips
-from training.data.videos import VideoClips
+from training.data.pictures import PictureClips, list_pictures
+from training.data.videos import VideoClips, list_videos
+from training.sources import folder_sources
+from training.validation import FolderSequence
 
 
 @pytest.fixture
@@ -51,52 +57,159 @@ def _config(**changes: object) -> TrainingConfig:
     return TrainingConfig.from_dict({**values, **changes})
 
 
+def _trainer(data: Path, run: Path, **changes: object) -> loop.Trainer:
+    config = _config(**changes)
+    return loop.Trainer(config, folder_sources(config, data), run, workers=0)
+
+
+def _clips(trainer: loop.Trainer, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    clips = MixedClips(trainer.sources, 3, (64, 96), seed=3)
+    frames, masks = zip(*(clips[0, place] for place in range(count)), strict=True)
+    return torch.stack(frames), torch.stack(masks)
+
+
 @pytest.fixture(autouse=True)
 def _no_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "load_imagenet", lambda network: None)
 
 
-def test_a_run_stops_resumes_and_gives_weights_that_load(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    first = loop.Trainer(_config(), data, run, workers=0)
-    first.train(minutes=0)  # at least one step
+def test_a_killed_run_resumes_exactly(data: Path, tmp_path: Path) -> None:
+    """The losses after a stop are those of a run that never stopped, and so are the weights that come out."""
+    losses: dict[str, list[float]] = {"whole": [], "stopped": []}
+
+    def note(name: str) -> loop.Progress:
+        return lambda step, steps, values: losses[name].append(values["loss"])
+
+    whole = _trainer(data, tmp_path / "whole")
+    whole.train(progress=note("whole"))
+    first = _trainer(data, tmp_path / "stopped")
+    first.train(minutes=0, progress=note("stopped"))  # at least one step
     assert first.step == 1
-    second = loop.Trainer(_config(), data, run, workers=0)
+    second = _trainer(data, tmp_path / "stopped")
     assert second.step == 1
-    for ours, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs)
-    assert second.optimizer.state_dict()["state"].keys() == first.optimizer.state_dict()["state"].keys()
-    second.train()
-    assert second.step == 4
-    network = load_network("hs2s-lite", run / "weights.safetensors")
-    average = second.average.module.state_dict()
+    second.train(progress=note("stopped"))
+    assert second.step == 4 and len(losses["whole"]) == 4
+    assert losses["stopped"] == pytest.approx(losses["whole"], rel=1e-5)
+    for ours, theirs in zip(second.average.parameters(), whole.average.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+def test_the_weights_of_a_run_load(data: Path, tmp_path: Path) -> None:
+    trainer = _trainer(data, tmp_path / "run")
+    trainer.train(minutes=0)
+    network = load_network("hs2s-lite", tmp_path / "run/weights.safetensors")
     name = "memory.conv.weight"
-    torch.testing.assert_close(network.state_dict()[name], average[name], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        network.state_dict()[name], trainer.average.module.state_dict()[name], atol=1e-3, rtol=1e-3
+    )
+
+
+def test_a_run_of_another_network_is_not_gone_on_with(data: Path, tmp_path: Path) -> None:
+    _trainer(data, tmp_path / "run").train(minutes=0)
+    with pytest.raises(HS2SError, match="another network than 's2s-lite': choose another run folder"):
+        _trainer(data, tmp_path / "run", model="s2s-lite")
 
 
 def test_steps_lower_the_loss_on_one_batch(data: Path, tmp_path: Path) -> None:
     stages = [{"steps": 100, "size": [64, 96]}]
-    trainer = loop.Trainer(_config(lr=3e-3, stages=stages, own_mask=0.0), data, tmp_path / "r", 0)
-    clips = iter(MixedClips(trainer.sources, trainer.weights, 3, (64, 96), seed=3))
-    frames, masks = (torch.stack(x) for x in zip(next(clips), next(clips), strict=True))
-    losses = [trainer.train_step(frames, masks)["loss"] for _ in range(25)]
+    trainer = _trainer(data, tmp_path / "r", lr=3e-3, stages=stages, own_mask=0.0)
+    batch = _clips(trainer, 2)
+    losses = [trainer.train_step([batch])["loss"] for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoilt(data: Path, tmp_path: Path) -> None:
-    trainer = loop.Trainer(_config(), data, tmp_path / "r", 0)
+def test_accumulated_batches_are_one_large_batch(data: Path, tmp_path: Path) -> None:
+    frames, masks = _clips(_trainer(data, tmp_path / "r"), 2)
+    one = _trainer(data, tmp_path / "one", own_mask=0.0, losses={"bce": 1.0})
+    two = _trainer(data, tmp_path / "two", own_mask=0.0, losses={"bce": 1.0}, accumulate=2)
+    two.network.load_state_dict(one.network.state_dict())
+    whole = one.train_step([(frames, masks)])
+    parts = two.train_step([(frames[:1], masks[:1]), (frames[1:], masks[1:])])
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=0.02)  # void pixels are counted a batch
+    assert parts["norm"] == pytest.approx(whole["norm"], rel=0.1)
+
+
+def test_averaged_weights_follow_their_definition(data: Path, tmp_path: Path) -> None:
+    trainer = _trainer(data, tmp_path / "r", ema=0.9, lr=1e-2)
+    name, batch = "memory.conv.weight", _clips(trainer, 1)
+    trainer.train_step([batch])
+    first = trainer.network.state_dict()[name].clone()
+    torch.testing.assert_close(trainer.average.module.state_dict()[name], first)
+    trainer.train_step([batch])
+    expected = 0.9 * first + 0.1 * trainer.network.state_dict()[name]
+    torch.testing.assert_close(trainer.average.module.state_dict()[name], expected)
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_last_checkpoint_stays(data: Path, tmp_path: Path) -> None:
+    trainer = _trainer(data, tmp_path / "r")
+    trainer.save()
+    before = trainer.checkpoint.read_bytes()
     with torch.no_grad():
         trainer.network.decoder.segmentation_branch.bias.fill_(float("nan"))
-    before = trainer.network.memory.conv.weight.clone()
-    clips = iter(MixedClips(trainer.sources, trainer.weights, 3, (64, 96), seed=3))
-    frames, masks = (x[None] for x in next(clips))
-    with pytest.raises(HS2SError, match="not finite at step 0"):
-        trainer.train_step(frames, masks)
-    assert torch.equal(before, trainer.network.memory.conv.weight)
+    with pytest.raises(HS2SError, match=r"not finite at step 0; the last good state is .*checkpoint.pt"):
+        trainer.train()
+    assert trainer.checkpoint.read_bytes() == before
+
+
+def test_validation_keeps_the_best_and_patience_ends_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([0.5, 0.7, 0.6, 0.65, 0.9])
+
+    class Scores:
+        def __init__(self) -> None:
+            self.J = self.F = self.JF = next(figures)
+
+    monkeypatch.setattr(loop, "validate", lambda network, sequences: Scores())
+    stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
+    config = _config(stages=stages, validate_every=1, patience=2)
+    run = tmp_path / "run"
+    trainer = loop.Trainer(config, folder_sources(config, data), run, [object()], workers=0)
+    kept = []
+    trainer.train(progress=lambda *_: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0))
+    assert trainer.step == 4 and trainer.best == 0.7
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["val_JF"] for line in lines] == [0.5, 0.7, 0.6, 0.65]
+    assert {"config.yaml", "run.json", "tensorboard", "best.safetensors"} <= {path.name for path in run.iterdir()}
+    assert TrainingConfig.load(run / "config.yaml") == config
+
+
+def test_validation_scores_a_sequence_as_the_metrics_do(data: Path) -> None:
+    from training.validation import validate
+
+    network = load_network("hs2s-lite")
+    scores = validate(network, [FolderSequence(data / "video/made", "square")], (96, 128))
+    assert 0.5 < scores.JF <= 1  # a red square on noise
+    assert scores.sequences.keys() == {"square"}
+
+
+def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
+    settings = json.dumps([{"steps": 2, "size": [64, 96], "length": 2, "batch": 1}])
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command += ["-m", "training", "--config", "finetune", "--data", str(data), "--run", str(tmp_path / "run")]
+    command += ["--workers", "0", "--set", f"stages={settings}", "--set", "videos=[video/*]", "--set", "precision='no'"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    result = subprocess.run(
+        command, cwd=CONFIGS.parents[1], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    state = torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
+    load_network("hs2s-lite", tmp_path / "run/weights.safetensors")
 
 
 def test_frozen_stages_do_not_move(data: Path, tmp_path: Path) -> None:
-    trainer = loop.Trainer(_config(), data, tmp_path / "r", 0)
+    trainer = _trainer(data, tmp_path / "r")
     frozen = [p for stage in trainer.network.trunk.stages[:4] for p in stage.parameters()]
     assert frozen and not any(p.requires_grad for p in frozen)
     assert all(p.requires_grad for p in trainer.network.trunk.stages[4].parameters())
@@ -104,7 +217,11 @@ def test_frozen_stages_do_not_move(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", ["video", "pictures"])
 def test_clips_show_the_object_where_the_mask_says(data: Path, source: str) -> None:
-    clips = VideoClips([data / "video/made"]) if source == "video" else PictureClips([data / "images/made"], occluder=0)
+    clips = (
+        VideoClips(list_videos(data / "video/made"))
+        if source == "video"
+        else PictureClips([list_pictures(data / "images/made")], occluder=0)
+    )
     rng = np.random.default_rng(1)
     drawn = [clip for _ in range(12) if (clip := clips.sample(rng, 4, (64, 96))) is not None]
     assert len(drawn) >= 6
@@ -115,26 +232,58 @@ def test_clips_show_the_object_where_the_mask_says(data: Path, source: str) -> N
         assert inside[:, 0].mean() > 150 > inside[:, 2].mean() + 50  # red, as RGB
 
 
+def test_occluders_hide_the_object_but_not_on_the_first_frame(data: Path) -> None:
+    pictures = PictureClips([list_pictures(data / "images/made")])
+    rng = np.random.default_rng(0)
+    hidden = []
+    for _ in range(20):
+        frames, masks = np.zeros((6, 64, 96, 3), np.uint8), np.ones((6, 64, 96), np.uint8)
+        pictures.occlude(rng, frames, masks)
+        assert masks[0].all() and not frames[0].any()
+        assert frames[masks == 1].mean() < 3  # what is drawn is not the object, but for a soft edge
+        hidden.append(1 - masks[1:].mean())
+    assert max(hidden) > 0.1
+
+
 def test_excluded_sequences_are_never_read(data: Path) -> None:
+    assert [video.name for video in list_videos(data / "video/made")] == ["square"]
     with pytest.raises(HS2SError, match="No usable clip"):
-        VideoClips([data / "video/made"], exclude=["square"])
+        VideoClips(list_videos(data / "video/made", exclude=["square"]))
 
 
-def test_the_worker_streams_differ_and_repeat(data: Path) -> None:
-    sources = [VideoClips([data / "video/made"])]
+def test_a_video_that_cannot_be_read_is_named_and_left_out(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (good,), (bad,) = list_videos(data / "video/made"), list_videos(data / "video/made")
+    bad.name, bad.frames = "broken", lambda places: (_ for _ in ()).throw(HS2SError("Cannot read the picture x.jpg"))
+    clips = VideoClips([good, bad])
+    rng = np.random.default_rng(0)
+    with caplog.at_level(logging.WARNING):
+        drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(20)]
+    assert any(clip is not None for clip in drawn)
+    assert [record.getMessage() for record in caplog.records] == ["Left out broken: Cannot read the picture x.jpg"]
+    clips.weights[:] = 0
+    with pytest.raises(HS2SError, match="None of the videos can be read"):
+        clips.sample(rng, 2, (64, 96))
 
-    def draw(seed: int) -> torch.Tensor:
-        return next(iter(MixedClips(sources, [1.0], 3, (64, 96), seed)))[0]
 
-    assert torch.equal(draw(1), draw(1))
-    assert not torch.equal(draw(1), draw(2))
+def test_a_clip_depends_on_the_seed_and_its_number_alone(data: Path) -> None:
+    sources = [(VideoClips(list_videos(data / "video/made")), 1.0)]
+
+    def draw(seed: int, *place: int) -> torch.Tensor:
+        return MixedClips(sources, 3, (64, 96), seed)[place][0]
+
+    assert torch.equal(draw(1, 5, 0), draw(1, 5, 0))
+    assert not torch.equal(draw(1, 5, 0), draw(2, 5, 0))
+    assert not torch.equal(draw(1, 5, 0), draw(1, 5, 1))
 
 
-def test_the_shipped_config_loads_and_honours_the_split() -> None:
-    config = TrainingConfig.load("hs2s-lite", ["lr=1e-4"])
-    assert config.lr == 1e-4 and config.steps == sum(stage.steps for stage in config.stages)
-    assert {"bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-gray", "schoolgirls"} <= set(config.exclude)
-    assert all(isinstance(stage, Stage) for stage in config.stages)
+def test_the_shipped_configs_load_and_honour_the_split() -> None:
+    for path in CONFIGS.glob("*.yaml"):
+        config = TrainingConfig.load(path.stem, ["lr=1e-4", "losses.bce=2"])
+        assert config.lr == 1e-4 and config.losses["bce"] == 2
+        assert config.steps == sum(stage.steps for stage in config.stages)
+        assert all(isinstance(stage, Stage) for stage in config.stages)
+        held_out = {"bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-gray", "schoolgirls"}
+        assert not config.videos or held_out <= set(config.exclude)
 
 
 def test_bad_configs_are_refused() -> None:
@@ -142,15 +291,17 @@ def test_bad_configs_are_refused() -> None:
         TrainingConfig.from_dict({"loses": {}})
     with pytest.raises(HS2SError, match="hs2s-lite"):
         TrainingConfig.load("nothing")
+    with pytest.raises(HS2SError, match="lack model, stages"):
+        TrainingConfig.from_dict({})
 
 
 def test_no_data_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(HS2SError, match="check --data"):
-        loop.Trainer(_config(), tmp_path, tmp_path / "run", 0)
+        folder_sources(_config(), tmp_path)
 
 
 def test_the_log_has_a_line_every_ten_steps(data: Path, tmp_path: Path) -> None:
-    config = _config(stages=[{"steps": 10, "size": [64, 96], "length": 2, "batch": 1}])
-    loop.Trainer(config, data, tmp_path / "run", 0).train()
+    stages = [{"steps": 10, "size": [64, 96], "length": 2, "batch": 1}]
+    _trainer(data, tmp_path / "run", stages=stages).train()
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [10]

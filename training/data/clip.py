@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def read_image(path: Path) -> np.ndarray:
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Reads an indexed mask as uint8 (H, W)."""
-    with Image.open(path) as image:
+def read_mask(source: Path | bytes) -> np.ndarray:
+    """Reads an indexed mask, a file or its content, as uint8 (H, W)."""
+    with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
         return np.array(image)

@@ -1,15 +1,16 @@
-"""An endless stream of clips from several sources, for worker processes."""
+"""The stream of clips of a run: clip number n is always the same, so that a run goes on exactly where it stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import Dataset
 
+from fiftyone_hs2s.errors import HS2SError
 from training.data.augment import Size, degrade, jitter_colour
 from training.data.clip import Clip
 
@@ -21,36 +22,32 @@ class ClipSource(Protocol):
         """Draws a clip of ``length`` frames at ``size`` (H, W), or None if the draw failed."""
 
 
-class MixedClips(IterableDataset):
+class MixedClips(Dataset):
     """Draws clips from sources in proportion to weights, and augments them.
 
-    Yields (frames uint8 (T, 3, H, W), masks uint8 (T, 1, H, W) with 255 = ignore).
+    ``clips[step, place]`` is (frames uint8 (T, 3, H, W), masks uint8 (T, 1, H, W) with 255 = ignore): a function of the
+    seed and the two numbers alone, whatever worker or process draws it.
 
     Args:
-        sources: where clips come from
-        weights: how often each is drawn, relative
+        sources: where clips come from, each with how often it is drawn, relative
         length: frames a clip
         size: (H, W), multiples of 32
-        seed: of the random numbers; every worker has a stream of its own
+        seed: of the random numbers
     """
 
-    def __init__(
-        self, sources: Sequence[ClipSource], weights: Sequence[float], length: int, size: Size, seed: int
-    ) -> None:
-        self.sources = sources
-        self.weights = np.asarray(weights) / np.sum(weights)
+    def __init__(self, sources: Sequence[tuple[ClipSource, float]], length: int, size: Size, seed: int) -> None:
+        self.sources = [source for source, _ in sources]
+        weights = np.array([weight for _, weight in sources])
+        self.weights = weights / weights.sum()
         self.length, self.size, self.seed = length, size, seed
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        worker = get_worker_info()
-        cv2.setNumThreads(1)
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        while True:
-            clip = self._draw(rng)
-            yield (
-                torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
-                torch.from_numpy(np.ascontiguousarray(clip.masks[:, None])),
-            )
+    def __getitem__(self, place: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        cv2.setNumThreads(1)  # the workers are the threads
+        clip = self._draw(np.random.default_rng([self.seed, *place]))
+        return (
+            torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
+            torch.from_numpy(np.ascontiguousarray(clip.masks[:, None])),
+        )
 
     def _draw(self, rng: np.random.Generator) -> Clip:
         for _ in range(1000):
@@ -60,4 +57,4 @@ class MixedClips(IterableDataset):
                 clip = clip.flipped() if rng.random() < 0.5 else clip
                 frames = degrade(rng, jitter_colour(rng, np.ascontiguousarray(clip.frames)))
                 return Clip(frames, clip.masks)
-        raise RuntimeError("1000 draws in a row gave no usable clip")
+        raise HS2SError("1000 draws in a row gave no usable clip: are the objects too small or the videos unreadable?")

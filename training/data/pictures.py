@@ -23,6 +23,8 @@ from training.data.augment import (
 )
 from training.data.clip import Clip, read_image, read_mask
 
+Picture = tuple[Path, "Path | bytes"]
+
 
 @dataclass
 class Layer:
@@ -36,20 +38,19 @@ class PictureClips:
     """Random clips made of still pictures.
 
     Args:
-        roots: folders with ``Images`` and ``Masks``
+        sets: sets of pictures, each a list of (picture's path, mask's path or its PNG); see :func:`list_pictures`
         paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
         distractor: share of the pasted clips with a look-alike (the same object, mirrored and tinted) or another object
         occluder: share of the clips where something passes in front
     """
 
     def __init__(
-        self, roots: Sequence[Path], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.4
+        self, sets: Sequence[list[Picture]], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.4
     ) -> None:
-        self.sources = [_pairs(root) for root in roots]
-        self.sources = [pairs for pairs in self.sources if pairs]
-        if not self.sources:
-            raise HS2SError(f"No picture with a mask in {', '.join(map(str, roots))}")
-        weights = np.sqrt([len(pairs) for pairs in self.sources])
+        self.sets = [pictures for pictures in sets if pictures]
+        if not self.sets:
+            raise HS2SError("There is no picture with a mask")
+        weights = np.sqrt([len(pictures) for pictures in self.sets])
         self.weights = weights / weights.sum()
         self.paste, self.distractor, self.occluder = paste, distractor, occluder
 
@@ -73,8 +74,8 @@ class PictureClips:
         return Clip.of_object(frames, masks == 1, masks == 255)
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        pairs = self.sources[rng.choice(len(self.sources), p=self.weights)]
-        image, mask = pairs[rng.integers(len(pairs))]
+        pictures = self.sets[rng.choice(len(self.sets), p=self.weights)]
+        image, mask = pictures[rng.integers(len(pictures))]
         return read_image(image), read_mask(mask)
 
     def _pasted(
@@ -115,7 +116,8 @@ class PictureClips:
             _paste(rng, frames[1:], masks[1:], other, masks.shape[1:], label=0, start=start, toward=toward)
 
 
-def _pairs(root: Path) -> list[tuple[Path, Path]]:
+def list_pictures(root: Path) -> list[Picture]:
+    """The pictures of a folder with ``Images`` and ``Masks``."""
     images = {path.stem: path for path in (root / "Images").iterdir()}
     return [(images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images]
 

@@ -1,0 +1,74 @@
+"""Training from Python: the same as ``python -m training``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fiftyone_hs2s.errors import HS2SError
+from training.config import TrainingConfig
+from training.loop import Progress, Trainer
+from training.sources import dataset_sources, folder_sources, folder_validation
+
+
+def train(
+    config: TrainingConfig | str,
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    samples: Any = None,
+    field: str | None = None,
+    validation: Any = None,
+    minutes: float = float("inf"),
+    workers: int = 1,
+    overrides: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
+) -> Path:
+    """Trains a network; goes on where the run in the folder stopped.
+
+    Args:
+        config: the settings, or the name of those in ``training/configs``, or a YAML file
+        run: the run folder
+        data: folder below which the config's data folders are
+        samples: a FiftyOne dataset or view of videos or of images, or a dataset's name; with or instead of ``data``
+        field: its field of masks: a frame field of videos (``frames.`` may be left out), a field of images
+        validation: another FiftyOne dataset or view of videos (or its name) with that field, to validate on
+        minutes: stop after this time
+        workers: worker processes that make clips
+        overrides: ``key=value`` settings, with ``a.b=c`` for those within others
+        progress: called after each step
+
+    Returns:
+        the weights: the best by validation if there is any, else the averaged ones
+
+    Raises:
+        HS2SError: for settings, data or a run folder that cannot be used, or a loss that is not finite
+    """
+    config = config if isinstance(config, TrainingConfig) else TrainingConfig.load(config, overrides)
+    if data is None and samples is None:
+        raise HS2SError("There is nothing to train on: give a data folder (--data) or a dataset (--dataset)")
+    sources = folder_sources(config, Path(data)) if data is not None else []
+    sequences = folder_validation(config, Path(data)) if data is not None else []
+    if samples is not None:
+        if not field:
+            raise HS2SError("Name the field with the masks of the dataset (--field), such as frames.ground_truth")
+        sources += dataset_sources(config, _samples(samples), field)
+    if validation is not None:
+        from training.data.from_fiftyone import read_videos
+
+        sequences += read_videos(_samples(validation), field or "")
+    run = Path(run)
+    Trainer(config, sources, run, sequences, workers).train(minutes, progress=progress)
+    best = run / "best.safetensors"
+    return best if best.is_file() else run / "weights.safetensors"
+
+
+def _samples(samples: Any) -> Any:
+    if not isinstance(samples, str):
+        return samples
+    import fiftyone as fo
+
+    if samples not in fo.list_datasets():
+        raise HS2SError(f"There is no dataset {samples!r}: there are {', '.join(fo.list_datasets()) or 'none'}")
+    return fo.load_dataset(samples)

@@ -1,0 +1,153 @@
+"""Training data from FiftyOne: videos and images with masks, in a dataset or a view.
+
+Everything is read from the database once, in the parent process: what worker processes get are paths, frame numbers
+and compressed label maps. A dataset on another machine takes no more than ``FIFTYONE_DATABASE_URI``, as everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+from PIL import Image
+
+from fiftyone_hs2s.dataset.labels import ObjectKey, read_objects
+from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.tracking import Frames, open_frames
+from training.data.clip import read_mask
+from training.data.pictures import Picture
+
+logger = logging.getLogger(__name__)
+
+
+class StoredVideo:
+    """The labeled frames of a video of a dataset; serves training (by place) and validation (in order).
+
+    Args:
+        name: for messages
+        filepath: the video, or the folder of its frames
+        indices: 0-based index of each labeled frame in the video, ascending
+        maps: their label maps, as PNG
+    """
+
+    def __init__(self, name: str, filepath: str, indices: list[int], maps: list[bytes]) -> None:
+        self.name, self.filepath, self.indices, self.maps = name, filepath, indices, maps
+        self._frames: Frames | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_frames": None}  # an open video does not travel
+
+    def open(self) -> Frames:
+        """All its frames."""
+        return open_frames(self.filepath)
+
+    def truth(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Index and label map of each labeled frame."""
+        yield from ((index, read_mask(png)) for index, png in zip(self.indices, self.maps, strict=True))
+
+    def masks(self, places: Sequence[int]) -> list[np.ndarray]:
+        """Label maps of some of the labeled frames."""
+        return [read_mask(self.maps[place]) for place in places]
+
+    def frames(self, places: Sequence[int]) -> list[np.ndarray]:
+        """The pictures of some of the labeled frames: only those are decoded, each once."""
+        if self._frames is None:
+            self._frames = self.open()
+            self._frames.verify_length()  # makes seeking exact
+        pictures = {place: self._frames[self.indices[place]] for place in sorted(set(places))}
+        return [pictures[place] for place in places]
+
+
+def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[StoredVideo]:
+    """The videos (or clips of videos) of a dataset with their masks.
+
+    Objects are told apart as everywhere: by ``instance``, else ``index``, else label. Frames without labels in the
+    field are not annotated and left out. A sample that cannot be used is named, counted and left out.
+
+    Args:
+        samples: videos, or clips of them
+        field: a frame field of ``Detections`` with masks; ``frames.`` may be left out
+
+    Raises:
+        HS2SError: if no sample can be used
+    """
+    name = field.removeprefix("frames.")
+    if samples.media_type != "video" or name not in samples.get_frame_field_schema(embedded_doc_type=fo.Detections):
+        raise HS2SError(f"{samples.name or 'The view'} has no frame field {name!r} of Detections: choose another field")
+    videos, failed = [], 0
+    for sequence in find_sequences(samples):
+        try:
+            videos.append(_read_video(sequence, name))
+        except HS2SError as error:
+            failed += 1
+            logger.warning("Left out %s: %s", sequence.name, error)
+    if failed:
+        logger.warning("%d samples of %d are left out", failed, failed + len(videos))
+    if not videos:
+        raise HS2SError(f"No sample has a video that can be read and masks in {field!r}: check the field and the media")
+    return videos
+
+
+def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Picture]:
+    """The images of a dataset with their instance masks.
+
+    Args:
+        samples: images
+        field: a field of ``Detections`` with masks
+
+    Raises:
+        HS2SError: if there is no such field, or no image has a mask
+    """
+    if field not in samples.get_field_schema(embedded_doc_type=fo.Detections):
+        raise HS2SError(f"{samples.name or 'The view'} has no field {field!r} of Detections: choose another field")
+    pictures: list[Picture] = []
+    for path, detections in zip(*samples.values(["filepath", field]), strict=True):
+        try:
+            with Image.open(path) as image:
+                size = (image.height, image.width)
+            numbers: dict[ObjectKey, int] = {}
+            label_map = _label_map(detections, size, numbers)
+        except (HS2SError, OSError) as error:
+            logger.warning("Left out %s: %s", path, error)
+            continue
+        if label_map.any():
+            pictures.append((Path(path), _png(label_map)))
+    if not pictures:
+        raise HS2SError(f"No image has a mask in {field!r}: detections need masks to train on")
+    return pictures
+
+
+def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
+    size = sequence.open().size  # a video that cannot be read fails here
+    offset = sequence.first_number - 1
+    numbers: dict[ObjectKey, int] = {}
+    indices, maps = [], []
+    for index, detections in sequence.labels(field):
+        if detections is not None:
+            indices.append(index + offset)
+            maps.append(_png(_label_map(detections, size, numbers)))
+    if not numbers:
+        raise HS2SError(f"none of its frames has a mask in {field!r}")
+    return StoredVideo(sequence.name, sequence.filepath, indices, maps)
+
+
+def _label_map(detections: fo.Detections | None, size: tuple[int, int], numbers: dict[ObjectKey, int]) -> np.ndarray:
+    """Draws objects, each with the number of its identity; numbers are given as they come, 1 to 254."""
+    label_map = np.zeros(size, np.uint8)
+    for key, found in read_objects(detections, size).items():
+        label_map[found.mask] = min(numbers.setdefault(key, len(numbers) + 1), 254)
+    return label_map
+
+
+def _png(label_map: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(label_map).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

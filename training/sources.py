@@ -1,0 +1,63 @@
+"""From a configuration to what clips are drawn from: folders, or FiftyOne datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fiftyone_hs2s.errors import HS2SError
+from training.config import TrainingConfig
+from training.data.mix import ClipSource
+from training.data.pictures import PictureClips, list_pictures
+from training.data.videos import VideoClips, list_videos
+from training.validation import FolderSequence, ValidationSequence
+
+Weighted = tuple[ClipSource, float]
+
+
+def folder_sources(config: TrainingConfig, data: Path) -> list[Weighted]:
+    """The configuration's videos and pictures below a folder.
+
+    Raises:
+        HS2SError: if there are none
+    """
+    sequences = [s for root in _folders(data, config.videos) for s in list_videos(root, config.exclude)]
+    pictures = [list_pictures(root) for root in _folders(data, config.pictures)]
+    return _mix(config, sequences, pictures)
+
+
+def dataset_sources(config: TrainingConfig, samples: Any, field: str) -> list[Weighted]:
+    """The clips of a FiftyOne dataset or view: of videos, or of images that are moved.
+
+    Raises:
+        HS2SError: if it has no usable clip
+    """
+    from training.data.from_fiftyone import read_pictures, read_videos
+
+    if samples.media_type == "image":
+        return _mix(config, [], [read_pictures(samples, field)])
+    return _mix(config, read_videos(samples, field), [])
+
+
+def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequence]:
+    """The configuration's sequences for validation, as ``set/sequence`` below a folder."""
+    return [FolderSequence(data / Path(name).parent, Path(name).name) for name in config.validation]
+
+
+def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list]) -> list[Weighted]:
+    sets = [pairs for pairs in pictures if pairs]
+    moved = PictureClips(sets) if sets else None
+    if not sequences and moved is None:
+        raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
+    if not sequences:
+        return [(moved, 1.0)]
+    videos = VideoClips(sequences, moved, **config.affine)
+    return [(videos, 1.0)] if moved is None else [(videos, config.video_share), (moved, 1 - config.video_share)]
+
+
+def _folders(data: Path, patterns: tuple[str, ...]) -> list[Path]:
+    folders = [path for pattern in patterns for path in sorted(data.glob(pattern)) if path.is_dir()]
+    if patterns and not folders:
+        raise HS2SError(f"No folder {' or '.join(patterns)} below {data}; check --data")
+    return folders
