@@ -86,7 +86,7 @@ def field_choice(
 
 
 def evaluation_choice(inputs: types.Object, samples: Samples, description: str) -> None:
-    """Adds the choice of an evaluation that ``evaluate_propagation()`` made, if there is any; the last is the default."""
+    """Adds the choice of an evaluation that ``evaluate_propagation()`` made, if any; the last is the default."""
     keys = list_evaluations(samples)
     if keys:
         forms.choice(inputs, "eval_key", {key: key for key in keys}, "Evaluation", keys[-1], description)
