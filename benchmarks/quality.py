@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 
 from fiftyone_hs2s.masks import list_label_maps, read_label_map, split_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, SequenceScores, summarize
@@ -101,8 +102,8 @@ def _of(sequence: SequenceScores, t: int) -> list:
 
 def _tracker(args: argparse.Namespace) -> Tracker:
     network = load_network(args.model, args.weights)
-    if args.reset_period is not None:
-        network.config = dataclasses.replace(network.config, reset_period=args.reset_period)
+    settings = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in args.network)}
+    network.config = dataclasses.replace(network.config, **settings)
     return Tracker(network, size=tuple(args.size), aggregation=args.aggregation)
 
 
@@ -116,7 +117,9 @@ def main() -> None:
     parser.add_argument("--sets", default="development,schoolgirls")
     parser.add_argument("--sequences", help="only these of the set, separated by commas")
     parser.add_argument("--there-and-back", action="store_true", help="play to the end and back: twice as long")
-    parser.add_argument("--reset-period", type=int, help="of the recurrent state, in frames; 0 for never")
+    parser.add_argument(
+        "--network", nargs="*", default=[], metavar="KEY=VALUE", help="settings such as reset_period=20 memory_frames=0"
+    )
     parser.add_argument("--aggregation", default="soft")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")

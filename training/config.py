@@ -39,12 +39,16 @@ class TrainingConfig:
 
     Attributes:
         model: name of the network's preset
+        network: settings of the network that differ from the preset's, or from those of the weights to start from
+        memory_every: as in the network's configuration, for clips, which are short
         init: weights to start from: a file, ``shipped``, or None for ImageNet's in the backbone
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
         video_share: share of the clips that come from videos
         stages: one after the other
+        duration: minutes after which the run is over although steps are left; what depends on the part that is done,
+            such as the rate and the stages, then goes by the time
         lr: learning rate of the parts without pretrained weights
         pretrained_lr: factor for those with
         frozen_stages: number of backbone stages of the shared trunk that are not trained
@@ -71,11 +75,14 @@ class TrainingConfig:
 
     model: str
     stages: tuple[Stage, ...]
+    network: dict[str, Any] = field(default_factory=dict)
+    memory_every: int = 2
     init: str | None = None
     videos: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     video_share: float = 0.5
+    duration: float = float("inf")
     lr: float = 3e-4
     pretrained_lr: float = 0.5
     frozen_stages: int = 4

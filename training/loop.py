@@ -10,11 +10,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
 from training.config import Stage, TrainingConfig
@@ -28,7 +30,7 @@ from training.validation import ValidationSequence, validate
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, dict[str, float]], None]
-"""Called after each step with the step, all steps, and the step's figures."""
+"""Called after each step with the step, all steps, and the step's figures; ``done`` of them is the part of the run."""
 
 
 class Trainer:
@@ -68,9 +70,15 @@ class Trainer:
         optimizer = _optimizer(network, config)
         self.network = network
         self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
-        self.step, self.best, self.worse = 0, 0.0, 0
+        self.options = {"return_border": True, "memory_every": config.memory_every}
+        self.step, self.seconds, self.best, self.worse = 0, 0.0, 0.0, 0
         if self.checkpoint.exists():
             self._resume()
+
+    @property
+    def done(self) -> float:
+        """The part of the run that is done, 0..1."""
+        return min(1.0, max(self.step / self.config.steps, self.seconds / 60 / self.config.duration))
 
     def train(
         self, minutes: float = float("inf"), save_every: float = 5.0, progress: Progress = lambda *_: None
@@ -84,12 +92,13 @@ class Trainer:
         """
         folder = RunFolder(self.run, self.config) if self.accelerator.is_main_process else None
         start = saved = time.monotonic()
-        begun = self.step
+        begun, before = self.step, self.seconds
         try:
             for batches in self._steps():
                 values = self.train_step(batches)
-                elapsed = time.monotonic() - start
-                progress(self.step, self.config.steps, values)
+                elapsed = self._since(start)
+                self.seconds = before + elapsed
+                progress(self.step, self.config.steps, {**values, "done": self.done})
                 if self.step % 10 == 0 and folder:
                     folder.log(self.step, values, self._speed((self.step - begun) / elapsed))
                 if self._validate_now() and self._validate(folder, batches[-1]):
@@ -112,10 +121,10 @@ class Trainer:
         Raises:
             HS2SError: if the loss is not finite
         """
-        factor = rate_factor(self.config, self.step)
+        factor = rate_factor(self.config, self.step, self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        _freeze_norm(self.network, norm_is_frozen(self.config, self.step))
+        _freeze_norm(self.network, norm_is_frozen(self.config, self.done))
         self.optimizer.zero_grad(set_to_none=True)
         values: dict[str, float] = {}
         for part, (frames, masks) in enumerate(batches):
@@ -134,9 +143,9 @@ class Trainer:
         truth = (masks == 1).float()
         # Drawn from the step's number, so that a resumed run draws the same.
         chance = torch.Generator().manual_seed(self._number(part))
-        forcing = torch.rand(masks.shape[:2], generator=chance) >= own_mask_probability(self.config, self.step)
+        forcing = torch.rand(masks.shape[:2], generator=chance) >= own_mask_probability(self.config, self.done)
         with self.accelerator.autocast():
-            logits, border = self.model(frames, truth, teacher_forcing=forcing.to(self.device), return_border=True)
+            logits, border = self.model(frames, truth, teacher_forcing=forcing.to(self.device), **self.options)
         logits, border = logits.float(), border.float() if border is not None else None
         loss, values = weighted_loss(self.config.losses, logits, border, masks[:, 1:])
         if not torch.isfinite(loss):
@@ -155,6 +164,7 @@ class Trainer:
         scaler = self.accelerator.scaler
         state = {
             "step": self.step,
+            "seconds": self.seconds,
             "best": self.best,
             "worse": self.worse,
             "network": self.network.state_dict(),
@@ -180,7 +190,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.accelerator.scaler is not None and state.get("scaler"):
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.step, self.best, self.worse = state["step"], state.get("best", 0.0), state.get("worse", 0)
+        self.step, self.seconds = state["step"], state.get("seconds", 0.0)
+        self.best, self.worse = state.get("best", 0.0), state.get("worse", 0)
         logger.info("resumed at step %d", self.step)
 
     def _steps(self) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
@@ -188,27 +199,28 @@ class Trainer:
         end = 0
         for stage in self.config.stages:
             end += stage.steps
-            if self.step < end:
+            share = end / self.config.steps
+            if self.done < share:
                 logger.info("stage until step %d: %s", end, stage)
                 loader = iter(self._loader(stage, end))
-                while self.step < end:
+                while self.done < share:
                     yield [next(loader) for _ in range(self.config.accumulate)]
 
     def _loader(self, stage: Stage, end: int) -> DataLoader:
         clips = MixedClips(self.sources, stage.length, stage.size, self.config.seed)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         parts = [part * processes + rank for part in range(self.config.accumulate)]
-        places = [
+        places = (
             [(step, part * stage.batch + k) for k in range(stage.batch)]
             for step in range(self.step, end)
             for part in parts
-        ]
+        )
         ahead = 3 if self.workers else None
         return DataLoader(clips, batch_sampler=places, num_workers=self.workers, prefetch_factor=ahead)
 
     def _validate_now(self) -> bool:
         every = self.config.validate_every
-        return bool(self.validation) and every > 0 and (self.step % every == 0 or self.step == self.config.steps)
+        return bool(self.validation) and every > 0 and (self.step % every == 0 or self.done == 1)
 
     def _validate(self, folder: RunFolder | None, batch: tuple[torch.Tensor, torch.Tensor]) -> bool:
         """Scores the averaged weights, keeps the best; returns whether to stop. All processes wait for the main one."""
@@ -230,18 +242,26 @@ class Trainer:
             logits = self.average.module(frames, (masks[:, 0] == 1).float())
         folder.show(self.step, frames[0], masks[0], logits[0])
 
+    def _since(self, start: float) -> float:
+        """Seconds since then by the clock of the main process, so that all do the same."""
+        return float(broadcast(torch.tensor(time.monotonic() - start, device=self.device)))
+
     def _speed(self, steps_a_second: float) -> str:
-        left = (self.config.steps - self.step) / steps_a_second / 60
+        left = min((self.config.steps - self.step) / steps_a_second / 60, self.config.duration - self.seconds / 60)
         return f"{1 / steps_a_second:.2f} s a step, {left:.0f} min left"
 
 
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:
+    start = None
     if fresh and config.init:
-        return load_network(config.model, None if config.init == "shipped" else config.init).train()
-    network = build_network(config.model)
-    if fresh:
+        start = load_network(config.model, None if config.init == "shipped" else config.init)
+    settings = (start.config if start else HS2SConfig.preset(config.model)).to_dict()
+    network = build_network(HS2SConfig.from_dict({**settings, **config.network}))
+    if start:
+        network.load_state_dict(start.state_dict())
+    elif fresh:
         load_imagenet(network)
-    return network
+    return network.train()
 
 
 def _freeze(network: HS2S, stages: int) -> None:

@@ -40,6 +40,9 @@ class HS2SConfig:
         skip_kernel: its kernel size
         reset_period: frames after which the recurrent state starts again from zero, 0 for never
         references: which references the merge layer reads: ``"first"`` (x~_0), ``"previous"`` (x~_{t-1}), both or none
+        memory_frames: how many frames between the first and the previous one the merge layer at stride 16 reads along
+            with the first, a constant number however long the video; 0 as in the paper
+        memory_every: a frame is remembered when an object has been followed for a multiple of so many frames
         merge: kind of the merge layer at stride 32, one of :data:`MERGE_KINDS`
         skip_merge: kind of the merge layer at stride 16, one of :data:`SKIP_MERGE_KINDS`
         merge_width: channels that a merge layer gives
@@ -65,6 +68,8 @@ class HS2SConfig:
     skip_kernel: int = 5
     reset_period: int = 0
     references: tuple[str, ...] = ("first", "previous")
+    memory_frames: int = 0
+    memory_every: int = 5
     merge: str = "global_convolution"
     skip_merge: str = "global_convolution"
     merge_width: int = 512
@@ -91,6 +96,11 @@ class HS2SConfig:
             raise HS2SError(f"Model {self.name!r}: 'mask_stage' is 0 to 4, and at least 1 with 'shared_trunk'")
         if self.skip_merge == "attention" and not self.shared_trunk:
             raise HS2SError(f"Model {self.name!r}: 'attention' reads keys of the picture alone; set 'shared_trunk'")
+        if self.memory_frames and ("first" not in self.references or self.skip_merge == "global_convolution"):
+            raise HS2SError(
+                f"Model {self.name!r}: 'memory_frames' are read like the first frame, by 'attention' or 'cosine' at"
+                " stride 16; without that set it to 0"
+            )
 
     def _one_of(self, key: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
         for value in values:

@@ -10,8 +10,11 @@ from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.convlstm import CELLS, ConvLSTMCell, Memory
 from fiftyone_hs2s.network.decoder import Decoder
 from fiftyone_hs2s.network.encoders import Encoder, ImageFeatures, ImageTrunk
-from fiftyone_hs2s.network.merge import MergeLayer, Reference
+from fiftyone_hs2s.network.merge import MergeLayer, Prepared, Reference
 from fiftyone_hs2s.network.state import References, State
+
+CERTAIN = 0.8
+"""Mean probability over an object's own pixels from which a frame is worth remembering."""
 
 
 class HS2S(nn.Module):
@@ -57,6 +60,7 @@ class HS2S(nn.Module):
         masks: torch.Tensor,
         teacher_forcing: torch.Tensor | None = None,
         return_border: bool = False,
+        memory_every: int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
         """Segments clips, one object each.
 
@@ -65,6 +69,7 @@ class HS2S(nn.Module):
             masks: (B, 1, H, W) or (B, T, 1, H, W) in 0..1, the object on the first frame or on all frames
             teacher_forcing: (B, T) bool, where the truth of frame t (instead of the network's own mask) is what the
                 step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in tracking
+            memory_every: in place of the configuration's: clips are short
             return_border: also return the border logits (B, T-1, 42, H, W), None without a border head
 
         Returns:
@@ -78,7 +83,7 @@ class HS2S(nn.Module):
         state = self.start(images.select(slices[0]), masks[:, 0])
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
-            logits, border, state = self._step(images.select(slices[t]), state)
+            logits, border, state = self._step(images.select(slices[t]), state, memory_every)
             outputs.append(logits)
             borders += [] if border is None else [border]
             if teacher_forcing is not None:
@@ -113,7 +118,10 @@ class HS2S(nn.Module):
         references = self._encode_references(image, masks, self.config.references)
         first = {name: levels for name, levels in references.items() if name == "first"}
         age = torch.zeros(len(masks), dtype=torch.long, device=masks.device)
-        return State(image, masks, first, references, self._start_memories(image, masks), age)
+        recalled: Prepared = ()
+        if self.config.memory_frames:  # the first frame again and again: attention reads it as if it were there once
+            recalled = tuple(x.repeat(1, 1, self.config.memory_frames) for x in first["first"][1])
+        return State(image, masks, first, references, self._start_memories(image, masks), age, recalled)
 
     def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
         """Advances N objects by one frame (eq. 7 to 10).
@@ -128,18 +136,23 @@ class HS2S(nn.Module):
         logits, _, state = self._step(image, state)
         return logits, state
 
-    def _step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, torch.Tensor | None, State]:
-        references = state.previous
+    def _step(
+        self, image: ImageFeatures, state: State, memory_every: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None, State]:
+        references, recalled = state.previous, state.recalled
         if references is None:
-            later = tuple(name for name in self.config.references if name == "previous")
+            recall = _is_due(state, memory_every or self.config.memory_every) if recalled else None
+            later = tuple(name for name in self.config.references if name == "previous" or recall is not None)
             references = self._encode_references(state.image, state.masks, later)
-        references = {**references, **state.first}
+            if recall is not None:
+                recalled = _recall(recalled, references["first"][1], recall)
+        references = {**references, **_with_recalled(state.first, recalled)}
         memories, age = self._reset_old(state)
         features, x = self.encoder(image, state.masks if self.config.encoder_mask else None)
         features = {stride: _expand(feature, len(state)) for stride, feature in features.items()}
         memories = self._remember(features[16], _expand(x, len(state)), memories)
         logits, border = self._decode(image, features, references, memories)
-        return logits, border, State(image, logits.sigmoid(), state.first, None, memories, age + 1)
+        return logits, border, State(image, logits.sigmoid(), state.first, None, memories, age + 1, recalled)
 
     def _encode_references(self, image: ImageFeatures, masks: torch.Tensor, names: tuple[str, ...]) -> References:
         """Encodes (image, masks) once and prepares it for each of the references ``names``."""
@@ -211,6 +224,32 @@ class Initializer(nn.Module):
         features, x = self.encoder(image, masks)
         states = [self.state(x)] + ([self.skip_state(features[16])] if self.skip_state is not None else [])
         return tuple(tuple(state.tanh().chunk(2, 1)) for state in states)
+
+
+def _is_due(state: State, every: int) -> torch.Tensor | None:
+    """(N,) bool, the objects whose frame shall be remembered, None if there is none.
+
+    Only a mask of which the network is certain: what it remembers by mistake it would find again and again.
+    """
+    own = (state.masks > 0.5).to(state.masks.dtype)
+    area = own.sum((1, 2, 3))
+    certainty = (state.masks * own).sum((1, 2, 3)) / area.clamp(min=1)
+    due = (state.age > 0) & (state.age % every == 0) & (area > 0) & (certainty > CERTAIN)
+    return due if bool(due.any()) else None
+
+
+def _recall(recalled: Prepared, latest: Prepared, due: torch.Tensor) -> Prepared:
+    """Drops the oldest frame for the latest one where it is ``due`` (N,)."""
+    moved = (torch.cat([old[:, :, new.shape[2] :], new], 2) for old, new in zip(recalled, latest, strict=True))
+    return tuple(torch.where(due.view(-1, 1, 1), new, old) for new, old in zip(moved, recalled, strict=True))
+
+
+def _with_recalled(first: References, recalled: Prepared) -> References:
+    """The first frame as reference, with the frames in between joined to it at stride 16."""
+    if not recalled:
+        return first
+    deep, fine = first["first"]
+    return {"first": (deep, tuple(torch.cat(pair, 2) for pair in zip(fine, recalled, strict=True)))}
 
 
 def _expand(x: torch.Tensor, count: int) -> torch.Tensor:

@@ -22,6 +22,8 @@ class State:
         image: features of that frame, (1 or N, ...)
         masks: (N, 1, H, W) in 0..1: y_{t-1} of the next step, which the caller may replace
         first: x~_0 of each object, prepared for the merge layer; {} if the network does not read it
+        recalled: what the merge layer at stride 16 reads of frames in between, prepared like the first, the oldest
+            ahead, each (N, C, frames * cells); () if the network does not read any
         previous: x~_{t-1} where it is known already (right after the first frame), else None
         memories: (h, c) of the ConvLSTM and of the skip memory
         age: (N,) steps since the recurrent state started
@@ -33,6 +35,7 @@ class State:
     previous: References | None
     memories: tuple[Memory, ...]
     age: torch.Tensor
+    recalled: Prepared = ()
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -51,6 +54,7 @@ class State:
             previous=None if self.previous is None else _map_references(self.previous, pick),
             memories=tuple((pick(h), pick(c)) for h, c in self.memories),
             age=pick(self.age),
+            recalled=tuple(pick(x) for x in self.recalled),
         )
 
     @staticmethod
@@ -76,6 +80,7 @@ class State:
                 for parts in zip(*(state.memories for state in states), strict=True)
             ),
             age=torch.cat([state.age for state in states]),
+            recalled=tuple(torch.cat(tensors) for tensors in zip(*(s.recalled for s in states), strict=True)),
         )
 
 

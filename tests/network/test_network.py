@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.network import HS2SConfig, State, available_models, build_network
+from fiftyone_hs2s.network import HS2S, HS2SConfig, State, available_models, build_network
 
 VARIANTS = ("hs2s", "hs2s_sim", "s2s", "s2s_first", "s2s_previous")
 
@@ -25,6 +25,11 @@ def clip(batch: int = 2, length: int = 4, size: tuple[int, int] = (64, 96)) -> t
     return torch.rand(batch, length, 3, *size, generator=generator), masks
 
 
+def certain(network: HS2S) -> None:
+    """Makes it see an object nearly everywhere, so that every frame is worth remembering."""
+    torch.nn.init.constant_(network.decoder.segmentation_branch.bias, 4.0)
+
+
 @pytest.mark.parametrize("size", ["lite", "resnet50"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_builds_runs_and_learns(variant: str, size: str) -> None:
@@ -39,10 +44,11 @@ def test_every_variant_builds_runs_and_learns(variant: str, size: str) -> None:
     assert (network.merge is None) == (not config.references)
 
 
-@pytest.mark.parametrize("name", ["hs2s-lite", "s2s-lite", "hs2s-resnet50"])
+@pytest.mark.parametrize("name", ["hs2s-lite", "hs2s_sim-lite", "s2s-lite", "hs2s-resnet50"])
 def test_streaming_equals_the_clip_form(name: str) -> None:
     torch.manual_seed(0)
-    network = build_network(slim(name)).eval()
+    network = build_network(slim(name, memory_every=1)).eval()
+    certain(network)
     frames, masks = clip()
     with torch.inference_mode():
         expected = network(frames, masks[:, 0])
@@ -72,13 +78,67 @@ def test_objects_of_one_frame_equal_each_object_alone() -> None:
     assert len(joined) == 2
 
 
+def test_frames_in_between_are_remembered_when_due_and_the_oldest_go() -> None:
+    torch.manual_seed(0)
+    network = build_network(slim("hs2s-lite", memory_frames=2, memory_every=2)).eval()
+    certain(network)
+    frames, masks = clip(batch=1, length=8)
+    cells = 4 * 6
+    with torch.inference_mode():
+        images = [network.encode_image(frames[:, t]) for t in range(8)]
+        state = network.start(images[0], masks[:, 0])
+        (_, (first, _)) = state.first["first"]
+        kept = {}
+        for t in range(1, 8):
+            _, state = network.step(images[t], state)
+            kept[t] = list(state.recalled[0].split(cells, 2))
+        keys = {t: network.skip_merge.matchers["first"]._project(images[t].key) for t in (2, 4, 6)}
+    # The step to t + 1 is the first to read frame t.
+    expected = {2: [first, first], 3: [first, keys[2]], 5: [keys[2], keys[4]], 7: [keys[4], keys[6]]}
+    for t, frames_kept in expected.items():
+        for got, want in zip(kept[t], frames_kept, strict=True):
+            torch.testing.assert_close(got, want)
+
+
+def test_nothing_is_remembered_of_a_mask_that_is_in_doubt() -> None:
+    torch.manual_seed(0)
+    network = build_network(slim("hs2s-lite", memory_every=1)).eval()
+    frames, masks = clip(batch=2)
+    with torch.inference_mode():
+        state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
+        before = state.recalled
+        _, state = network.step(network.encode_image(frames[:, 1]), state)
+        state.masks = torch.stack([masks[0, 1] * 0.7, masks[1, 1] * 0.9])
+        _, state = network.step(network.encode_image(frames[:, 2]), state)
+    assert torch.equal(state.recalled[0][0], before[0][0])
+    assert not torch.equal(state.recalled[0][1], before[0][1])
+
+
+def test_copies_of_the_first_frame_change_nothing() -> None:
+    frames, masks = clip()
+    results = []
+    for memory_frames in (0, 3):
+        torch.manual_seed(0)
+        network = build_network(slim("hs2s-lite", memory_frames=memory_frames)).eval()
+        with torch.inference_mode():
+            results.append(network(frames, masks[:, 0]))  # four frames: none is due
+    torch.testing.assert_close(results[0], results[1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"references": ["previous"]}, {"skip_merge": "global_convolution"}])
+def test_memory_frames_need_something_that_reads_them(changes: dict) -> None:
+    with pytest.raises(HS2SError, match="memory_frames"):
+        slim("hs2s-lite", **changes)
+
+
 def test_the_state_does_not_grow() -> None:
-    network = build_network(slim("hs2s-lite")).eval()
+    network = build_network(slim("hs2s-lite", memory_every=2)).eval()
+    certain(network)
     frames, masks = clip(batch=1)
 
     def floats(state: State) -> int:
         tensors = [x for levels in state.first.values() for level in levels for x in level]
-        return sum(x.numel() for x in [state.masks, *tensors, *(x for pair in state.memories for x in pair)])
+        return sum(x.numel() for x in [state.masks, *tensors, *state.recalled, *(x for m in state.memories for x in m)])
 
     with torch.inference_mode():
         state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
