@@ -42,6 +42,8 @@ class HS2SConfig:
         references: which references the merge layer reads: ``"first"`` (x~_0), ``"previous"`` (x~_{t-1}), both or none
         memory_frames: how many frames between the first and the previous one the merge layer at stride 16 reads along
             with the first, a constant number however long the video; 0 as in the paper
+        memory_trust: factor on the similarity to those frames, at most 1: their masks are the network's own guesses, so
+            they must look more alike than the first frame, whose mask was given
         memory_every: a frame is remembered when an object has been followed for a multiple of so many frames
         merge: kind of the merge layer at stride 32, one of :data:`MERGE_KINDS`
         skip_merge: kind of the merge layer at stride 16, one of :data:`SKIP_MERGE_KINDS`
@@ -69,6 +71,7 @@ class HS2SConfig:
     reset_period: int = 0
     references: tuple[str, ...] = ("first", "previous")
     memory_frames: int = 0
+    memory_trust: float = 0.9
     memory_every: int = 5
     merge: str = "global_convolution"
     skip_merge: str = "global_convolution"

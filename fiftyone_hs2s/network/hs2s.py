@@ -145,7 +145,8 @@ class HS2S(nn.Module):
             later = tuple(name for name in self.config.references if name == "previous" or recall is not None)
             references = self._encode_references(state.image, state.masks, later)
             if recall is not None:
-                recalled = _recall(recalled, references["first"][1], recall)
+                key, value = references["first"][1]
+                recalled = _recall(recalled, (key * self.config.memory_trust, value), recall)
         references = {**references, **_with_recalled(state.first, recalled)}
         memories, age = self._reset_old(state)
         features, x = self.encoder(image, state.masks if self.config.encoder_mask else None)
