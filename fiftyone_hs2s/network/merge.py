@@ -73,9 +73,8 @@ class CosineMatching(Matcher):
 
     def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
         key, value = prepared
-        q = F.normalize(self.query(h).flatten(2), dim=1)
-        weights = (key.transpose(1, 2) @ q * self.log_scale.exp()).softmax(1)
-        return torch.relu(self.mix(torch.cat([(value @ weights).unflatten(2, h.shape[2:]), h], 1)))
+        query = F.normalize(self.query(h).flatten(2), dim=1) * self.log_scale.exp()
+        return torch.relu(self.mix(torch.cat([_read(query.transpose(1, 2) @ key, value, h), h], 1)))
 
 
 class AttentionMatching(Matcher):
@@ -105,17 +104,20 @@ class AttentionMatching(Matcher):
 
     def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
         key, value = prepared
-        similarity = key.transpose(1, 2) @ self._project(query) * self.log_scale.exp()
+        similarity = (self._project(query) * self.log_scale.exp()).transpose(1, 2) @ key
         if self.locality is not None:
-            similarity = similarity - self.locality.relu() * _squared_distances(h.shape[2], h.shape[3], h.device).to(
-                h.dtype
-            )
-        read = (value @ similarity.softmax(1)).unflatten(2, h.shape[2:])
-        return torch.relu(self.mix(torch.cat([read, h], 1)))
+            distances = _squared_distances(h.shape[2], h.shape[3], h.device).to(h.dtype)
+            similarity = similarity - self.locality.relu() * distances
+        return torch.relu(self.mix(torch.cat([_read(similarity, value, h), h], 1)))
 
     def _project(self, key: torch.Tensor | None) -> torch.Tensor:
         assert key is not None  # a configuration with attention has a trunk that gives keys
         return F.normalize(self.key(key).flatten(2), dim=1)
+
+
+def _read(similarity: torch.Tensor, value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Reads (N, C, cells) by (N, queries, cells): (N, C, h, w). Softmax over the last axis is the fast one."""
+    return (similarity.softmax(2) @ value.transpose(1, 2)).transpose(1, 2).unflatten(2, like.shape[2:])
 
 
 def _squared_distances(height: int, width: int, device: torch.device) -> torch.Tensor:
