@@ -12,8 +12,12 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "load_model": "fiftyone_hs2s.dataset.model",
+    "import_davis": "fiftyone_hs2s.dataset.davis",
     "propagate": "fiftyone_hs2s.dataset.propagation",
+    "finetune": "fiftyone_hs2s.dataset.finetune",
     "default_weights": "fiftyone_hs2s.network",
+    "register_model": "fiftyone_hs2s.network",
+    "list_models": "fiftyone_hs2s.registry",
     "evaluate_propagation": "fiftyone_hs2s.dataset.evaluation",
     "compare_evaluations": "fiftyone_hs2s.dataset.compare",
     "find_failures": "fiftyone_hs2s.dataset.failures",

@@ -99,13 +99,14 @@ class VideoWriter:
     Args:
         path: the file to write
         fps: frames per second
+        crf: how much is lost, 0 to 51, as x264 counts; from 17 down nobody sees it
 
     Raises:
         HS2SError: if there is no ffmpeg, or the file cannot be written
     """
 
-    def __init__(self, path: str | os.PathLike[str], fps: float = 25) -> None:
-        self._executable, self._path, self._fps = require_ffmpeg(), Path(path), fps
+    def __init__(self, path: str | os.PathLike[str], fps: float = 25, crf: int = 23) -> None:
+        self._executable, self._path, self._fps, self._crf = require_ffmpeg(), Path(path), fps, crf
         self._process: subprocess.Popen[bytes] | None = None
         self._size: tuple[int, int] | None = None
         try:
@@ -145,7 +146,8 @@ class VideoWriter:
     def _start(self, height: int, width: int) -> subprocess.Popen[bytes]:
         size = f"{width + width % 2}x{height + height % 2}"
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(self._fps), "-i", "-"]
-        target = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-movflags", "+faststart"]
+        target = ["-c:v", "libx264", "-crf", str(self._crf), "-pix_fmt", "yuv420p", "-g", "12"]
+        target += ["-movflags", "+faststart"]
         command = [self._executable, "-y", "-v", "error", *source, *target, str(self._temporary)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 

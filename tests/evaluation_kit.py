@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fiftyone as fo
 import numpy as np
-import pytest
 from fiftyone_kit import H, T, W, detection, truth
 
 SIDE = 16
@@ -45,10 +44,3 @@ def labeled_sample(video, gt=true_labels, pred=predicted_labels, frames=range(1,
     for number in frames:
         sample.frames[number] = fo.Frame(gt=gt(number), pred=pred(number))
     return sample
-
-
-@pytest.fixture
-def scored_dataset(dataset, video) -> fo.Dataset:
-    """A dataset with one sample of known scores."""
-    dataset.add_sample(labeled_sample(video))
-    return dataset

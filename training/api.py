@@ -33,7 +33,8 @@ def train(
         data: folder below which the config's data folders are
         samples: a FiftyOne dataset or view of videos or of images, or a dataset's name; with or instead of ``data``
         field: its field of masks: a frame field of videos (``frames.`` may be left out), a field of images
-        validation: another FiftyOne dataset or view of videos (or its name) with that field, to validate on
+        validation: another FiftyOne dataset or view of videos (or its name) with that field, to validate on; or a
+            list of sequences
         minutes: stop after this time
         workers: worker processes that make clips
         overrides: ``key=value`` settings, with ``a.b=c`` for those within others
@@ -54,7 +55,9 @@ def train(
         if not field:
             raise HS2SError("Name the field with the masks of the dataset (--field), such as frames.ground_truth")
         sources += dataset_sources(config, _samples(samples), field)
-    if validation is not None:
+    if isinstance(validation, list):
+        sequences += validation
+    elif validation is not None:
         from training.data.from_fiftyone import read_videos
 
         sequences += read_videos(_samples(validation), field or "")

@@ -253,7 +253,7 @@ class Trainer:
 
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:
     start = None
-    if fresh and config.init:
+    if config.init:  # also to go on: it says of what form the network is, which presets may have left behind
         start = load_network(config.model, None if config.init == "shipped" else config.init)
     settings = (start.config if start else HS2SConfig.preset(config.model)).to_dict()
     network = build_network(HS2SConfig.from_dict({**settings, **config.network}))

@@ -28,7 +28,7 @@ def folder_sources(config: TrainingConfig, data: Path) -> list[Weighted]:
 
 
 def dataset_sources(config: TrainingConfig, samples: Any, field: str) -> list[Weighted]:
-    """The clips of a FiftyOne dataset or view: of videos, or of images that are moved.
+    """The clips of a FiftyOne dataset or view: of videos and ordered groups of images, or of images that are moved.
 
     Raises:
         HS2SError: if it has no usable clip

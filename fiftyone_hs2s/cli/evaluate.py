@@ -18,7 +18,7 @@ from fiftyone_hs2s.cli.output import (
     write_json,
 )
 from fiftyone_hs2s.metrics import PROTOCOLS, Evaluation, evaluate_folders
-from fiftyone_hs2s.metrics.folders import read_classes, read_lines
+from fiftyone_hs2s.metrics.folders import read_lines, read_meta
 
 DESCRIPTION = """\
 Scores predicted masks against true ones: region similarity J, boundary accuracy F and their mean.
@@ -29,7 +29,8 @@ either may be a single sequence. Frames belong together by file name, objects by
 protocols:
   davis2017    objects of the first frame; all frames but the first and the last (default)
   davis2016    all objects taken as one; all frames but the first and the last
-  youtube-vos  all objects, each from the frame after its first; seen and unseen classes with --meta and --seen
+  youtube-vos  all objects, each from the frame after its first; with a meta.json each on the frames that this lists;
+               with --seen also apart for the classes that were seen in training and those that were not
   all          all objects and frames
 """
 
@@ -47,7 +48,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this JSON file")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of the objects")
     parser.add_argument("--frames-csv", type=Path, metavar="FILE", help="write a table of the objects' frames")
-    parser.add_argument("--meta", type=Path, metavar="FILE", help="meta.json of YouTube-VOS, with the objects' classes")
+    parser.add_argument(
+        "--meta",
+        type=Path,
+        metavar="FILE",
+        help="meta.json of YouTube-VOS: classes and frames of the objects; by default the one beside the true masks",
+    )
     parser.add_argument("--seen", type=Path, metavar="FILE", help="text file: the classes seen in training, one a line")
     parser.set_defaults(func=run)
 
@@ -76,11 +82,12 @@ def run(args: argparse.Namespace) -> int:
         HS2SError: if the input is wrong, or a file cannot be written
     """
     check_outputs(args.json, args.csv, args.frames_csv)
-    classes = read_classes(args.meta) if args.meta else None
+    file = args.meta or (_meta_beside(args.gt) if args.protocol == "youtube-vos" else None)
+    meta = read_meta(file)._asdict() if file else {}
     seen = read_lines(args.seen) if args.seen else None
     with sequence_progress() as progress:
         evaluation = evaluate_folders(
-            args.gt, args.pred, args.protocol, classes=classes, seen=seen, workers=args.workers, progress=progress
+            args.gt, args.pred, args.protocol, **meta, seen=seen, workers=args.workers, progress=progress
         )
     if args.json:
         write_json(args.json, evaluation.to_dict())
@@ -91,6 +98,12 @@ def run(args: argparse.Namespace) -> int:
     print(report(evaluation))
     print_problems(evaluation.problems)
     return 0
+
+
+def _meta_beside(truth: Path) -> Path | None:
+    """The ``meta.json`` of the split that a folder of true masks belongs to; it may be the folder of one sequence."""
+    folders = truth.resolve().parents[: 2 if any(truth.glob("*.png")) else 1]
+    return next((file for folder in folders if (file := folder / "meta.json").is_file()), None)
 
 
 def report(evaluation: Evaluation) -> str:

@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file")
     network = parser.add_argument_group("network")
-    network.add_argument("--model", default="hs2s-lite", help="hs2s-lite (default), hs2s-resnet50 or another preset")
+    network.add_argument("--model", default="hs2s-lite", help="hs2s-lite (default), a preset, or a fine-tuned one")
     network.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones")
     network.add_argument(
         "--size", type=_size, default=(256, 448), metavar="HxW", help="what the network sees (default 256x448)"

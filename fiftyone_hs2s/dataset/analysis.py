@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import fiftyone as fo
+
 from fiftyone_hs2s.dataset import figures
-from fiftyone_hs2s.dataset.pieces import Samples, check_field
+from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
 from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.errors import HS2SError
@@ -74,7 +76,7 @@ class DatasetAnalysis:
 
 
 def analyze(
-    samples: Samples,
+    samples: Samples | fo.Sample,
     pred_field: str | None = None,
     gt_field: str | None = None,
     eval_key: str | None = None,
@@ -86,7 +88,7 @@ def analyze(
     """Shows how length and occlusion tell on J and F: tables 3 and 4, figures 4 and 5 of the HS2S paper.
 
     Args:
-        samples: videos, clips, or images in ordered groups
+        samples: videos, clips, one sample, or images in ordered groups
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth
         eval_key: an evaluation, instead of the two fields; its scores are used, so that no mask is read again
@@ -100,6 +102,7 @@ def analyze(
     Raises:
         HS2SError: if fields or evaluation are unusable, or nothing can be scored
     """
+    samples = as_view(samples)
     if eval_key is None and not (pred_field and gt_field):
         raise HS2SError("there is nothing to analyze: give an eval_key, or pred_field and gt_field")
     problems: list[dict[str, str]] = []
@@ -110,7 +113,7 @@ def analyze(
             check_field(samples, str(name), role)
             for name, role in ((pred_field, "prediction"), (gt_field, "ground truth"))
         )
-        scored = list(new_series(samples, truth, prediction, None, problems, progress))
+        scored = list(new_series(samples, truth, prediction, problems, progress))
     if not any(item.sequence.true_ids for item in scored):
         why = problems[0]["message"] if problems else "there is no ground truth"
         raise HS2SError(f"nothing can be analyzed: {why}")

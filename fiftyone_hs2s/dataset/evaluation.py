@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
@@ -16,9 +17,10 @@ from fiftyone_hs2s.dataset.compare import METHOD
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults, object_rows
 from fiftyone_hs2s.dataset.evaluation_writer import COUNTS, SCORES, Writer, frame_means, label_scores
 from fiftyone_hs2s.dataset.failures import SUMMARY
-from fiftyone_hs2s.dataset.pieces import Piece, Samples, check_field, find_pieces
-from fiftyone_hs2s.dataset.scoring import ScoredPiece, pack, score_piece
+from fiftyone_hs2s.dataset.pieces import Piece, Samples, as_view, check_field, find_pieces
+from fiftyone_hs2s.dataset.scoring import ScoredPiece, pack
 from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.workers import score_pieces
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
 
@@ -29,13 +31,14 @@ Progress = bool | Callable[[Any], None] | None
 
 
 def evaluate_propagation(
-    samples: Samples,
+    samples: Samples | fo.Sample,
     pred_field: str,
     gt_field: str,
     eval_key: str | None = None,
     protocol: str = "davis2017",
     *,
     iou: float = 0.5,
+    workers: int = 1,
     progress: Progress = None,
 ) -> PropagationResults:
     """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean J&F.
@@ -57,12 +60,14 @@ def evaluate_propagation(
     ``match_frames((F("<key>_J") >= 0) & (F("<key>_J") < 0.6))``.
 
     Args:
-        samples: videos, clips, a view on some, or images in ordered groups (whose images then are the frames)
+        samples: videos, clips, a view on some, one sample, or images in ordered groups (which then are the frames)
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth
         eval_key: name of the evaluation, an identifier; None to write nothing
         protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see ``fiftyone_hs2s.metrics.PROTOCOLS``
         iou: from this J on a label counts as found
+        workers: number of processes; more than one takes some seconds to start, and needs
+            ``if __name__ == "__main__":`` in a script that calls this
         progress: whether to show a progress bar, or a function to call with one, as FiftyOne's evaluations take it
 
     Returns:
@@ -71,6 +76,7 @@ def evaluate_propagation(
     Raises:
         HS2SError: if a field or option is unusable, or no sample can be scored
     """
+    samples = as_view(samples)
     pred_name, gt_name = check_field(samples, pred_field, "prediction"), check_field(samples, gt_field, "ground truth")
     if pred_name == gt_name:
         raise HS2SError(f"the field {pred_field!r} cannot be its own ground truth: choose another one")
@@ -83,7 +89,7 @@ def evaluate_propagation(
     method.register_run(samples, eval_key)
     try:
         method.register_samples(samples, eval_key)
-        results = method.generate_results(samples, [], eval_key, progress=progress)
+        results = method.generate_results(samples, [], eval_key, progress=progress, workers=workers)
     except BaseException:
         if eval_key:
             samples.delete_evaluation(eval_key)
@@ -152,13 +158,14 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         classes: Sequence[str] | None = None,
         missing: str | None = None,
         progress: Progress = None,
+        workers: int = 1,
     ) -> PropagationResults:
-        """Scores the samples one after the other and writes what is found."""
+        """Scores the samples and writes what is found."""
         run = _Run(self, samples, eval_key)
         pieces = find_pieces(samples)
         with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
-            for piece in bar(pieces):
-                run.add(piece)
+            for piece, scored in bar(run.score(pieces, workers)):
+                run.add(piece, scored)
         run.finish()
         return PropagationResults(
             samples,
@@ -228,13 +235,15 @@ class _Run:
             Writer(dataset, self.eval_key, self._truth, self._prediction, is_video) if self.eval_key else None
         )
 
-    def add(self, piece: Piece) -> None:
-        """Scores a piece; one that cannot be scored is noted and left out."""
-        try:
-            scored = score_piece(piece, self._truth, self._prediction, self._protocol, keep_labels=True)
-        except HS2SError as error:
-            logger.warning("Not scored: %s", error)
-            self._note(piece, str(error))
+    def score(self, pieces: list[Piece], workers: int) -> Iterator[tuple[Piece, ScoredPiece | HS2SError]]:
+        """Scores pieces, see :func:`fiftyone_hs2s.dataset.workers.score_pieces`."""
+        return score_pieces(pieces, self._truth, self._prediction, self._protocol, workers)
+
+    def add(self, piece: Piece, scored: ScoredPiece | HS2SError) -> None:
+        """Takes the scores of a piece; one that cannot be scored is noted and left out."""
+        if isinstance(scored, HS2SError):
+            logger.warning("Not scored: %s", scored)
+            self._note(piece, str(scored))
             return
         result = summarize({piece.key: scored.sequence}, self._protocol)
         for problem in [scored.problem, *(problem.message for problem in result.problems)]:

@@ -6,18 +6,23 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.fields as fof
+import numpy as np
 from fiftyone import ViewField as F
 
-from fiftyone_hs2s.dataset.pieces import Samples, check_field
+from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
 from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
-from fiftyone_hs2s.dataset.series import evaluated_series, new_series
+from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.failures import CONDITIONS
+from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.model import HS2SVideoModel
 
 TAG_PREFIX = "hs2s: "
 LATE = 20
@@ -27,6 +32,7 @@ SUMMARY = {
     "longest_occlusion": fof.IntField,
     "recovered": fof.BooleanField,
     "worst_event": fof.StringField,
+    "track_back_J": fof.FloatField,
 }
 """The sample fields ``<key>_...`` and their types."""
 
@@ -37,12 +43,14 @@ class FailureReport:
 
     Attributes:
         events: rows with ``sample_id``, ``label``, ``object`` (its name), ``first`` and ``last`` frame, ``severity``
+        track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has made of it
         problems: samples that could not be looked at, and why
         field: the field that holds the events
     """
 
     field: str
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    track_back: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     @property
@@ -55,12 +63,13 @@ class FailureReport:
 
 
 def find_failures(
-    samples: Samples,
+    samples: Samples | fo.Sample,
     pred_field: str,
     gt_field: str | None = None,
     eval_key: str | None = None,
     *,
     other_field: str | None = None,
+    track_back: bool | str | HS2SVideoModel = False,
     options: EventOptions | None = None,
     tag: bool = False,
     save_views: bool = False,
@@ -80,13 +89,21 @@ def find_failures(
     tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else ``pred_field``.
     With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with it.
 
+    With ``track_back`` each object is tracked from its last predicted mask back to the first one, its prompt. A track
+    that went astray does not find back: where the two ways differ is a ``disagreement``, and
+    ``<key>_track_back_J`` is J of the prompts with what came back, mean over the sample's objects. Nothing else is
+    written, and the memory does not grow with the video but for some numbers a frame.
+
     Args:
-        samples: videos or clips
+        samples: videos or clips, or one of them
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth, if there is one
         eval_key: an evaluation of these fields; its scores are used, so that no mask is read again
-        other_field: predictions of another run, such as one backward from the last frame; where the two differ is a
-            ``disagreement``. Only without ground truth
+        other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``. Only
+            without ground truth
+        track_back: whether to track the objects back and compare; or the model that does it (or its name), best the
+            one that made the predictions: it goes against its own direction, so backward unless that is "backward".
+            Only without ground truth. Takes as long as the propagation
         options: what counts as an event
         tag: whether to tag samples with their failures, such as ``hs2s: drift``
         save_views: whether to save views of the failures, see :func:`save_failure_views`
@@ -98,20 +115,22 @@ def find_failures(
     Raises:
         HS2SError: if a field, the evaluation or the samples are unusable
     """
+    samples = as_view(samples)
     prediction = check_field(samples, pred_field, "prediction")
     if is_image_groups(samples):
         raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
     report = FailureReport(f"{prediction}_events")
+    other = _other_run(samples, other_field, track_back, has_truth=bool(gt_field or eval_key))
     if eval_key is not None:
         scored = evaluated_series(samples, eval_key, prediction)
     else:
         truth = check_field(samples, gt_field, "ground truth") if gt_field else None
-        other = check_field(samples, other_field, "other") if other_field else None
-        scored = new_series(samples, truth, prediction, other, report.problems, progress)
+        scored = new_series(samples, truth, prediction, report.problems, progress, other)
     events: dict[str, list[tuple[Event, str]]] = {}
     for item in scored:
-        found = [(e, item.names.get(e.object_id, str(e.object_id))) for e in find_events(item.sequence, options)]
+        found = [(e, _name(item, e.object_id)) for e in find_events(item.sequence, options)]
         events.setdefault(item.sample_id, []).extend(found)
+        report.track_back += _ways_back(item) if track_back else []
     key = eval_key or prediction
     _write(root_dataset(samples), report, key, events)
     if tag:
@@ -148,6 +167,38 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     return list(views)
 
 
+def _other_run(
+    samples: Samples, other_field: str | None, track_back: bool | str | HS2SVideoModel, has_truth: bool
+) -> str | HS2SVideoModel | None:
+    """What to compare the predictions with: a field, or a model that tracks back."""
+    if (other_field or track_back) and has_truth:
+        raise HS2SError("other runs tell nothing where the truth is known: leave other_field and track_back out")
+    if other_field and track_back:
+        raise HS2SError("the predictions are compared with one other run: give other_field or track_back, not both")
+    if other_field:
+        return check_field(samples, other_field, "other")
+    if not isinstance(track_back, bool | str):
+        return track_back
+    if not track_back:
+        return None
+    from fiftyone_hs2s.dataset.model import load_model
+
+    return load_model() if track_back is True else load_model(track_back)
+
+
+def _name(item: Series, number: int) -> str:
+    return item.names.get(number, str(number))
+
+
+def _ways_back(item: Series) -> list[dict[str, Any]]:
+    found = {number: prompt_agreement(scores) for number, scores in item.sequence.objects.items()}
+    return [
+        {"sample_id": item.sample_id, "object": _name(item, number), "J": j}
+        for number, j in found.items()
+        if j is not None
+    ]
+
+
 def _write(dataset: fo.Dataset, report: FailureReport, key: str, events: dict[str, list[tuple[Event, str]]]) -> None:
     labels: dict[str, fo.TemporalDetections] = {}
     summaries: dict[str, dict[str, Any]] = {name: {} for name in SUMMARY}
@@ -157,11 +208,21 @@ def _write(dataset: fo.Dataset, report: FailureReport, key: str, events: dict[st
         report.events += [_row(sample_id, event, name) for event, name in ordered]
         for name, value in asdict(summarize_events([event for event, _ in found])).items():
             summaries[name][sample_id] = value
+    summaries["track_back_J"] = dict.fromkeys(events) | _sample_means(report.track_back)
     dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
     dataset.set_values(report.field, labels, key_field="id", dynamic=True)
     for name, values in summaries.items():
+        if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
+            continue  # a field that nobody asked for
         dataset.add_sample_field(f"{key}_{name}", SUMMARY[name])
         dataset.set_values(f"{key}_{name}", values, key_field="id")
+
+
+def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(row["sample_id"], []).append(row["J"])
+    return {sample_id: float(np.mean(found)) for sample_id, found in values.items()}
 
 
 def _temporal(event: Event, name: str) -> fo.TemporalDetection:

@@ -67,6 +67,7 @@ class Matching:
             key: number for number, key in enumerate(dict.fromkeys([*keys[0], *keys[1]]), start=1)
         }
         self.num_truth = len(keys[0])
+        self.predicted_numbers = [number for number, names in predicted if names]
         self.shares_identity = bool(set(keys[0]) & set(keys[1]))
         self.has_predictions = bool(predicted)
         self.labels = self._labels([*true, *predicted])

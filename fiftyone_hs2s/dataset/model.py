@@ -41,7 +41,8 @@ def load_model(
     """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
 
     Args:
-        name: ``"hs2s-lite-video-torch"`` or ``"hs2s-resnet50-video-torch"``
+        name: ``"hs2s-lite-video-torch"``, ``"hs2s-resnet50-video-torch"``, or the name that a model was registered
+            under, by :func:`fiftyone_hs2s.finetune` for example
         weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
         prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
         direction: ``"forward"``, ``"backward"`` or ``"both"``

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import fiftyone as fo
+from fiftyone.core.sample import SampleView
 
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
 from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
@@ -72,6 +73,19 @@ class Piece:
         for start in range(0, len(numbers), _BLOCK):
             wanted = numbers[start : start + _BLOCK]
             yield self.view.match_frames(fo.ViewField("frame_number").is_in(wanted))
+
+
+def as_view(samples: Samples | fo.Sample | SampleView) -> Samples:
+    """A single sample, or a row of a view, as a view; a dataset or a view as it is.
+
+    Raises:
+        HS2SError: if the sample belongs to no dataset
+    """
+    if not isinstance(samples, fo.Sample | SampleView):
+        return samples
+    if not samples.in_dataset:
+        raise HS2SError(f"the sample of {samples.filepath} belongs to no dataset: add it to one first")
+    return samples._collection.select(samples.id)
 
 
 def find_pieces(samples: Samples) -> list[Piece]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import fiftyone as fo
 import numpy as np
@@ -16,16 +16,26 @@ from fiftyone_hs2s.dataset.pieces import Piece
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import ObjectScores, Protocol, SequenceScorer, SequenceScores, get_protocol, jaccard
 
+Agreement = Mapping[int, Mapping[int, float]]
+"""J of the predictions with those of another run, by frame number and object number."""
 _OWN = ("object_id", "frames", "annotated", "diagonal")
 """Fields of ``ObjectScores`` that are kept once for all objects."""
+
+
+class LabelRef(NamedTuple):
+    """What results need of a detection: the masks of a whole video would fill the memory."""
+
+    id: str
+    label: str | None
+    confidence: float | None
 
 
 @dataclass
 class ObjectLabels:
     """The labels of one object on one frame."""
 
-    truth: list[fo.Detection] = field(default_factory=list)
-    predicted: list[fo.Detection] = field(default_factory=list)
+    truth: list[LabelRef] = field(default_factory=list)
+    predicted: list[LabelRef] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class ScoredPiece:
     frame_ids: list[str]
     """Ids of the scored frames, aligned with ``sequence.frames``."""
     labels: list[dict[int, ObjectLabels]]
-    """On each of these frames, the labels by the number of their object; without their masks. Empty unless kept."""
+    """On each of these frames, the labels by the number of their object. Empty unless kept."""
     problem: str | None = None
     """What is odd about the identities."""
 
@@ -50,7 +60,7 @@ def score_piece(
     prediction: str,
     protocol: str | Protocol = "all",
     *,
-    other: str | None = None,
+    other: str | Agreement | None = None,
     keep_labels: bool = False,
 ) -> ScoredPiece:
     """Scores a piece in one pass over its frames; masks are read some frames at a time.
@@ -60,7 +70,7 @@ def score_piece(
         truth: field of the ground truth; None if there is none
         prediction: field of the predictions
         protocol: how void and several objects are taken
-        other: field of another run, to compare the predictions with where there is no truth
+        other: field of another run, to compare the predictions with where there is no truth; or how they compare
         keep_labels: whether to list the labels by frame
 
     Raises:
@@ -72,19 +82,19 @@ def score_piece(
     matching = _match(piece, truth, prediction)
     scorer = SequenceScorer(protocol.exclude_void, protocol.merge_objects)
     frame_ids, labels = [], []
-    names = [name for name in (prediction, truth, other) if name]
+    names = [name for name in (prediction, truth, other) if isinstance(name, str)]
     for frame in piece.read(*names):
         sides = dict(zip(names, (_objects(matching, piece, frame.number, d) for d in frame.labels), strict=True))
         predicted, true = sides[prediction], sides[truth] if truth else FrameObjects(None, {})
         if true.label_map is None and predicted.label_map is None:
             continue
-        agreement = _agreement(predicted, sides[other]) if other else None
+        agrees = agreement(predicted, sides[other]) if isinstance(other, str) else (other or {}).get(frame.number)
         scorer.update(
             true.label_map,
             predicted.label_map,
             frame=frame.number,
             confidence=_confidence(predicted, protocol.merge_objects),
-            agreement=agreement,
+            agreement=agrees,
         )
         frame_ids.append(frame.frame_id)
         if keep_labels:
@@ -125,7 +135,7 @@ def _confidence(predicted: FrameObjects, merge: bool) -> dict[int, float]:
     return {number: min(values) for number, values in known.items() if values}
 
 
-def _agreement(predicted: FrameObjects, other: FrameObjects) -> dict[int, float]:
+def agreement(predicted: FrameObjects, other: FrameObjects) -> dict[int, float]:
     """J of each object's mask with that of another run; nothing where a run has no masks at all."""
     if predicted.label_map is None or other.label_map is None:
         return {}
@@ -138,14 +148,8 @@ def _object_labels(true: FrameObjects, predicted: FrameObjects, merge: bool) -> 
     for side, objects in (("truth", true), ("predicted", predicted)):
         for number, detections in objects.detections.items():
             labels = found.setdefault(1 if merge else number, ObjectLabels())
-            getattr(labels, side).extend(map(_without_mask, detections))
+            getattr(labels, side).extend(LabelRef(d.id, d.label, d.confidence) for d in detections)
     return found
-
-
-def _without_mask(detection: fo.Detection) -> fo.Detection:
-    """Keeps what results need, since the masks of a whole video would fill the memory."""
-    detection.mask = None
-    return detection
 
 
 def pack(sequence: SequenceScores) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fiftyone.core.utils as fou
 
 from fiftyone_hs2s.dataset.compare import load_evaluation
-from fiftyone_hs2s.dataset.pieces import Samples, find_pieces
-from fiftyone_hs2s.dataset.scoring import score_piece
+from fiftyone_hs2s.dataset.pieces import Piece, Samples, find_pieces
+from fiftyone_hs2s.dataset.scoring import Agreement, score_piece
 from fiftyone_hs2s.dataset.sequences import is_clips
+from fiftyone_hs2s.dataset.way_back import track_back
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import SequenceScores
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.model import HS2SVideoModel
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +55,9 @@ def new_series(
     samples: Samples,
     truth: str | None,
     prediction: str,
-    other: str | None,
     problems: list[dict[str, str]],
     progress: bool | Callable[[Any], None] | None,
+    other: str | HS2SVideoModel | None = None,
 ) -> Iterator[Series]:
     """Scores samples, one after the other.
 
@@ -61,17 +65,29 @@ def new_series(
         samples: the samples
         truth: field of the ground truth, if there is one
         prediction: field of the predictions
-        other: field of another run, if there is one
-        problems: gets an entry for each sample that cannot be scored
+        problems: gets an entry for each sample that cannot be scored, or not tracked back
         progress: as in ``evaluate_propagation()``
+        other: what to compare the predictions with: field of another run, or a model that tracks them back
     """
     pieces = find_pieces(samples)
     with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
         for piece in bar(pieces):
             try:
-                found = score_piece(piece, truth, prediction, other=other)
+                other_run = other if isinstance(other, str | None) else _way_back(piece, prediction, other, problems)
+                found = score_piece(piece, truth, prediction, other=other_run)
             except HS2SError as error:
                 logger.warning("Passed over: %s", error)
                 problems.append({"sample_id": piece.sample_id, "message": str(error)})
                 continue
             yield Series(piece.key, piece.sample_id, found.names, found.sequence)
+
+
+def _way_back(piece: Piece, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]) -> Agreement | None:
+    """How a way back agrees; None where there is none, which is noted."""
+    try:
+        with model:
+            return track_back(piece, prediction, model)
+    except HS2SError as error:
+        logger.warning("%s", error)
+        problems.append({"sample_id": piece.sample_id, "message": str(error)})
+        return None

@@ -8,9 +8,9 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import Identity, detection_mask, label_map_to_detections
-from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import join_masks, object_ids
+from fiftyone_hs2s.dataset.labels import detection_mask
+from fiftyone_hs2s.dataset.videos import open_dataset, video_sample
+from fiftyone_hs2s.masks import join_masks
 
 TRUTH, TRACKED = "ground_truth", "hs2s"
 
@@ -35,33 +35,10 @@ def put_video(
     dataset = open_dataset(name)
     path = str(video.resolve())
     dataset.delete_samples(dataset.match(fo.ViewField("filepath") == path))
-    sample = fo.Sample(filepath=path)
-    identities: dict[int, Identity] = {}
-    for number, label_map in enumerate(label_maps, start=1):
-        for i in object_ids(label_map):
-            identities.setdefault(i, Identity(labels.get(i, f"object {i}"), i, fo.Instance()))
-        sample.frames[number] = fo.Frame(**{TRUTH: label_map_to_detections(label_map, identities)})
+    sample = video_sample(video, enumerate(label_maps, start=1), TRUTH, labels)
     dataset.add_sample(sample)
     sample.compute_metadata()
     return dataset, sample
-
-
-def open_dataset(name: str) -> fo.Dataset:
-    """The persistent video dataset of that name, made if there is none.
-
-    Raises:
-        HS2SError: if it has other media
-    """
-    if not fo.dataset_exists(name):
-        dataset = fo.Dataset(name, persistent=True)
-        dataset.media_type = "video"
-        dataset.app_config.color_scheme = fo.ColorScheme(color_by="instance")
-        dataset.save()
-        return dataset
-    dataset = fo.load_dataset(name)
-    if dataset.media_type != "video":
-        raise HS2SError(f"the dataset {name!r} holds {dataset.media_type} samples, not videos: give another --dataset")
-    return dataset
 
 
 def read_label_maps(sample: fo.Sample, field: str, size: tuple[int, int]) -> Iterator[np.ndarray | None]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import list_label_maps, list_sequences, read_label_map
@@ -28,6 +29,7 @@ def evaluate_folders(
     *,
     classes: Mapping[str, Mapping[int, str]] | None = None,
     seen: Collection[str] | None = None,
+    frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -45,6 +47,7 @@ def evaluate_folders(
         protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
         classes: class name of each object, by sequence and id, for the seen/unseen split
         seen: names of the classes that were seen in training
+        frames: names of the frames of each object, by sequence and id, for ``youtube-vos``, see ``summarize``
         workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
         progress: called with the number of sequences done and of all, after each
 
@@ -53,7 +56,7 @@ def evaluate_folders(
     """
     protocol = get_protocol(protocol)
     sequences, problems = score_folders(truth, prediction, protocol, workers=workers, progress=progress)
-    evaluation = summarize(sequences, protocol, classes, seen)
+    evaluation = summarize(sequences, protocol, classes, seen, frames)
     problems = [counted for problem in problems if (counted := _counted(problem, evaluation))]
     return replace(evaluation, problems=problems + evaluation.problems)
 
@@ -182,15 +185,34 @@ def _file_problems(
     return problems
 
 
-def read_classes(file: Path) -> dict[str, dict[int, str]]:
-    """The class of each object from a YouTube-VOS ``meta.json``, by sequence and id."""
+class Meta(NamedTuple):
+    """What a YouTube-VOS ``meta.json`` says of the objects, by sequence and id."""
+
+    classes: dict[str, dict[int, str]]
+    frames: dict[str, dict[int, tuple[str, ...]]]
+    """Names of the frames that are listed for each object; objects without a list are left out."""
+
+
+def read_meta(file: Path) -> Meta:
+    """Reads a ``meta.json`` of YouTube-VOS.
+
+    Raises:
+        HS2SError: if it is none
+    """
+    text = _read_text(file)
     try:
-        videos = json.loads(_read_text(file))["videos"]
-        return {name: {int(i): o["category"] for i, o in video["objects"].items()} for name, video in videos.items()}
+        objects = {
+            name: {int(i): found for i, found in video["objects"].items()}
+            for name, video in json.loads(text)["videos"].items()
+        }
+        classes = {name: {i: o["category"] for i, o in found.items()} for name, found in objects.items()}
+        frames = {
+            name: {i: tuple(map(str, o["frames"])) for i, o in found.items() if o.get("frames")}
+            for name, found in objects.items()
+        }
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, HS2SError):
-            raise
         raise HS2SError(f"{file} is no meta.json of YouTube-VOS (videos, objects, category): {error!r}.") from error
+    return Meta(classes, frames)
 
 
 def read_lines(file: Path) -> set[str]:

@@ -6,7 +6,7 @@ reappeared          the frame on which the prediction is back
 area_jump           from one frame to the next the predicted area doubles or halves
 position_jump       the prediction moves by half its diameter more than it did on the frames before
 low_confidence      the tracker's confidence is under 0.5
-disagreement        J with the prediction of another run (such as the one backward) is under 0.5
+disagreement        J with the prediction of another run (such as the way back to the prompt) is under 0.5
 =================== ===================================================================================================
 
 All numbers are fields of ``EventOptions``.
@@ -28,7 +28,7 @@ def prediction_events(scores: ObjectScores, options: EventOptions | None = None)
     Severity and details: ``vanished`` has its share of the frames from the first prediction on; ``frames``, and whether
     it ``reappears``. ``reappeared`` has 0; the ``frames`` it was gone. ``area_jump`` has 1 - smaller / larger area; the
     ``ratio``. ``position_jump`` has the excess by the diameter, at most 1; ``diameters``. ``low_confidence`` and
-    ``disagreement`` have 1 - the mean value.
+    ``disagreement`` have 1 - the mean value; the latter ``prompt_J``, see ``prompt_agreement``.
 
     Args:
         scores: series of the object
@@ -86,4 +86,24 @@ def _doubts(scores: ObjectScores, options: EventOptions) -> Iterator[Event]:
         known = np.flatnonzero(~np.isnan(values))
         for start, stop in runs(values[known] < limit):
             places = known[start:stop]
-            yield _event(scores, label, places, 1 - values[places].mean())
+            details = {"prompt_J": prompt_agreement(scores)} if label == "disagreement" else {}
+            yield _event(scores, label, places, 1 - values[places].mean(), **details)
+
+
+def prompt_agreement(scores: ObjectScores) -> float | None:
+    """J with the prompt of a run that went the way back.
+
+    It started on the object's last predicted frame, with the mask that is there, and J is taken on the first, where the
+    prompt is; or the reverse, if the prompt came last. As J is 1 at the start, the smaller of the two is the one.
+
+    Args:
+        scores: series of the object, with the agreement of that run
+
+    Returns:
+        J in 0..1; None if there was no way to go: the object is predicted on one frame, or not compared
+    """
+    there = np.flatnonzero(scores.predicted_area)
+    if len(there) < 2:
+        return None
+    ends = scores.agreement[there[[0, -1]]]
+    return None if np.isnan(ends).any() else float(ends.min())

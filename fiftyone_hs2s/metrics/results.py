@@ -28,7 +28,7 @@ class Problem:
     """Something in the input that is not as it should be, and how it was scored."""
 
     kind: str
-    """missing-sequence, missing-frame, size, extra-id, late-object, no-frames, or no-class."""
+    """missing-sequence, missing-frame, size, extra-id, late-object, unlisted, no-frames, or no-class."""
     sequence: str
     message: str
     frames: tuple[str, ...] = ()
@@ -202,6 +202,7 @@ def summarize(
     protocol: str | Protocol = "davis2017",
     classes: Mapping[str, Mapping[int, str]] | None = None,
     seen: Collection[str] | None = None,
+    frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
 ) -> Evaluation:
     """Scores sequences by a protocol.
 
@@ -214,6 +215,9 @@ def summarize(
         protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
         classes: class name of each object, by sequence and id
         seen: names of the classes that were seen in training; needs ``classes``
+        frames: names of the frames of each object, by sequence and id, as ``meta.json`` of YouTube-VOS lists them.
+            Where the protocol counts frames from an object's first on, an object then counts on these alone, the first
+            of them left out, and not at all if its sequence has lists but none for it
 
     Raises:
         HS2SError: if there is no such protocol, or seen classes are given without the objects' classes
@@ -227,7 +231,11 @@ def summarize(
         ids = scored_ids(sequence, protocol)
         problems += _id_problems(name, sequence, ids)
         of_class = (classes or {}).get(name, {})
-        found = {i: _object_result(name, sequence, i, protocol, of_class.get(i), seen) for i in ids}
+        listed = (frames or {}).get(name) if protocol.after_appearance else None
+        if listed:
+            problems += _list_problems(name, sequence, ids, listed)
+            ids = [i for i in ids if i in listed]
+        found = {i: _object_result(name, sequence, i, protocol, of_class.get(i), seen, listed) for i in ids}
         results[name] = SequenceResult(name, {i: result for i, result in found.items() if result})
         problems += _result_problems(name, ids, results[name], seen)
     return Evaluation(protocol, results, problems)
@@ -240,9 +248,12 @@ def _object_result(
     protocol: Protocol,
     class_name: str | None,
     seen: Collection[str] | None,
+    listed: Mapping[int, Collection[str]] | None,
 ) -> ObjectResult | None:
     scores = sequence.objects[object_id]
     counted = counted_frames(scores, protocol)
+    if listed:
+        counted &= np.isin(sequence.names, sorted(listed[object_id])[1:])
     if not counted.any():
         return None
     j, f = scores.J[counted], scores.F[counted]
@@ -257,6 +268,18 @@ def _id_problems(name: str, sequence: SequenceScores, ids: list[int]) -> Iterato
     if late := [i for i in sequence.true_ids if i not in ids]:
         message = f"{_ids(late)} above the ids of the first frame: not scored by this protocol"
         yield Problem("late-object", name, message)
+
+
+def _list_problems(
+    name: str, sequence: SequenceScores, ids: list[int], listed: Mapping[int, Collection[str]]
+) -> Iterator[Problem]:
+    if unlisted := [i for i in ids if i not in listed]:
+        yield Problem("unlisted", name, f"{_ids(unlisted)} without a list of frames: not scored")
+    if absent := [i for i in listed if i not in ids]:
+        yield Problem("unlisted", name, f"{_ids(absent)} listed but not in the truth: not scored")
+    known = {frame for frame, annotated in zip(sequence.names, sequence.annotated, strict=True) if annotated}
+    if lost := sorted({frame for frames in listed.values() for frame in frames} - known):
+        yield Problem("unlisted", name, "listed frames without truth: not scored", tuple(lost))
 
 
 def _result_problems(

@@ -11,6 +11,7 @@ from fiftyone_hs2s.network.weights import (
     default_weights,
     load_network,
     read_config,
+    register_model,
     save_weights,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "default_weights",
     "load_network",
     "read_config",
+    "register_model",
     "save_weights",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import pickle
 import re
@@ -10,11 +11,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.network.config import HS2SConfig
+from fiftyone_hs2s.network.config import HS2SConfig, available_models
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
+from fiftyone_hs2s.registry import find_model, list_models, store
 
 WEIGHT_FOLDERS = (
     Path(__file__).parents[1] / "weights",  # in an installed wheel
@@ -53,8 +55,9 @@ def load_network(name: str, weights: str | Path | None = None) -> HS2S:
     """Builds a network and loads its weights.
 
     Args:
-        name: name of a preset
-        weights: a ``.safetensors`` file, or a ``.pth`` of the released checkpoint's form; None for the shipped ones
+        name: name of a preset, or of a registered model
+        weights: a ``.safetensors`` file, or a ``.pth`` of the released checkpoint's form, for the preset; None for the
+            shipped ones, or the registered model's own
 
     Returns:
         the network in eval mode, float32, on the CPU
@@ -62,19 +65,34 @@ def load_network(name: str, weights: str | Path | None = None) -> HS2S:
     Raises:
         HS2SError: unknown name, no shipped weights, a damaged file, or one of another network
     """
-    config = HS2SConfig.preset(name)
+    if weights is None and (own := find_model(name)):
+        return _load(own, read_config(own))
+    preset = HS2SConfig.preset(name) if weights is not None else _known_preset(name)
     path = Path(weights) if weights is not None else default_weights(name)
     if path is None:
         raise HS2SError(
             f"No weights are shipped for {name!r}; pass weights=, for example the released checkpoint after"
             " 'hs2s weights convert weights_HS2S.pth hs2s-resnet50.safetensors'"
         )
+    return _load(path, preset)
+
+
+def _known_preset(name: str) -> HS2SConfig:
+    """Like :meth:`HS2SConfig.preset`, but names the registered models too where there is none."""
+    if name not in available_models():
+        known = [*available_models(), *list_models()]
+        near = difflib.get_close_matches(name, known, n=3) or known
+        raise HS2SError(f"Unknown model {name!r}; did you mean {' or '.join(map(repr, near))}?")
+    return HS2SConfig.preset(name)
+
+
+def _load(path: Path, config: HS2SConfig) -> HS2S:
     state = read_state_dict(path)
-    config = _saved_config(path) or config
-    if config.name != name:
-        raise HS2SError(f"{path} holds weights of {config.name!r}, not of {name!r}")
+    saved = _saved_config(path) or config
+    if saved.name != config.name:
+        raise HS2SError(f"{path} holds weights of {saved.name!r}, not of {config.name!r}")
     with torch.device("meta"):  # no time is spent on random weights
-        network = HS2S(config)
+        network = HS2S(saved)
     _check(network.state_dict(), state, path)
     network.load_state_dict(state, assign=True)
     return network.eval()
@@ -94,8 +112,26 @@ def save_weights(network: HS2S, path: str | Path, half: bool = False) -> None:
         for key, value in network.state_dict().items()
     }
     part = path.with_name(path.name + ".part")
-    save_file(state, part, metadata={"config": json.dumps(network.config.to_dict())})
+    part.write_bytes(save(state, metadata={"config": json.dumps(network.config.to_dict())}))
     part.replace(path)
+
+
+def register_model(name: str, weights: str | Path, overwrite: bool = False) -> Path:
+    """Gives a weights file a name by which ``load_network()``, ``load_model()`` and the App know it from then on.
+
+    Args:
+        name: the model's name; letters, digits, ``-``, ``_`` and ``.``
+        weights: a ``.safetensors`` file of ours, such as training leaves behind; it is copied
+        overwrite: replace a registered model of that name
+
+    Returns:
+        the copy, see :func:`fiftyone_hs2s.registry.models_folder`
+
+    Raises:
+        HS2SError: if the name cannot be used, or the file is not one of ours
+    """
+    read_config(weights)
+    return store(name, weights, overwrite)
 
 
 def read_config(path: str | Path) -> HS2SConfig:

@@ -19,9 +19,10 @@ from .evaluate import Evaluate
 from .failures import FindFailures
 from .panel import HS2SPanel
 from .propagate import Propagate
+from .train import Train
 
 
 def register(plugin: Any) -> None:
     """Registers the operators and the panel; FiftyOne calls this."""
-    for part in (Propagate, Evaluate, FindFailures, Analyze, HS2SPanel):
+    for part in (Propagate, Evaluate, FindFailures, Analyze, Train, HS2SPanel):
         plugin.register(part)

@@ -29,6 +29,14 @@ class FindFailures(MaskOperator):
         if not ctx.params.get("eval_key"):
             what = "The true masks, if there are some"
             field_choice(inputs, samples, "gt_field", "Ground truth", what, required=False)
+        if _has_truth(ctx):
+            note = "Up to so many true pixels an object counts as hidden; the paper takes 0, 50 and 100"
+            inputs.int("occlusion_area", default=0, min=0, label="Occluded up to", description=note)
+        else:
+            note = "To see where the way back differs from the masks; takes as long as propagating them"
+            inputs.bool("track_back", default=False, label="Track back", description=note)
+            if ctx.params.get("track_back"):
+                forms.check_requirements()
         inputs.bool("tag", default=False, label="Tag samples", description="With their failures, such as hs2s: drift")
         inputs.bool("save_views", default=True, label="Save views", description="Of occlusions, lost objects, drift")
         pred, truth = ctx.params.get("pred_field"), ctx.params.get("gt_field")
@@ -49,7 +57,8 @@ class FindFailures(MaskOperator):
             samples: the videos
             pred_field: the field with the predictions
             delegate: whether to queue the work instead of doing it now
-            **params: ``gt_field``, ``eval_key``, ``tag``, ``save_views`` as in ``find_failures()``
+            **params: ``gt_field``, ``eval_key``, ``track_back``, ``tag``, ``save_views`` as in ``find_failures()``;
+                ``occlusion_area`` as in ``EventOptions``
 
         Returns:
             the operator's result
@@ -61,8 +70,13 @@ class FindFailures(MaskOperator):
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
+def _has_truth(ctx: foo.ExecutionContext) -> bool:
+    return bool(ctx.params.get("gt_field") or ctx.params.get("eval_key"))
+
+
 def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     from fiftyone_hs2s import find_failures
+    from fiftyone_hs2s.metrics import EventOptions
 
     params = ctx.params
     return find_failures(
@@ -70,6 +84,8 @@ def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
         params["pred_field"],
         params.get("gt_field"),
         params.get("eval_key"),
+        track_back=bool(params.get("track_back")) and not _has_truth(ctx),
+        options=EventOptions(occlusion_area=int(params.get("occlusion_area") or 0)),
         tag=bool(params.get("tag")),
         save_views=bool(params.get("save_views")),
         progress=progress,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.registry import list_models
 
 from . import forms
-from .stream import Stream, throttle
+from .work import Samples, run_with_progress, target
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagation import Progress, Report
@@ -59,7 +59,8 @@ class Propagate(foo.Operator):
         samples = ctx.target_view()
         forms.prompt_field_input(inputs, samples)
         inputs.str("label_field", required=True, default="hs2s", label="Output field", description="For the results")
-        forms.choice(inputs, "model", _MODELS, "Model", _LITE)
+        own = {name: f"{name} (fine-tuned)" for name in list_models()}
+        forms.choice(inputs, "model", {**_MODELS, **own}, "Model", _LITE)
         if ctx.params.get("model") == _RESNET50:
             forms.weights_input(inputs)
         forms.direction_input(inputs)
@@ -72,19 +73,15 @@ class Propagate(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        if ctx.delegated:
-            _propagate(ctx, throttle(lambda event: ctx.set_progress(progress=event.progress, label=str(event))))
-            return
-        work = Stream(lambda report: _propagate(ctx, throttle(report)))
-        for event in work:
-            yield ctx.ops.set_progress(progress=event.progress, label=str(event))
-        yield ctx.ops.reload_dataset()
-        failures = work.result.failed or work.result.incomplete
-        yield ctx.ops.notify(f"Propagated masks: {work.result}", variant="warning" if failures else "success")
+        report = yield from run_with_progress(ctx, lambda progress: _propagate(ctx, progress))
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            failures = report.failed or report.incomplete
+            yield ctx.ops.notify(f"Propagated masks: {report}", variant="warning" if failures else "success")
 
     def __call__(
         self,
-        samples: fo.Dataset | fo.DatasetView,
+        samples: Samples,
         prompt_field: str,
         label_field: str,
         delegate: bool = False,
@@ -108,19 +105,20 @@ class Propagate(foo.Operator):
         prompt, label = check_fields(samples, prompt_field, label_field)
         prefix = forms.field_prefix(samples)
         params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
-        target = {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}
-        return foo.execute_operator(self.uri, target, params=params, request_delegation=delegate)
+        return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
 def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:
     from fiftyone_hs2s import load_model, propagate
 
     params = ctx.params
+    model = params.get("model") or _LITE
+    weights = params.get("weights") if model in _MODELS else None  # another model's may be left in the form
     fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
     report = propagate(
         ctx.target_view(),
-        load_model(params.get("model") or _LITE, weights=params.get("weights") or None),
+        load_model(model, weights=weights or None),
         **fields,
         direction=params.get("direction"),
         prompts=params.get("prompts"),

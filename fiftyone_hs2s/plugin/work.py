@@ -26,6 +26,10 @@ class MaskOperator(foo.Operator):
     name: ClassVar[str]
     label: ClassVar[str]
     description: ClassVar[str]
+    delegated: ClassVar[bool] = False
+    """Whether the work is queued unless one chooses otherwise."""
+    check = staticmethod(check_samples)
+    """Refuses samples that the operator cannot work on."""
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -37,6 +41,7 @@ class MaskOperator(foo.Operator):
             execute_as_generator=True,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
+            default_choice_to_delegated=self.delegated,
             light_icon="/assets/icon-light.svg",
             dark_icon="/assets/icon-dark.svg",
         )
@@ -47,7 +52,7 @@ class MaskOperator(foo.Operator):
             if ctx.dataset is None:
                 raise HS2SError("open a dataset with videos first")
             inputs.view_target(ctx, action_description=f"{self.description} in")
-            check_samples(ctx.target_view())
+            self.check(ctx.target_view())
             self.fill(inputs, ctx)
         except HS2SError as error:
             forms.refuse(inputs, error)
@@ -78,7 +83,7 @@ def field_choice(
     """
     fields = detections_fields(samples)
     if not fields:
-        raise HS2SError("there are no masks: add a Detections field to the frames, or propagate some")
+        raise HS2SError("there are no masks: add a Detections field with some, or propagate them")
     prefix = forms.field_prefix(samples)
     default = next((prefix + field for field in prefer if field in fields), None) if required else None
     paths = {prefix + field: prefix + field for field in fields}
@@ -114,12 +119,28 @@ def run_with_bar(
         what the work returns
     """
 
-    def label(bar: Any) -> str:
-        return f"{bar.iteration} of {bar.total} {what}s"
+    return (yield from run_with_progress(ctx, work, lambda bar: f"{bar.iteration} of {bar.total} {what}s"))
 
+
+def run_with_progress(
+    ctx: foo.ExecutionContext, work: Callable[[Callable[[Any], None]], Any], label: Callable[[Any], str] = str
+) -> Generator[Any, None, Any]:
+    """Runs work that reports events with a ``progress`` of 0..1, and shows how far it is in the App.
+
+    Args:
+        ctx: the operator's context
+        work: called with a function that takes an event
+        label: says in words how far it is
+
+    Yields:
+        what the App needs to draw its bar
+
+    Returns:
+        what the work returns
+    """
     if ctx.delegated:
-        return work(throttle(lambda bar: ctx.set_progress(progress=bar.progress, label=label(bar))))
-    stream = Stream(lambda report: work(throttle(lambda bar: report((bar.progress, label(bar))))))
+        return work(throttle(lambda event: ctx.set_progress(progress=event.progress, label=label(event))))
+    stream = Stream(lambda report: work(throttle(lambda event: report((event.progress, label(event))))))
     for progress, text in stream:
         yield ctx.ops.set_progress(progress=progress, label=text)
     return stream.result

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fiftyone_hs2s.cli.main import main
 from fiftyone_hs2s.masks import davis_palette, list_label_maps, read_label_map, write_label_map
-from fiftyone_hs2s.network import build_network, save_weights
+from fiftyone_hs2s.network import build_network, register_model, save_weights
 
 SIZE = (60, 107)
 COUNT = 6
@@ -70,6 +70,19 @@ def refused(result, *words, out="out"):
     for word in words:
         assert word in error
     assert not list(Path(out).glob("*")) if Path(out).is_dir() else True
+
+
+def test_a_registered_model_by_name(clip, weights, monkeypatch, capsys):
+    monkeypatch.setenv("HS2S_MODELS", str(clip / "models"))
+    register_model("cells", weights)
+    common = ["track", str(clip / "frames"), "--mask", str(clip / "masks/IMG_8.png"), "--size", "64x96"]
+    common += ["--precision", "float32"]
+    assert main([*common, "--model", "cells", "--out", str(clip / "a")]) == 0
+    assert main([*common, "--weights", str(weights), "--out", str(clip / "b")]) == 0
+    for name, file in list_label_maps(clip / "a").items():
+        np.testing.assert_array_equal(read_label_map(file), read_label_map(clip / "b" / f"{name}.png"))
+    assert main([*common, "--model", "cels", "--out", str(clip / "c")]) == 2
+    assert "Unknown model 'cels'; did you mean 'cells'" in capsys.readouterr().err
 
 
 def test_writes_a_label_map_for_every_frame_under_its_name(hs2s):

@@ -9,7 +9,7 @@ from evaluation_kit import labeled_sample, labels, predicted_labels, shifted, tr
 from fiftyone import ViewField as F
 from fiftyone_kit import H, T, W, detection, truth
 
-from fiftyone_hs2s import HS2SError, evaluate_propagation
+from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures
 from fiftyone_hs2s.dataset.evaluation import PropagationEvaluationConfig
 from fiftyone_hs2s.metrics import boundary_f_measure, jaccard
 
@@ -203,6 +203,36 @@ def test_views_clips_and_single_samples(scored_dataset, video):
     filtered = scored_dataset.filter_labels("frames.pred", F("index") == 1).filter_labels("frames.gt", F("index") == 1)
     assert pytest.approx((1 + J_LATE) / 2) == evaluate(filtered, "filtered").J
     assert scored_dataset.match_frames((F("one_J") >= 0) & (F("one_J") < 0.9)).count("frames") == LATE
+
+
+def test_one_sample_or_row_of_a_view(scored_dataset, video):
+    scored_dataset.add_sample(labeled_sample(video))
+    sample = scored_dataset.last()
+    evaluate(sample, "one")
+    assert scored_dataset.values("one_J") == [None, pytest.approx((3 + J_LATE) / 4)]
+    assert sample.one_J is not None
+    find_failures(sample, "pred", eval_key="one")
+    assert [events is not None for events in scored_dataset.values("pred_events")] == [False, True]
+    assert analyze(sample, eval_key="one").analysis.num_objects == 2
+    clip = scored_dataset.to_clips([[(1, 6)], [(7, 12)]]).last()
+    assert {row["key"] for row in evaluate(clip, None, protocol="all").objects} == {f"{sample.id}:7-12"}
+    with pytest.raises(HS2SError, match="belongs to no dataset"):
+        evaluate(fo.Sample(filepath="alone.mp4"), "one")
+
+
+@pytest.mark.parametrize("clips", [False, True])
+def test_worker_processes_find_the_same(scored_dataset, video, clips):
+    scored_dataset.add_samples([labeled_sample(video, pred=lambda number: None), labeled_sample(video)])
+    samples = scored_dataset.to_clips([[(1, 6), (7, 12)], [], [(2, 9)]]) if clips else scored_dataset
+    bars: list[int] = []
+    alone = evaluate(samples, "alone", protocol="all")
+    paths = ("alone_J", "frames.alone_F", "frames.pred.detections.alone_id", "frames.gt.detections.alone", "alone_fp")
+    results = evaluate(samples, "both", protocol="all", workers=2, progress=lambda bar: bars.append(bar.iteration))
+    assert (results.objects, results.problems) == (alone.objects, alone.problems)
+    assert len(results.objects) == (6 if clips else 4)
+    assert results.series == alone.series
+    assert scored_dataset.values([path.replace("alone", "both") for path in paths]) == scored_dataset.values([*paths])
+    assert max(bars) == 3
 
 
 def test_davis2016_takes_all_objects_as_one(scored_dataset):

@@ -83,6 +83,75 @@ def test_seen_and_unseen_classes(folders, capsys):
         run(*paths, "--seen", folders / "none.txt")
 
 
+def youtube_folders(root):
+    """Six frames: object 1 is right, object 2 lacks every second column from t = 2 on, object 3 is never predicted."""
+    for t in range(6):
+        truth = np.zeros(SIZE, np.uint8)
+        truth[4:12, 4:12], truth[4:12, 20:32] = 1, 2
+        truth[20:28, 4:12] = 3 if t else 0
+        prediction = np.where(truth == 3, 0, truth).astype(np.uint8)
+        if t >= 2:
+            prediction[4:12, 20:32:2] = 0
+        for name, label_map in (("valid/Annotations", truth), ("pred", prediction)):
+            folder = root / name / "clip"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_label_map(folder / f"{5 * t:05d}.png", label_map)
+    return "--gt", root / "valid/Annotations", "--pred", root / "pred", "--protocol", "youtube-vos", "--workers", 1
+
+
+def write_meta(file, frames, category=("ape", "owl", "owl", "bee")):
+    objects = {str(i): {"category": category[i - 1], "frames": names} for i, names in frames.items()}
+    file.write_text(json.dumps({"videos": {"clip": {"objects": objects}}}))
+
+
+def scores(root, *arguments):
+    run(*arguments, "--json", root / "out.json")
+    data = json.loads((root / "out.json").read_text())
+    objects = data["sequences"]["clip"]["objects"]
+    return data, {int(i): (o["frames"], o["J"]) for i, o in objects.items()}
+
+
+def test_youtube_vos_counts_the_frames_that_meta_json_lists(tmp_path, capsys):
+    arguments = youtube_folders(tmp_path)
+    names = [f"{5 * t:05d}" for t in range(6)]
+    _, found = scores(tmp_path, *arguments)
+    assert found == {1: (names[1:], 1), 2: (names[1:], pytest.approx((1 + 4 * 0.5) / 5)), 3: (names[2:], 0)}
+
+    meta = tmp_path / "valid" / "meta.json"
+    write_meta(meta, {1: names, 2: [*names[:3], "00099"], 4: names[1:]})
+    (tmp_path / "seen.txt").write_text("ape")
+    data, found = scores(tmp_path, *arguments, "--seen", tmp_path / "seen.txt")
+    assert found == {1: (names[1:], 1), 2: (names[1:3], 0.75)}
+    assert (data["J_seen"], data["J_unseen"]) == (1, 0.75)
+    assert data["G"] == pytest.approx(np.mean([1, 1, 0.75, data["F_unseen"]]))
+    printed = capsys.readouterr().err
+    assert "object 3 without a list of frames: not scored" in printed
+    assert "object 4 listed but not in the truth: not scored" in printed
+    assert "listed frames without truth: not scored (1: 00099)" in printed
+
+    # the one that is given counts, and a single sequence finds the one of its split
+    write_meta(tmp_path / "other.json", {1: names[:2], 2: names, 3: names[3:]})
+    _, found = scores(tmp_path, *arguments, "--meta", tmp_path / "other.json")
+    assert found == {1: (names[1:2], 1), 2: (names[1:], pytest.approx(0.6)), 3: (names[4:], 0)}
+    single = ("--gt", tmp_path / "valid/Annotations/clip", "--pred", tmp_path / "pred/clip", *arguments[4:])
+    assert scores(tmp_path, *single)[1].keys() == {1, 2}
+    # other protocols have their own rule
+    assert scores(tmp_path, *arguments[:4], "--meta", meta, "--protocol", "all")[1][2][0] == names
+
+
+def test_youtube_vos_on_a_real_clip(shared_data, tmp_path):
+    annotations = shared_data / "data" / "video" / "YouTubeVOS-1clip" / "Annotations"
+    if not annotations.is_dir():
+        pytest.skip(f"needs a clip of YouTube-VOS in {annotations}")
+    (clip,) = annotations.iterdir()
+    names = sorted(path.stem for path in clip.glob("*.png"))
+    run("--gt", annotations, "--pred", annotations, "--protocol", "youtube-vos", "--json", tmp_path / "out.json")
+    data = json.loads((tmp_path / "out.json").read_text())
+    assert data["JF"] == 1
+    counted = {len(found["frames"]) for found in data["sequences"][clip.name]["objects"].values()}
+    assert max(counted) == len(names) - 1
+
+
 def test_wrong_input(folders):
     paths = ("--gt", folders / "gt", "--pred", folders / "pred")
     with pytest.raises(HS2SError, match="no protocol 'davis17'"):

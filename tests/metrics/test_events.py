@@ -6,6 +6,7 @@ import pytest
 from fiftyone_hs2s.masks import list_label_maps, read_label_map
 from fiftyone_hs2s.metrics import EventOptions, SequenceScorer, find_events, summarize_events
 from fiftyone_hs2s.metrics.events import running_median, runs
+from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 
 SIZE = (40, 120)
 
@@ -198,6 +199,24 @@ def test_without_truth_confidence_and_agreement():
     assert spans([low, disagreement]) == [("low_confidence", 3, 4), ("disagreement", 3, 5)]
     assert low.severity == pytest.approx(0.7)
     assert disagreement.severity == pytest.approx(0.7)
+    assert disagreement.details == {"prompt_J": None}
+
+
+@pytest.mark.parametrize(
+    ("there", "agreement", "expected"),
+    [
+        ([0, 1, 1, 1], [None, 0.3, 0.7, 1], 0.3),  # from the last frame back to the prompt on frame 2
+        ([1, 1, 1, 0], [1, 0.2, 0.6, None], 0.6),  # the prompt came last
+        ([1, 1, 0, 1], [0.9, 0, 0, 1], 0.9),  # what lies between does not matter
+        ([0, 1, 0, 0], [0, 1, 0, 0], None),  # its prompt is all there is of it
+        ([1, 1, 1, 1], [None, 0.7, 1, 1], None),  # the way back broke off
+        ([0, 0, 0, 0], [0, 0, 0, 0], None),
+    ],
+)
+def test_prompt_agreement_is_that_of_the_far_end(there, agreement, expected):
+    predictions = [boxes(_1=THERE if there[t] else None) for t in range(4)]
+    sequence = scores_of([None] * 4, predictions, agreement=agreement)
+    assert prompt_agreement(sequence.objects[1]) == expected
 
 
 def test_helpers():

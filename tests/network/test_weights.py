@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.network import build_network, load_network, read_config, save_weights
+from fiftyone_hs2s.network import build_network, load_network, read_config, register_model, save_weights
 
 
 def test_round_trip_in_half_precision(tmp_path: Path) -> None:
@@ -69,3 +70,49 @@ def test_missing_weights_say_how_to_get_them() -> None:
         load_network("hs2s-resnet50")
     with pytest.raises(HS2SError, match="no weights file"):
         load_network("hs2s-lite", "/nowhere/w.safetensors")
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_weights_can_be_read_by_whom_the_umask_says(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        save_weights(build_network("s2s-lite"), tmp_path / "w.safetensors", half=True)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of registered models."""
+    monkeypatch.setenv("HS2S_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def test_a_registered_model_loads_by_name(models: Path, tmp_path: Path) -> None:
+    network = build_network("s2s-lite")
+    save_weights(network, tmp_path / "w.safetensors")
+    assert register_model("cells", tmp_path / "w.safetensors") == models / "cells.safetensors"
+    loaded = load_network("cells")
+    assert loaded.config == network.config
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[key], value)
+
+
+def test_only_weights_of_ours_are_registered(models: Path, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    for name in ("foreign.safetensors", "gone.safetensors"):
+        with pytest.raises(HS2SError, match=name):
+            register_model("cells", tmp_path / name)
+    assert not models.exists()
+
+
+def test_unknown_names_bring_near_ones_to_mind(models: Path, tmp_path: Path) -> None:
+    save_weights(build_network("s2s-lite"), tmp_path / "w.safetensors")
+    register_model("white-cells", tmp_path / "w.safetensors")
+    with pytest.raises(HS2SError, match="Unknown model 'white-cels'; did you mean 'white-cells'"):
+        load_network("white-cels")
+    with pytest.raises(HS2SError, match=r"Unknown model 'xyz'; did you mean .*'hs2s-lite'.*'white-cells'"):
+        load_network("xyz")
+    with pytest.raises(HS2SError, match="Unknown model 'white-cells'"):
+        load_network("white-cells", tmp_path / "w.safetensors")

@@ -5,8 +5,10 @@ from pathlib import Path
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
+from evaluation_kit import SIDE
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionContext
+from fiftyone_kit import color_model
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation
 
@@ -86,6 +88,21 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
     request = result.executor._requests[-1]
     assert request.operator_uri.endswith("show_output")
     assert [row["objects"] for row in request.params["results"]["rows"]] == ["0", "0", "2", "0", "0", "0"]
+
+
+def test_failures_without_truth_can_be_tracked_back(scored_dataset, monkeypatch):
+    assert form("find_failures", scored_dataset, pred_field="frames.pred")["track_back"].default is False
+    properties = form("find_failures", scored_dataset, pred_field="frames.pred", gt_field="frames.gt")
+    assert "track_back" not in properties
+    assert properties["occlusion_area"].default == 0
+    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", color_model)
+    find = foo.get_operator(uri("find_failures"))
+    assert find(scored_dataset, "pred", track_back=True).error is None
+    assert scored_dataset.values("pred_track_back_J")[0] > 0.9
+    area = SIDE * SIDE  # that of the squares: none of them counts as visible
+    assert find(scored_dataset, "pred", gt_field="gt", track_back=True, occlusion_area=area).error is None
+    assert scored_dataset.distinct("pred_events.detections.label") == []
+    assert scored_dataset.values("pred_track_back_J") == [None]
 
 
 def test_operators_from_python(scored_dataset):

@@ -96,6 +96,16 @@ def test_form_asks_for_weights_that_are_not_shipped(operator, dataset, sample):
     assert form(operator, dataset, model="hs2s-resnet50-video-torch")["weights"].required
 
 
+def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monkeypatch, models):
+    monkeypatch.setenv("HS2S_MODELS", str(tmp_path))
+    (tmp_path / "cells.safetensors").write_bytes(b"")
+    offered = form(operator, dataset)["model"]
+    assert offered.type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch", "cells"]
+    assert offered.default == "hs2s-lite-video-torch"
+    execute(dataset, model="cells", weights="left in the form.safetensors")
+    assert models == [(("cells",), {"weights": None})]
+
+
 def test_form_offers_targets(operator, dataset, sample, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
     assert set(form(operator, dataset, [sample.id])["view_target"].type.values) == {"DATASET", "SELECTED_SAMPLES"}
@@ -151,7 +161,7 @@ def test_immediate(operator, dataset, sample, models):
 
 
 def test_immediate_reports_progress(operator, dataset, sample, monkeypatch):
-    module = sys.modules[type(operator).__module__]
+    module = sys.modules[type(operator).__module__.rpartition(".")[0] + ".work"]
     monkeypatch.setattr(module, "throttle", lambda report: report)
     context = ExecutionContext(
         {
@@ -170,7 +180,7 @@ def test_immediate_reports_progress(operator, dataset, sample, monkeypatch):
 
 
 def test_closing_the_app_stops_the_work(operator, dataset, sample, monkeypatch):
-    module = sys.modules[type(operator).__module__]
+    module = sys.modules[type(operator).__module__.rpartition(".")[0] + ".work"]
     monkeypatch.setattr(module, "throttle", lambda report: report)
     context = ExecutionContext(
         {"dataset_name": dataset.name, "params": {"prompt_field": "frames.gt", "label_field": "pred"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import torch
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
-from fiftyone_hs2s.network import load_network
+from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, save_weights
 from training import loop
 from training.config import CONFIGS, Stage, TrainingConfig
 from training.data.mix import MixedClips
@@ -94,6 +95,26 @@ def test_a_killed_run_resumes_exactly(data: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
 
 
+def test_a_run_of_some_minutes_goes_through_its_schedule(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rate and stages go by the time; what is done survives a stop."""
+    clock = iter(range(0, 10_000, 12))  # seconds: a step takes 12, a minute five of them
+    monkeypatch.setattr(loop.Trainer, "_since", lambda trainer, start: float(next(clock) + 12))
+    stage = {"steps": 500, "size": [64, 96], "length": 2, "batch": 1}
+    settings = {"stages": [stage, {**stage, "length": 3}], "decay_share": 1.0, "duration": 1.0, "lr": 1e-3}
+    trainer = _trainer(data, tmp_path / "run", **settings)
+    lengths, notes = [], []
+    step = trainer.train_step
+    monkeypatch.setattr(trainer, "train_step", lambda clips: lengths.append(clips[0][0].shape[1]) or step(clips))
+    trainer.train(progress=lambda step, steps, values: notes.append((values["done"], values["rate"])))
+    assert lengths == [2, 2, 2, 3, 3]
+    assert [done for done, _ in notes] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert [rate for _, rate in notes] == pytest.approx([1e-3, 8e-4, 6e-4, 4e-4, 2e-4])
+    again = _trainer(data, tmp_path / "run", **settings)
+    assert again.done == 1 and again.step == 5
+
+
 def test_the_weights_of_a_run_load(data: Path, tmp_path: Path) -> None:
     trainer = _trainer(data, tmp_path / "run")
     trainer.train(minutes=0)
@@ -102,6 +123,16 @@ def test_the_weights_of_a_run_load(data: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(
         network.state_dict()[name], trainer.average.module.state_dict()[name], atol=1e-3, rtol=1e-3
     )
+
+
+def test_a_resumed_run_keeps_the_form_of_the_weights_that_it_started_from(data: Path, tmp_path: Path) -> None:
+    network = build_network(dataclasses.replace(HS2SConfig.preset("hs2s-lite"), reset_period=7))
+    save_weights(network, tmp_path / "start.safetensors")
+    for steps in (1, 2):
+        trainer = _trainer(data, tmp_path / "run", init=str(tmp_path / "start.safetensors"))
+        trainer.train(minutes=0)
+        assert trainer.step == steps
+        assert read_config(tmp_path / "run/weights.safetensors").reset_period == 7
 
 
 def test_a_run_of_another_network_is_not_gone_on_with(data: Path, tmp_path: Path) -> None:

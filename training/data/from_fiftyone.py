@@ -15,10 +15,11 @@ import fiftyone as fo
 import numpy as np
 from PIL import Image
 
+from fiftyone_hs2s.dataset.fields import detections_fields
 from fiftyone_hs2s.dataset.labels import ObjectKey, read_objects
-from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
-from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.tracking import Frames, open_frames
+from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences, root_dataset
+from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.tracking import Frames
 from training.data.clip import read_mask
 from training.data.pictures import Picture
 
@@ -30,24 +31,20 @@ class StoredVideo:
 
     Args:
         name: for messages
-        filepath: the video, or the folder of its frames
-        indices: 0-based index of each labeled frame in the video, ascending
+        frames: all frames
+        indices: index of each labeled frame, ascending
         maps: their label maps, as PNG
     """
 
-    def __init__(self, name: str, filepath: str, indices: list[int], maps: list[bytes]) -> None:
-        self.name, self.filepath, self.indices, self.maps = name, filepath, indices, maps
-        self._frames: Frames | None = None
+    def __init__(self, name: str, frames: Frames, indices: list[int], maps: list[bytes]) -> None:
+        self.name, self.indices, self.maps, self._frames = name, indices, maps, frames
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_frames": None}  # an open video does not travel
-
     def open(self) -> Frames:
         """All its frames."""
-        return open_frames(self.filepath)
+        return self._frames
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and label map of each labeled frame."""
@@ -58,30 +55,35 @@ class StoredVideo:
         return [read_mask(self.maps[place]) for place in places]
 
     def frames(self, places: Sequence[int]) -> list[np.ndarray]:
-        """The pictures of some of the labeled frames: only those are decoded, each once."""
-        if self._frames is None:
-            self._frames = self.open()
-            self._frames.verify_length()  # makes seeking exact
-        pictures = {place: self._frames[self.indices[place]] for place in sorted(set(places))}
+        """The pictures of some of the labeled frames: only those are decoded, each once.
+
+        Raises:
+            VideoError: if the video does not have them
+        """
+        self._frames.verify_length()  # makes seeking exact
+        pictures = {place: self._read(self.indices[place]) for place in sorted(set(places))}
         return [pictures[place] for place in places]
+
+    def _read(self, index: int) -> np.ndarray:
+        if index >= len(self._frames):
+            raise VideoError(self._frames.incomplete or f"frame {index + 1} has labels, but the video ends before it")
+        return self._frames[index]
 
 
 def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[StoredVideo]:
-    """The videos (or clips of videos) of a dataset with their masks.
+    """The videos, clips of videos, or ordered groups of images of a dataset with their masks.
 
     Objects are told apart as everywhere: by ``instance``, else ``index``, else label. Frames without labels in the
     field are not annotated and left out. A sample that cannot be used is named, counted and left out.
 
     Args:
-        samples: videos, or clips of them
-        field: a frame field of ``Detections`` with masks; ``frames.`` may be left out
+        samples: videos, clips of them, or ordered groups of images
+        field: a field of ``Detections`` with masks; ``frames.`` may be left out
 
     Raises:
-        HS2SError: if no sample can be used
+        HS2SError: if there is no such field, or no sample can be used
     """
-    name = field.removeprefix("frames.")
-    if samples.media_type != "video" or name not in samples.get_frame_field_schema(embedded_doc_type=fo.Detections):
-        raise HS2SError(f"{samples.name or 'The view'} has no frame field {name!r} of Detections: choose another field")
+    name = _check_field(samples, field)
     videos, failed = [], 0
     for sequence in find_sequences(samples):
         try:
@@ -106,8 +108,7 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
     Raises:
         HS2SError: if there is no such field, or no image has a mask
     """
-    if field not in samples.get_field_schema(embedded_doc_type=fo.Detections):
-        raise HS2SError(f"{samples.name or 'The view'} has no field {field!r} of Detections: choose another field")
+    _check_field(samples, field)
     pictures: list[Picture] = []
     for path, detections in zip(*samples.values(["filepath", field]), strict=True):
         try:
@@ -118,30 +119,44 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
         except (HS2SError, OSError) as error:
             logger.warning("Left out %s: %s", path, error)
             continue
-        if label_map.any():
+        if numbers:
             pictures.append((Path(path), _png(label_map)))
     if not pictures:
         raise HS2SError(f"No image has a mask in {field!r}: detections need masks to train on")
     return pictures
 
 
+def _check_field(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
+    name, fields = field.removeprefix("frames."), detections_fields(samples)
+    if name not in fields:
+        mend = f"choose one of {', '.join(fields)}" if fields else "add instance masks"
+        raise HS2SError(f"The dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {mend}")
+    return name
+
+
 def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
-    size = sequence.open().size  # a video that cannot be read fails here
-    offset = sequence.first_number - 1
+    frames = sequence.open()  # a video that cannot be read fails here
     numbers: dict[ObjectKey, int] = {}
     indices, maps = [], []
     for index, detections in sequence.labels(field):
         if detections is not None:
-            indices.append(index + offset)
-            maps.append(_png(_label_map(detections, size, numbers)))
+            indices.append(index)
+            maps.append(_png(_label_map(detections, frames.size, numbers)))
     if not numbers:
         raise HS2SError(f"none of its frames has a mask in {field!r}")
-    return StoredVideo(sequence.name, sequence.filepath, indices, maps)
+    return StoredVideo(sequence.name, frames, indices, maps)
 
 
 def _label_map(detections: fo.Detections | None, size: tuple[int, int], numbers: dict[ObjectKey, int]) -> np.ndarray:
-    """Draws objects, each with the number of its identity; numbers are given as they come, 1 to 254."""
+    """Draws objects, each with the number of its identity; numbers are given as they come, 1 to 254.
+
+    What has a box but no mask is somewhere in its box: nothing is learned from there (255).
+    """
     label_map = np.zeros(size, np.uint8)
+    for detection in detections.detections if detections else ():
+        if not detection.has_mask:
+            left, top, width, height = np.array(detection.bounding_box or (0, 0, 0, 0)) * (size[::-1] * 2)
+            label_map[max(0, int(top)) : round(top + height), max(0, int(left)) : round(left + width)] = 255
     for key, found in read_objects(detections, size).items():
         label_map[found.mask] = min(numbers.setdefault(key, len(numbers) + 1), 254)
     return label_map

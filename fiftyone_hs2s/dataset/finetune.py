@@ -1,0 +1,285 @@
+"""Fine-tuning on a dataset's own masks; the result is a model with a name."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import fiftyone.core.utils as fou
+
+from fiftyone_hs2s.dataset.fields import detections_fields
+from fiftyone_hs2s.dataset.pieces import Samples
+from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.registry import check_name
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.metrics import Evaluation
+    from training.config import TrainingConfig
+    from training.validation import ValidationSequence
+
+logger = logging.getLogger(__name__)
+
+_REQUIREMENTS = ("accelerate", "tensorboard")
+_UNLIMITED = 10**6
+"""Steps of a run whose length is given in minutes."""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is.
+
+    Attributes:
+        step: optimizer steps done
+        progress: the part of the run that is done, 0..1
+        minutes: how long it took
+        loss: the step's loss
+    """
+
+    step: int
+    progress: float
+    minutes: float
+    loss: float
+
+    def __str__(self) -> str:
+        left = self.minutes * (1 / self.progress - 1) if self.progress else 0.0
+        return f"Step {self.step}, loss {self.loss:.3f}, {left:.1f} minutes left"
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What a fine-tuning made.
+
+    Attributes:
+        name: the model's name, for ``load_model()`` and the App
+        path: its weights
+        steps: optimizer steps done
+        minutes: how long they took
+        loss: mean loss over the first and the last tenth of the steps
+        before: scores on the validation videos before; None without such videos
+        after: scores on them afterwards
+    """
+
+    name: str
+    path: Path
+    steps: int
+    minutes: float
+    loss: tuple[float, float]
+    before: Evaluation | None = None
+    after: Evaluation | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.steps} steps in {self.minutes:.1f} minutes, loss {self.loss[0]:.3f}"
+        text += f" to {self.loss[1]:.3f}"
+        if self.before is None or self.after is None:
+            return text
+        return f"{text}, validation J&F {100 * self.before.JF:.1f} to {100 * self.after.JF:.1f}"
+
+
+def finetune(
+    samples: Samples,
+    field: str,
+    name: str,
+    config: str | Path = "finetune",
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    validation: Samples | None = None,
+    overwrite: bool = False,
+    run: str | Path | None = None,
+    workers: int = 0,
+    progress: bool | Callable[[TrainingProgress], None] | None = None,
+) -> FineTuned:
+    """Fine-tunes a model on videos, or on images, with instance masks, and registers it by name.
+
+    ``load_model(name)``, ``hs2s track --model NAME`` and the operators know the model from then on. It is there once
+    it is whole: a run that fails or is stopped registers nothing.
+
+    Args:
+        samples: videos, clips of videos, ordered groups of images, or images with instance masks
+        field: the field with the masks: a frame field of videos (``frames.`` may be left out), a field of images
+        name: name for the model; letters, digits, ``-``, ``_`` and ``.``
+        config: ``"finetune"``, ``"tiny"``, or another name of ``training/configs``, or a YAML file
+        minutes: length of the run; the learning rate falls in the course of it
+        steps: length of the run in optimizer steps, instead; the config's own by default
+        validation: videos with that field, to score the model on before and after; they are left out of training
+            (unless either are clips, which may be of one video)
+        overwrite: replace a registered model of that name
+        run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped goes on there, and its
+            log can be followed. By default a temporary one
+        workers: processes that make clips; worth it beside a GPU
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            with a :class:`TrainingProgress` after each step
+
+    Returns:
+        the model's name and file, and what was measured
+
+    Raises:
+        HS2SError: if the name, the samples, the field or the config cannot be used, or packages are missing
+    """
+    check_name(name, overwrite)
+    check_training()
+    check_training_field(samples, field)
+    settings = _settings(config, minutes, steps)
+    from fiftyone_hs2s.network import register_model
+    from training.api import train
+
+    samples, sequences = _split(samples, validation, field)
+    start = None if settings.init == "shipped" else settings.init
+    before = _score(start, settings, sequences) if settings.init else None
+    watch = _Watch(progress)
+    with TemporaryDirectory(prefix="hs2s-finetune-") if run is None else nullcontext(run) as folder:
+        weights = train(
+            settings, folder, samples=samples, field=field, validation=sequences, workers=workers, progress=watch
+        )
+        after = _score(weights, settings, sequences)
+        path = register_model(name, weights, overwrite)
+    result = FineTuned(name, path, watch.step, watch.minutes, watch.loss, before, after)
+    logger.info("Fine-tuned %s", result)
+    return result
+
+
+def presets() -> dict[str, str]:
+    """The configs that fine-tune the shipped weights, with what each is for.
+
+    Raises:
+        HS2SError: if training is not installed
+    """
+    check_training()
+    from training.config import CONFIGS, TrainingConfig
+
+    found = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
+    return {
+        name: path.read_text().partition("\n")[0].removeprefix("# ")
+        for name, path in found.items()
+        if TrainingConfig.load(name).init == "shipped"
+    }
+
+
+def check_training() -> None:
+    """Makes sure that training can run.
+
+    Raises:
+        HS2SError: if packages are missing; says how to get them
+    """
+    try:
+        found = find_spec("training.api") is not None
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        raise HS2SError(
+            "fine-tuning needs the package 'training' of fiftyone-hs2s, which was not found (or another of that name "
+            "was): run `pip install .` in a clone of the repository"
+        )
+    missing = [name for name in _REQUIREMENTS if find_spec(name) is None]
+    if missing:
+        raise HS2SError(
+            f"fine-tuning needs {' and '.join(missing)}: run `pip install {' '.join(missing)}` and restart the App"
+        )
+
+
+def check_training_field(samples: Samples, field: str) -> None:
+    """Makes sure that a field can be trained on.
+
+    Raises:
+        HS2SError: if the samples are neither videos nor images, or the field holds no ``Detections``
+    """
+    check_training_samples(samples)
+    name, fields = root_dataset(samples).name, detections_fields(samples)
+    if field.removeprefix("frames.") not in fields:
+        mend = f"choose one of {', '.join(fields)}" if fields else "add instance masks to it"
+        raise HS2SError(f"the dataset {name!r} has no Detections field {field!r}: {mend}")
+
+
+def check_training_samples(samples: Samples) -> None:
+    """Makes sure that there is something to train on.
+
+    Raises:
+        HS2SError: unless the samples are videos or images
+    """
+    dataset = root_dataset(samples)
+    if dataset.media_type not in ("video", "image"):
+        mends = {None: "is empty: add videos to it", "group": "is grouped: choose one slice, select_group_slices()"}
+        mend = mends.get(dataset.media_type, f"holds {dataset.media_type} samples: choose another")
+        raise HS2SError(f"fine-tuning needs videos or images and the dataset {dataset.name!r} {mend}")
+
+
+def _settings(config: str | Path, minutes: float | None, steps: int | None) -> TrainingConfig:
+    from training.config import TrainingConfig
+
+    settings = TrainingConfig.load(config)
+    if minutes is not None and steps is not None:
+        raise HS2SError("minutes and steps are two ways to say how long to train: give one of them")
+    if minutes is None and steps is None:
+        return settings
+    if (minutes or steps or 0) <= 0:
+        raise HS2SError("the length of a fine-tuning is more than nothing: give minutes or steps above 0")
+    factor = (steps or _UNLIMITED) / settings.steps
+    stages = tuple(replace(stage, steps=max(1, round(stage.steps * factor))) for stage in settings.stages)
+    return replace(settings, stages=stages, duration=minutes or settings.duration)
+
+
+def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Samples, list[ValidationSequence]]:
+    """What to train on, and what to score."""
+    if validation is None:
+        return samples, []
+    from training.data.from_fiftyone import read_videos
+
+    sequences: list[ValidationSequence] = list(read_videos(validation, field))
+    if is_clips(samples) or is_clips(validation) or is_image_groups(samples):
+        return samples, sequences
+    rest = samples.exclude_by("filepath", validation.distinct("filepath"))
+    if not len(rest):
+        raise HS2SError("all samples are in the validation: leave some to train on")
+    return rest, sequences
+
+
+def _score(
+    weights: str | Path | None, settings: TrainingConfig, sequences: list[ValidationSequence]
+) -> Evaluation | None:
+    """None where there is nothing to score."""
+    if not sequences:
+        return None
+    from fiftyone_hs2s.network import load_network
+    from fiftyone_hs2s.tracking.device import choose_device
+    from training.validation import validate
+
+    return validate(load_network(settings.model, weights).to(choose_device()), sequences)
+
+
+class _Watch:
+    """Notes what a training reports, and shows how far it is."""
+
+    def __init__(self, show: bool | Callable[[TrainingProgress], None] | None) -> None:
+        self._show = show if callable(show) else self._draw
+        self._bar = fou.ProgressBar(total=100, progress=False if callable(show) else show, iters_str="percent")
+        self._bar.start()
+        self._start, self._losses = time.monotonic(), list[float]()
+        self.step, self.minutes = 0, 0.0
+
+    def __call__(self, step: int, steps: int, values: dict[str, float]) -> None:
+        self.step, self.minutes = step, (time.monotonic() - self._start) / 60
+        self._losses.append(values["loss"])
+        self._show(TrainingProgress(step, values["done"], self.minutes, values["loss"]))
+
+    @property
+    def loss(self) -> tuple[float, float]:
+        """Mean over the first and the last tenth of the steps."""
+        if not self._losses:
+            return math.nan, math.nan
+        count = max(1, len(self._losses) // 10)
+        first, last = self._losses[:count], self._losses[-count:]
+        return sum(first) / count, sum(last) / count
+
+    def _draw(self, event: TrainingProgress) -> None:
+        self._bar.set_iteration(int(100 * event.progress))
+        if event.progress == 1:
+            self._bar.close()

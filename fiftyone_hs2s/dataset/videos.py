@@ -1,0 +1,61 @@
+"""Making video datasets: a video and its label maps as a sample."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import object_ids
+
+
+def open_dataset(name: str | None, persistent: bool = True) -> fo.Dataset:
+    """The video dataset of that name, made if there is none.
+
+    Args:
+        name: the name; None for a new dataset
+        persistent: whether one that is made outlives the session
+
+    Raises:
+        HS2SError: if it has other media
+    """
+    if name is None or not fo.dataset_exists(name):
+        dataset = fo.Dataset(name, persistent=persistent)
+        dataset.media_type = "video"
+        dataset.app_config.color_scheme = fo.ColorScheme(color_by="instance")
+        dataset.save()
+        return dataset
+    dataset = fo.load_dataset(name)
+    if dataset.media_type != "video":
+        raise HS2SError(f"the dataset {name!r} holds {dataset.media_type} samples, not videos: choose another name")
+    return dataset
+
+
+def video_sample(
+    video: str | os.PathLike[str],
+    label_maps: Iterable[tuple[int, np.ndarray]],
+    field: str,
+    labels: Mapping[int, str] | None = None,
+    **fields: object,
+) -> fo.Sample:
+    """A sample of a video, with its label maps as detections: an object keeps its index and instance on all frames.
+
+    Args:
+        video: the file
+        label_maps: uint8 or uint16 (H, W) by frame number, from 1
+        field: the frame field for the detections
+        labels: what the objects are, by id; the others are called "object 1", "object 2", ...
+        **fields: values of sample fields
+    """
+    sample = fo.Sample(filepath=str(Path(video).resolve()), **fields)
+    identities: dict[int, Identity] = {}
+    for number, label_map in label_maps:
+        for i in object_ids(label_map):
+            identities.setdefault(i, Identity((labels or {}).get(i, f"object {i}"), i, fo.Instance()))
+        sample.frames[number] = fo.Frame(**{field: label_map_to_detections(label_map, identities)})
+    return sample

@@ -1,0 +1,67 @@
+"""Scores many samples, in several processes if asked to."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import fiftyone as fo
+
+from fiftyone_hs2s.dataset.pieces import Piece
+from fiftyone_hs2s.dataset.scoring import ScoredPiece, score_piece
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import Protocol
+
+Scored = ScoredPiece | HS2SError
+
+
+def score_pieces(
+    pieces: list[Piece], truth: str, prediction: str, protocol: Protocol, workers: int = 1
+) -> Iterator[tuple[Piece, Scored]]:
+    """Scores pieces, with their labels.
+
+    Args:
+        pieces: videos, clips or groups
+        truth: field of the ground truth
+        prediction: field of the predictions
+        protocol: how void and several objects are taken
+        workers: number of processes
+
+    Yields:
+        in order, each piece and its scores, or why it has none
+    """
+    if min(workers, len(pieces)) <= 1:
+        yield from ((piece, _score(piece, truth, prediction, protocol)) for piece in pieces)
+        return
+    # Fresh processes: a fork of one with threads (PyTorch, MongoDB) may hang.
+    pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=multiprocessing.get_context("spawn"))
+    try:
+        tasks = [pool.submit(_score_remotely, *_pack(piece), truth, prediction, protocol) for piece in pieces]
+        for piece, task in zip(pieces, tasks, strict=True):
+            scored = task.result()
+            yield piece, scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Scored:
+    try:
+        return score_piece(piece, truth, prediction, protocol, keep_labels=True)
+    except HS2SError as error:
+        return error
+
+
+def _pack(piece: Piece) -> tuple[str, list[dict[str, Any]], Piece]:
+    """What another process needs to read a piece: a view itself cannot be sent."""
+    return piece.view.dataset_name, piece.view._serialize(), replace(piece, view=None)
+
+
+def _score_remotely(
+    dataset: str, stages: list[dict[str, Any]], piece: Piece, truth: str, prediction: str, protocol: Protocol
+) -> Scored:
+    view = fo.DatasetView._build(fo.load_dataset(dataset), stages)
+    scored = _score(replace(piece, view=view), truth, prediction, protocol)
+    return scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)

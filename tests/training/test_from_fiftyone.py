@@ -1,0 +1,267 @@
+"""FiftyOne datasets as sources: what clips are made of, and what happens to samples that cannot be used."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+
+import cv2
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth, write_video
+
+from fiftyone_hs2s.errors import HS2SError
+from training.config import TrainingConfig
+from training.data.from_fiftyone import read_pictures, read_videos
+from training.data.mix import MixedClips
+from training.data.pictures import PictureClips
+from training.data.videos import VideoClips
+from training.sources import dataset_sources
+
+CONFIG = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 1}], "video_share": 0.25})
+
+
+def labeled(video, numbers=range(1, T + 1), indices=(0, 1), **attributes) -> fo.Sample:
+    """A sample with the true masks on some frames."""
+    sample = fo.Sample(filepath=str(video))
+    for number in numbers:
+        sample.frames[number] = fo.Frame(gt=prompts(number, indices), **attributes)
+    return sample
+
+
+def assert_shows(frames: np.ndarray, label_map: np.ndarray, number: int, ids: dict[int, int]) -> None:
+    """Asserts that a frame and a label map are those of this frame number, with these ids by object."""
+    expected = np.zeros((H, W), np.uint8)
+    for index, mask in truth(number).items():
+        if index in ids:
+            expected[mask] = ids[index]
+    np.testing.assert_array_equal(label_map, expected)
+    assert np.abs(frames.astype(int) - picture(number)).mean() < 6  # compressed, and blurred at the squares' edges
+
+
+def test_label_maps_and_frames_of_a_video(dataset, video):
+    dataset.add_sample(labeled(video))
+    (stored,) = read_videos(dataset, "frames.gt")
+    assert len(stored) == T
+    places = [7, 2, 2, 11]
+    for place, frame, label_map in zip(places, stored.frames(places), stored.masks(places), strict=True):
+        assert_shows(frame, label_map, place + 1, {0: 1, 1: 2})
+    assert [index for index, _ in stored.truth()] == list(range(T))
+    assert len(stored.open()) == T
+
+
+def test_sparse_frames_are_those_that_are_labeled(dataset, video):
+    sample = labeled(video, [3, 8, 12])
+    sample.frames[5]["note"] = "a frame without the field"
+    dataset.add_sample(sample)
+    (stored,) = read_videos(dataset, "gt")
+    assert stored.indices == [2, 7, 11]
+    for number, frame, label_map in zip((3, 8, 12), stored.frames(range(3)), stored.masks(range(3)), strict=True):
+        assert_shows(frame, label_map, number, {0: 1, 1: 2})
+
+
+def test_only_the_frames_of_a_clip_are_decoded(dataset, video, monkeypatch):
+    dataset.add_sample(labeled(video))
+    (stored,) = read_videos(dataset, "gt")
+    read = []
+    monkeypatch.setattr(type(stored.open()), "__getitem__", lambda frames, index: read.append(index) or picture(1))
+    stored.frames([4, 9, 4])
+    assert read == [4, 9]
+
+
+def test_an_object_keeps_its_number_by_identity(dataset, video):
+    """By instance before index before label, whatever the order of the detections on a frame."""
+    red, blue = fo.Instance(), fo.Instance()
+    sample = fo.Sample(filepath=str(video))
+    for number in (1, 2, 3):
+        masks = truth(number)
+        both = [
+            detection(masks[0], label="a", index=number, instance=red),
+            detection(masks[1], label="a", index=10 - number, instance=blue),
+        ]
+        sample.frames[number]["gt"] = fo.Detections(detections=both if number != 2 else both[::-1])
+    dataset.add_sample(sample)
+    (stored,) = read_videos(dataset, "gt")
+    for number, frame, label_map in zip((1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True):
+        assert_shows(frame, label_map, number, {0: 1, 1: 2})
+
+
+def test_an_object_that_comes_later_gets_the_next_number(dataset, video):
+    sample = labeled(video, [1, 2], indices=[1])
+    sample.frames[3]["gt"] = prompts(3)
+    dataset.add_sample(sample)
+    (stored,) = read_videos(dataset, "gt")
+    for number, frame, label_map in zip((1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True):
+        assert_shows(frame, label_map, number, {1: 1} if number < 3 else {0: 2, 1: 1})
+
+
+def test_nothing_is_learned_from_boxes_without_masks(dataset, video):
+    """Neither that the object is there nor that it is not; an empty box says that it is not."""
+    sample = labeled(video, [1, 2, 3], indices=[0])
+    box = [(W - 16 - 4) / W, 36 / H, 16 / W, 16 / H]
+    sample.frames[2]["gt"].detections.append(fo.Detection(label="blue", index=1, bounding_box=box))
+    sample.frames[3]["gt"].detections.append(fo.Detection(label="blue", index=1, bounding_box=[0, 0, 0, 0]))
+    dataset.add_sample(sample)
+    (stored,) = read_videos(dataset, "gt")
+    first, second, third = stored.masks(range(3))
+    assert set(np.unique(first)) == set(np.unique(third)) == {0, 1}
+    np.testing.assert_array_equal(second == 255, truth(2)[1])
+    np.testing.assert_array_equal(second == 1, truth(2)[0])
+
+
+def test_clips_views_give_the_frames_of_the_clip(dataset, video):
+    dataset.add_sample(labeled(video))
+    clips = dataset.to_clips([[(3, 5), (8, 10)]])
+    first, second = read_videos(clips, "frames.gt")
+    assert len(first) == len(second) == 3
+    for offset, stored in ((3, first), (8, second)):
+        for place, (frame, label_map) in enumerate(
+            zip(stored.frames(range(3)), stored.masks(range(3)), strict=True), offset
+        ):
+            assert_shows(frame, label_map, place, {0: 1, 1: 2})
+
+
+def test_filters_of_a_view_hold(dataset, video):
+    dataset.add_sample(labeled(video))
+    (stored,) = read_videos(dataset.filter_labels("frames.gt", fo.ViewField("index") == 1), "gt")
+    (frame,), (label_map,) = stored.frames([0]), stored.masks([0])
+    assert_shows(frame, label_map, 1, {1: 1})
+
+
+def test_ordered_groups_of_images_are_videos(dataset, tmp_path):
+    for number in range(1, 5):
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(picture(number), cv2.COLOR_RGB2BGR))
+        dataset.add_sample(fo.Sample(filepath=str(path), sequence="a", at=number, gt=prompts(number)))
+    (stored,) = read_videos(dataset.group_by("sequence", order_by="at"), "gt")
+    assert len(stored) == 4
+    for number, frame, label_map in zip((4, 2), stored.frames([3, 1]), stored.masks([3, 1]), strict=True):
+        assert_shows(frame, label_map, number, {0: 1, 1: 2})
+
+
+def test_clips_from_a_dataset_in_worker_processes(dataset, video):
+    """What travels to a worker is small, and draws the same there as here."""
+    from torch.utils.data import DataLoader
+
+    dataset.add_sample(labeled(video))
+    sources = dataset_sources(CONFIG, dataset, "frames.gt")
+    assert len(pickle.dumps(sources)) < 20_000 < T * H * W * 3
+    clips = MixedClips(sources, 3, (64, 96), seed=1)
+    places = [[(0, k)] for k in range(4)]
+    for (frames, masks), place in zip(DataLoader(clips, batch_sampler=places, num_workers=1), range(4), strict=True):
+        here = clips[0, place]
+        assert (frames[0] == here[0]).all() and (masks[0] == here[1]).all()
+        shown, mask = here[0].numpy().transpose(0, 2, 3, 1), here[1].numpy()[:, 0]
+        colour = shown[mask == 1].mean(0)
+        nearest = min(np.abs(colour - COLORS[index]).mean() for index in COLORS)
+        assert nearest < 60 < np.abs(shown[mask == 0].mean(0) - colour).mean()
+
+
+def test_broken_videos_are_named_counted_and_left_out(dataset, video, tmp_path, caplog):
+    bad = tmp_path / "no_video.mp4"
+    bad.write_bytes(b"not a video")
+    unlabeled = fo.Sample(filepath=str(write_video(tmp_path / "unlabeled.mp4", [picture(1)] * 3)))
+    missing = fo.Sample(filepath=str(tmp_path / "missing.mp4"))
+    dataset.add_samples([labeled(bad), labeled(video), missing, unlabeled])
+    with caplog.at_level(logging.WARNING):
+        (stored,) = read_videos(dataset, "gt")
+    assert dataset.match(fo.ViewField("filepath") == str(video)).first().id in stored.name
+    messages = [record.getMessage() for record in caplog.records]
+    assert "no_video.mp4" in messages[0] and "cannot be opened" in messages[0]
+    assert "missing.mp4" in messages[1]
+    assert "unlabeled.mp4" in messages[2] and "none of its frames has a mask in 'gt'" in messages[2]
+    assert messages[3] == "3 samples of 4 are left out"
+
+
+def test_a_video_that_breaks_off_is_named_and_left_out(dataset, video, broken_video, caplog):
+    """It opens, so that only reading beyond the break shows it: training goes on with the others."""
+    broken = fo.Sample(filepath=str(broken_video))
+    for number in range(40, 60):
+        broken.frames[number] = fo.Frame(gt=prompts(T))
+    dataset.add_samples([broken, labeled(video)])
+    clips = VideoClips(read_videos(dataset, "gt"))
+    rng = np.random.default_rng(0)
+    with caplog.at_level(logging.WARNING):
+        drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(12)]
+    assert sum(clip is not None for clip in drawn) > 6
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert broken.id in message and "breaks off after" in message
+
+
+def test_labels_beyond_the_video_s_end_are_said(dataset, video):
+    dataset.add_sample(labeled(video, [*range(1, T + 1)]))
+    sample = dataset.first()
+    sample.frames[T + 9] = fo.Frame(gt=prompts(1))
+    sample.save()
+    (stored,) = read_videos(dataset, "gt")
+    with pytest.raises(HS2SError, match=f"frame {T + 9} has labels, but the video ends before it"):
+        stored.frames([T])
+
+
+def test_no_usable_clip(dataset, video, tmp_path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"")
+    dataset.add_sample(labeled(bad))
+    with pytest.raises(HS2SError, match=r"No sample has a video that can be read and masks in 'frames.gt'"):
+        dataset_sources(CONFIG, dataset, "frames.gt")
+    dataset.clear()
+    dataset.add_sample(labeled(video, [4]))
+    with pytest.raises(HS2SError, match="No usable clip: it takes a video with at least two annotated frames"):
+        dataset_sources(CONFIG, dataset, "frames.gt")
+
+
+def test_wrong_fields_are_named(dataset, sample):
+    dataset.add_frame_field("note", fo.StringField)
+    for field in ("frames.note", "ground_truth"):
+        with pytest.raises(HS2SError, match=f"{dataset.name}' has no Detections field '{field}': choose one of gt"):
+            dataset_sources(CONFIG, dataset, field)
+
+
+@pytest.fixture
+def images(dataset, tmp_path):
+    """Four images with the masks of both squares, one without masks, one that is missing."""
+    for number in range(1, 6):
+        path = tmp_path / f"{number}.png"
+        large = cv2.resize(picture(number), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(path), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
+        masks = [np.kron(mask, np.ones((2, 2), bool)) for mask in truth(number).values()]
+        found = [detection(mask, label="square") for mask in masks] if number < 5 else []
+        dataset.add_sample(fo.Sample(filepath=str(path), instances=fo.Detections(detections=found)))
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "missing.png"), instances=prompts(1)))
+    return dataset
+
+
+def test_images_with_instance_masks(images, caplog):
+    with caplog.at_level(logging.WARNING):
+        pictures = read_pictures(images, "instances")
+    assert [path.name for path, _ in pictures] == ["1.png", "2.png", "3.png", "4.png"]
+    assert "missing.png" in caplog.text
+    label_map = cv2.imdecode(np.frombuffer(pictures[2][1], np.uint8), cv2.IMREAD_GRAYSCALE)
+    for value, mask in enumerate(truth(3).values(), start=1):  # one label, two objects
+        np.testing.assert_array_equal(label_map == value, np.kron(mask, np.ones((2, 2), bool)))
+
+
+def test_images_become_clips_of_one_moving_object(images):
+    ((source, weight),) = dataset_sources(CONFIG, images, "instances")
+    assert isinstance(source, PictureClips) and weight == 1
+    source.occluder = 0
+    rng = np.random.default_rng(0)
+    drawn = [clip for _ in range(10) if (clip := source.sample(rng, 4, (64, 96))) is not None]
+    assert len(drawn) >= 5
+    moved = 0
+    for clip in drawn:
+        colour = np.median(clip.frames[clip.masks == 1], axis=0)
+        assert min(np.abs(colour - COLORS[index]).mean() for index in COLORS) < 25
+        moved += (clip.masks[0] != clip.masks[-1]).any()
+    assert moved == len(drawn)
+
+
+def test_images_without_masks(dataset, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), picture(1))
+    boxes = fo.Detections(detections=[fo.Detection(label="a", bounding_box=[0.1, 0.1, 0.5, 0.5])])
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), boxes=boxes))
+    with pytest.raises(HS2SError, match="No image has a mask in 'boxes'"):
+        read_pictures(dataset, "boxes")
+    with pytest.raises(HS2SError, match="no Detections field 'masks': choose one of boxes"):
+        read_pictures(dataset, "masks")
