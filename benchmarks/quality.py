@@ -29,6 +29,20 @@ SETS = {
 }
 TIMES = (10, 30, 60, 90, 120)
 
+
+def dark(frame: np.ndarray) -> np.ndarray:
+    """Low light: 30 % of the brightness, with noise."""
+    noise = np.random.default_rng(0).normal(scale=5, size=frame.shape)
+    return np.clip(0.3 * frame + noise, 0, 255).astype(np.uint8)
+
+
+def compressed(frame: np.ndarray) -> np.ndarray:
+    """JPEG of quality 15."""
+    return cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 15])[1], cv2.IMREAD_COLOR)
+
+
+CONDITIONS = {"none": np.ascontiguousarray, "dark": dark, "compressed": compressed, "portrait": np.rot90}
+
 Method = Callable[[Frames, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
 
 
@@ -62,20 +76,25 @@ def tracked(tracker: Tracker) -> Method:
     return method
 
 
-def score(method: Method, folder: Path, sequence: str, back: bool) -> tuple[SequenceScores, float]:
+def score(
+    method: Method, folder: Path, sequence: str, back: bool, condition: str = "none"
+) -> tuple[SequenceScores, float]:
     """The scores of a sequence, and seconds a frame; with ``back`` it is played to its end and back again."""
+    turn = np.rot90 if condition == "portrait" else np.asarray
     truths = list(list_label_maps(folder / "Annotations" / sequence).values())
     frames = open_frames(folder / "JPEGImages" / sequence)
     if back:
         pictures = list(frames)
         frames, truths = open_frames(np.stack(pictures + pictures[-2::-1])), truths + truths[-2::-1]
+    if condition != "none":
+        frames = open_frames(np.stack([CONDITIONS[condition](frame) for frame in frames]))
     scorer, seconds = SequenceScorer(), 0.0
-    predictions = method(frames, read_label_map(truths[0]))
+    predictions = method(frames, turn(read_label_map(truths[0])))
     for path in truths:
         start = time.perf_counter()
         prediction = next(predictions)
         seconds += time.perf_counter() - start
-        scorer.update(read_label_map(path), prediction)
+        scorer.update(turn(read_label_map(path)), prediction)
     return scorer.finish(), seconds / len(truths)
 
 
@@ -120,6 +139,7 @@ def main() -> None:
     parser.add_argument(
         "--network", nargs="*", default=[], metavar="KEY=VALUE", help="settings such as reset_period=20 memory_frames=0"
     )
+    parser.add_argument("--condition", choices=list(CONDITIONS), default="none", help="how the frames are spoilt")
     parser.add_argument("--aggregation", default="soft")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
@@ -134,7 +154,9 @@ def main() -> None:
             for item in SETS[name]:
                 folder, sequence = item.split("/")
                 if not args.sequences or sequence in args.sequences.split(","):
-                    scores[sequence], seconds = score(function, args.data / folder, sequence, args.there_and_back)
+                    scores[sequence], seconds = score(
+                        function, args.data / folder, sequence, args.there_and_back, args.condition
+                    )
                     speeds.append(seconds)
             report(args.model if method == "ours" else method, scores, float(np.mean(speeds)), args.each)
 

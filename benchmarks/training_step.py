@@ -1,0 +1,77 @@
+"""Seconds a training step takes, from the straightforward form to ours: ``benchmarks/training_step.py --data FOLDER``.
+
+Each row adds one thing to the row above it; clips and batch are the same (two clips of six frames). The rows are run in
+turns, so that what else the machine does falls on all of them. Needs the extra ``train``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.config import Stage, TrainingConfig
+from training.loop import Trainer
+from training.sources import folder_sources
+
+LENGTH, BATCH, FULL, LOW = 6, 2, (256, 448), (192, 352)
+PER_OBJECT = {"shared_trunk": False, "mask_stage": 0, "skip_merge": "cosine", "memory_frames": 0}
+
+ROWS: dict[str, dict] = {
+    "straightforward": {"network": PER_OBJECT, "frozen_stages": 0, "workers": 0, "channels_last": False},
+    "each picture encoded once": {"network": {}},
+    "channels last": {"channels_last": True},
+    "first stages frozen": {"frozen_stages": 4},
+    "clips made ahead": {"workers": 1},
+    "low resolution (first stages)": {"size": LOW},
+}
+
+
+def steps(data: Path, settings: dict) -> Iterator[float]:
+    """Seconds of one step after the other, making the clip included."""
+    config = TrainingConfig.load("hs2s-lite", ["validation=[]", "init=null"])
+    stage = Stage(1000, settings.get("size", FULL), LENGTH, BATCH)
+    config = dataclasses.replace(
+        config, stages=(stage,), network=settings["network"], frozen_stages=settings["frozen_stages"]
+    )
+    with tempfile.TemporaryDirectory() as run:
+        trainer = Trainer(config, folder_sources(config, data), Path(run), workers=settings["workers"])
+        if not settings["channels_last"]:
+            trainer.network.to(memory_format=torch.contiguous_format)
+        batches = iter(trainer._steps())
+        while True:
+            start = time.perf_counter()
+            trainer.train_step(next(batches))
+            yield time.perf_counter() - start
+
+
+def main() -> None:
+    """Prints a row for each form."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    settings: dict = {}
+    running = {}
+    for name, changes in ROWS.items():
+        settings = {**settings, **changes}
+        running[name] = steps(args.data, settings)
+        next(running[name])  # warm
+    seconds: dict[str, list[float]] = {name: [] for name in ROWS}
+    for _ in range(args.rounds):
+        for name, each in running.items():
+            seconds[name].append(next(each))
+    first = np.median(seconds["straightforward"])
+    print(f"{'':32s}{'s a step':>10s}{'faster':>10s}   (median of {args.rounds})")
+    for name, values in seconds.items():
+        print(f"{name:32s}{np.median(values):10.2f}{first / np.median(values):9.2f}x", flush=True)
+
+
+if __name__ == "__main__":
+    main()
