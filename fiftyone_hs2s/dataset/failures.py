@@ -1,4 +1,4 @@
-"""Finds why masks fail, and puts it on the samples' timelines."""
+"""Finds why masks fail, and when, and writes it to the samples."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def find_failures(
     :mod:`fiftyone_hs2s.metrics.prediction_events`.
 
     The events are written to the sample field ``<pred_field>_events`` as temporal detections, with the attributes
-    ``object``, ``severity`` (0..1) and what else belongs to their kind; the App shows them on its timeline, and
+    ``object``, ``severity`` (0..1) and what else belongs to their kind; the App shows them while they last, and
     ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there are
     ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects were
     tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else ``pred_field``.

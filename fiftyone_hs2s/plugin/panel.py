@@ -23,6 +23,7 @@ _HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to 
 and F of each frame."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
+_PLOT = {"displayModeBar": False}  # its buttons cover the titles
 _PLOTS = ("histogram", "time", "scatter")
 
 
@@ -66,6 +67,7 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:
+        ctx.panel.set_state("followed", None)
         self._refresh(ctx)
 
     @guarded
@@ -111,6 +113,11 @@ class HS2SPanel(foo.Panel):
         if is_clips(ctx.view) or not ctx.view.select(sample_id):
             ctx.ops.set_view(ctx.dataset.select(sample_id))
         ctx.ops.open_sample(id=sample_id)
+
+    @guarded
+    def follow(self, ctx: foo.ExecutionContext) -> None:
+        """Starts to follow the video's position, on the timeline that the first rendering made."""
+        ctx.panel.set_state("followed", ctx.current_sample)
 
     @guarded
     def show_all(self, ctx: foo.ExecutionContext) -> None:
@@ -173,15 +180,30 @@ class HS2SPanel(foo.Panel):
         layouts = ctx.panel.get_state("layouts") or {}
         clicks = {"histogram": {"on_click": self.show_bar}, "scatter": {"on_click": self.show_object}}
         for name in _PLOTS:
-            panel.plot(name, layout=layouts.get(name, {}), **clicks.get(name, {}))
+            panel.plot(name, layout=layouts.get(name, {}), config=_PLOT, **clicks.get(name, {}))
         panel.md(ctx.panel.get_state("table_text") or "", name="table")
         panel.btn("show_all", label="Show all samples", on_click=self.show_all)
 
     def _render_sample(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
         layouts = ctx.panel.get_state("layouts") or {}
         if layouts.get("curves"):
-            panel.plot("curves", layout=layouts["curves"])
-            panel.obj("playhead", view=types.FrameLoaderView(target="curves[0].x"))
+            panel.plot("curves", layout=layouts["curves"], config=_PLOT)
+            self._render_playhead(panel, ctx)
+
+    def _render_playhead(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
+        """Lets the playhead follow the open sample.
+
+        The App's player of groups of images keeps a timeline to follow. That of videos tells one of a known name where
+        it is, but does not make it. Making one takes a player, which stays out of sight and, as it would also take the
+        keys that control the video, only until ``follow()``.
+        """
+        name = f"timeline-{ctx.current_sample}" if ctx.dataset.media_type == "video" else None
+        if name is None or ctx.panel.get_state("followed") == ctx.current_sample:
+            panel.obj("playhead", view=types.FrameLoaderView(timeline_name=name, target="curves[0].x"))
+            return
+        hidden = panel.grid("hidden", componentsProps={"container": {"sx": {"display": "none"}}})
+        hidden.obj("timeline", view=types.TimelineView(timeline_name=name, total_frames=1))
+        panel.obj("soon", view=types.TimerView(timeout=300, on_timeout=self.follow))
 
 
 def _sample_id(ctx: foo.ExecutionContext) -> str:

@@ -10,8 +10,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -55,14 +56,12 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_until(
-    condition: Callable[[], object], seconds: float, what: str, pause: Callable[[], None] = lambda: time.sleep(1)
-) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Waits for something to become true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
-        pause()
+        time.sleep(0.5)
 
 
 class AppPage:
@@ -79,28 +78,21 @@ class AppPage:
         self.page, self.url, self.dataset, self.shots = page, url, dataset, shots
         page.set_default_timeout(SLOW)
         page.add_init_script("try{localStorage.setItem('fiftyone-enterprise-tooltip-seen','true')}catch(e){}")
-        allowed = (url, "data:", "blob:")
-        page.route("**/*", lambda r: r.continue_() if r.request.url.startswith(allowed) else r.abort())
 
-    def open(self, saved_view: str | None = None) -> None:
+    def open(self) -> None:
         """Loads the page; the first load after a server's start may hang."""
         for _ in range(4):
-            query = f"?view={saved_view}" if saved_view else ""
-            self.page.goto(f"{self.url}/datasets/{self.dataset}{query}", wait_until="domcontentloaded")
-            try:
+            self.page.goto(f"{self.url}/datasets/{self.dataset}", wait_until="domcontentloaded")
+            with suppress(Exception):
                 self.page.wait_for_selector("[data-cy=panel-container]", timeout=45_000)
                 break
-            except Exception:
-                self.page.goto("about:blank")
-        self.page.wait_for_selector("[data-cy=new-panel-btn]")
-
-    def show_samples(self) -> None:
-        """Waits for the grid."""
+            self.page.goto("about:blank")
         self.page.wait_for_selector("[data-cy=looker]")
 
-    def entries(self) -> str:
-        """How many samples the grid says it has."""
-        return self.page.locator("[data-cy=entry-counts]").inner_text()
+    def wait_for_entries(self, count: int) -> None:
+        """Waits until the grid says that it has so many samples."""
+        entries, text = self.page.locator("[data-cy=entry-counts]"), f"{count} sample{'s' * (count != 1)}"
+        wait_until(lambda: entries.inner_text().startswith(text), SLOW / 1000, f"the grid has {text}")
 
     def run_operator(self, label: str) -> None:
         """Runs an operator from the operator browser, with its form's defaults."""
@@ -109,61 +101,96 @@ class AppPage:
             self.page.keyboard.press("`")
             self.page.wait_for_selector("[data-cy=operators-browser-search]")
             self.page.keyboard.type(label)
-            self.page.wait_for_timeout(3000)
-            if choice.count():
+            with suppress(Exception):
+                choice.first.wait_for(timeout=4000)
                 break
             self.page.keyboard.press("Escape")
-            self.page.wait_for_timeout(2000)
         self.page.keyboard.press("Enter")
         self.page.wait_for_selector("[data-cy=operators-prompt-modal]")
-        self.page.wait_for_timeout(4000)
+        self.page.wait_for_timeout(3000)  # until the form's defaults have been to the server and back
         self.page.get_by_role("button", name="Execute").click()
 
     def dismiss(self) -> None:
         """Closes an operator's progress once the operator is done; after a quick one there is none to close."""
-        self.page.wait_for_timeout(5000)
         done = self.page.get_by_role("button", name="Done")
-        if done.count():
-            done.first.click()
-        self.page.wait_for_timeout(2000)
+        with suppress(Exception):
+            done.first.wait_for(timeout=4000)
+            done.first.click(timeout=30_000)
+        self.page.wait_for_selector("[data-cy=operators-prompt-modal]", state="hidden")
+
+    def choose_view(self, name: str) -> None:
+        """Chooses a saved view."""
+        self.page.locator("[data-cy=saved-views-selection]").click()
+        self.page.get_by_text(name, exact=True).first.click()
+
+    def clear_view(self) -> None:
+        """Goes back to all samples."""
+        self.page.locator("[data-cy=btn-clear-view-bar]").click()
+
+    def view_bar(self) -> set[str]:
+        """The names and arguments of the view's stages."""
+        get = "bar => [...bar.innerText.split('\\n'), ...[...bar.querySelectorAll('input')].map(field => field.value)]"
+        return {text.strip() for text in self.page.locator("[data-cy=view-bar]").evaluate(get)}
 
     def open_panel(self, name: str) -> None:
         """Opens a panel beside the samples; plugins are there some seconds after the page."""
         option = self.page.locator(f"[data-cy=new-panel-option-{name}]")
-        for _ in range(30):
+        for _ in range(20):
             self.page.locator("[data-cy=new-panel-btn]").first.click()
-            self.page.wait_for_timeout(1500)
-            if option.count():
-                option.first.click()
-                return
+            with suppress(Exception):
+                option.first.wait_for(timeout=3000)
+                break
             self.page.keyboard.press("Escape")
-            self.page.wait_for_timeout(2000)
-        raise AssertionError(f"the panel {name} is not offered")
+        option.first.click()
 
-    def click_bar(self, selector: str, place: int) -> None:
-        """Clicks a bar of a plot, which listens to the mouse's steps."""
-        box = self.page.locator(selector).nth(place).bounding_box()
+    def click_mark(self, selector: str, place: int) -> None:
+        """Clicks a mark of a plot, which listens to the mouse's steps."""
+        mark = self.page.locator(selector).nth(place)
+        mark.scroll_into_view_if_needed()
+        box = mark.bounding_box()
         self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         self.page.wait_for_timeout(1000)
         self.page.mouse.down()
         self.page.mouse.up()
 
-    def wait_for_video(self) -> None:
-        """Waits until the open sample shows its picture."""
-        self.page.wait_for_selector(OPEN_MODAL)
-        time_text = self.page.locator("#modal [data-cy=looker-video-time]")
-        self.wait_until(
-            lambda: time_text.count() and time_text.first.inner_text().strip() != "", 90, "the video has a time"
-        )
-        self.page.wait_for_timeout(6000)
+    def open_sample(self, place: int) -> None:
+        """Opens a sample of the grid; the upper half of a picture would select it."""
+        sample = self.page.locator("[data-cy=looker]").nth(place)
+        box = sample.bounding_box()
+        sample.click(position={"x": box["width"] / 2, "y": 0.75 * box["height"]})
 
-    def wait_until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
-        """Waits for something to become true; the page's requests pass through this process, so it must not sleep."""
-        wait_until(condition, seconds, what, lambda: self.page.wait_for_timeout(1000))
+    def wait_for_sample(self, sample_id: str) -> None:
+        """Waits until a sample is open, and its video."""
+        self.page.wait_for_selector(OPEN_MODAL)
+        wait_until(lambda: sample_id in self.page.url, SLOW / 1000, f"the sample {sample_id} is open")
+        self.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
+
+    def close_sample(self) -> None:
+        """Clicks beside the open sample."""
+        self.page.mouse.click(15, 500)
+        self.page.wait_for_selector(OPEN_MODAL, state="hidden")
+
+    def seek(self, part: float) -> None:
+        """Moves the open video to a part of its length."""
+        ruler = self.page.locator("#modal [data-testid=timeline-ruler]").bounding_box()
+        self.page.mouse.click(ruler["x"] + part * ruler["width"], ruler["y"] + ruler["height"] / 2)
+
+    def frame(self, fps: float) -> int:
+        """The frame that the open video shows, from its player's time."""
+        minutes, seconds = self.page.locator("[data-testid=timeline-playhead-time]").inner_text().split()[0].split(":")
+        return int((60 * int(minutes) + float(seconds)) * fps + 0.15) + 1  # the text is cut off to 0.01 s
+
+    def plot(self, panel: str, place: int) -> dict[str, Any]:
+        """The traces and the layout of a panel's plot."""
+        get = """plot => ({
+            data: plot.data.map(({name, x, y}) => ({name, x, y})),
+            layout: {shapes: plot.layout.shapes?.map(({x0, x1}) => ({x0, x1}))},
+        })"""
+        return self.page.locator(f"{panel} .js-plotly-plot").nth(place).evaluate(get)
 
     def screenshot(self, name: str) -> None:
-        """Keeps a picture of the page, with 128 colours so that it stays small."""
+        """Keeps a picture of the page, with 256 colours so that it stays small."""
         path = self.shots / f"{name}.png"
         self.page.screenshot(path=path)
         with Image.open(path) as picture:
-            picture.convert("RGB").quantize(128).save(path, optimize=True)
+            picture.convert("RGB").quantize(256).save(path, optimize=True)

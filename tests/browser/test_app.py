@@ -10,19 +10,24 @@ import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
-from app_page import AppPage, app_server, find_browser
+from app_page import SLOW, AppPage, app_server, find_browser, wait_until
 
 from fiftyone_hs2s.dataset.figures import histogram
 from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
 from fiftyone_hs2s.demo.clip import OBJECTS, render_clip
 from fiftyone_hs2s.overlay import write_video
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser test skipped: pip install playwright")
 
 LENGTH, SIZE, FPS = 28, (428, 240), 12
+LOST = 13
+"""From this frame on the saucer of one sample is lost."""
+COLORS = ["#ff6d04", "#3f8fff", "#7a3cff", "#e0246c", "#10a860", "#b09000"]
 PANEL = "[data-cy=panel-content-hs2s_panel]"
-BARS = f"{PANEL} .bars .point path"
+MODAL_PANEL = f"#modal {PANEL}"
+NO_WEB = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""The page asks for fonts and analytics, and would wait for them."""
 
 
 def shrink(picture: np.ndarray, interpolation: int) -> np.ndarray:
@@ -31,21 +36,32 @@ def shrink(picture: np.ndarray, interpolation: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> fo.Dataset:
-    """The demo's story told three times: as it is, mirrored, and backward."""
+    """The demo's story told three times: as it is, mirrored, and half of it there and back, without an occlusion."""
     clip = [(shrink(f, cv2.INTER_AREA), shrink(m, cv2.INTER_NEAREST)) for f, m in render_clip(LENGTH)]
+    half = clip[: LENGTH // 2]
+    stories = {"flowers": clip, "mirrored": [(f[:, ::-1], m[:, ::-1]) for f, m in clip], "back": half + half[::-1]}
     folder = tmp_path_factory.mktemp("demo")
     dataset = fo.Dataset("hs2s-browser", persistent=True, overwrite=True)
-    stories = {"flowers": clip, "mirrored": [(f[:, ::-1], m[:, ::-1]) for f, m in clip], "backward": clip[::-1]}
     for name, story in stories.items():
-        sample = fo.Sample(filepath=str(folder / f"{name}.mp4"), tags=["demo"])
+        sample = fo.Sample(filepath=str(folder / f"{name}.mp4"), tags=[name])
         write_video(Path(sample.filepath), (np.ascontiguousarray(frame) for frame, _ in story), FPS)
         identities = {i: Identity(label, i, fo.Instance()) for i, label in OBJECTS.items()}
         for number, (_, label_map) in enumerate(story, start=1):
             sample.frames[number] = fo.Frame(ground_truth=label_map_to_detections(label_map.copy(), identities))
         dataset.add_sample(sample)
     dataset.compute_metadata()
+    dataset.app_config.color_scheme = fo.ColorScheme(color_by="value", color_pool=COLORS)
+    dataset.save()
     yield dataset
     dataset.delete()
+
+
+def lose_saucer(sample: fo.Sample) -> None:
+    """Takes an object out of the propagated masks."""
+    for number, frame in sample.frames.items():
+        if number >= LOST:
+            frame.hs2s.detections = [label for label in frame.hs2s.detections if label.label != "saucer"]
+    sample.save()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +78,7 @@ def app(demo, shots, tmp_path_factory, request):
     plugins = tmp_path_factory.mktemp("plugins")
     (plugins / "hs2s").symlink_to(request.config.rootpath)
     options = {"executable_path": browser_path, "headless": True}
-    options["args"] = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+    options["args"] = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", NO_WEB]
     log = tmp_path_factory.mktemp("server") / "server.log"
     with app_server(plugins, log) as url, sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(**options)
@@ -70,56 +86,92 @@ def app(demo, shots, tmp_path_factory, request):
         try:
             yield AppPage(page, url, demo.name, shots)
         finally:
-            page.screenshot(path=shots / "end.png")  # shows where a failure left the App
             shutil.copy(log, shots / "server.log")
+            page.screenshot(path=shots / "end.png")  # shows where a failure left the App
             browser.close()
 
 
 def test_from_propagation_to_the_failing_sample(app, demo):
     app.open()
-    app.show_samples()
 
     app.run_operator("HS2S: propagate masks")
-    app.wait_until(lambda: values(demo, "hs2s_status") == ["complete"] * 3, 600, "all samples are propagated")
+    wait_until(lambda: values(demo, "hs2s_status") == ["complete"] * 3, 300, "all samples are propagated")
     app.dismiss()
+    failing = demo.match_tags("mirrored").first()
+    lose_saucer(failing)
 
     app.run_operator("HS2S: evaluate masks")
-    app.wait_until(lambda: demo.reload() or "hs2s_eval" in demo.list_evaluations(), 120, "the evaluation is listed")
-    app.wait_until(lambda: None not in values(demo, "hs2s_eval_JF"), 120, "all samples have scores")
-    results = demo.load_evaluation_results("hs2s_eval", cache=False)
+    wait_until(lambda: None not in values(demo, "hs2s_eval_JF"), 120, "all samples have scores")
     app.dismiss()
+    wait_until(lambda: demo.reload() or "hs2s_eval" in demo.list_evaluations(), 60, "the evaluation is listed")
+    results = demo.load_evaluation_results("hs2s_eval", cache=False)
 
     app.run_operator("HS2S: find failures")
-    app.wait_until(lambda: demo.reload() or demo.has_saved_view("HS2S: late frames"), 120, "views are saved")
+    wait_until(lambda: demo.reload() or demo.has_saved_view("HS2S: late frames"), 120, "views are saved")
     app.dismiss()
-    app.page.wait_for_timeout(4000)
+    app.page.wait_for_timeout(3000)  # thumbnails are painted late
     app.screenshot("grid")
 
-    app.open("hs2s-occlusions")
-    app.show_samples()
-    occluded = len(demo.load_saved_view("HS2S: occlusions"))
-    assert occluded > 0
-    app.wait_until(lambda: app.entries().startswith(str(occluded)), 60, "the view has the occluded samples")
+    app.choose_view("HS2S: occlusions")
+    app.wait_for_entries(2)
+    app.clear_view()
+    app.wait_for_entries(3)
 
-    app.open()
+    app.open()  # the App's modal does not know fields that are new since the page was loaded
     app.open_panel("hs2s_panel")
-    app.page.wait_for_selector(BARS, state="attached")  # bars of no height are never "visible"
+    app.page.wait_for_selector(f"{PANEL} .scatterlayer .point", state="attached")
     assert f"J&F {results.JF:.3f}" in app.page.locator(PANEL).inner_text()
-    app.page.wait_for_timeout(3000)
     app.screenshot("panel")
+
+    worst = min(range(6), key=lambda k: results.objects[k]["JF"])
+    app.click_mark(f"{PANEL} .scatterlayer .point", worst)
+    app.wait_for_sample(failing.id)
+    check_curves(app, demo.select(failing.id))
+    app.close_sample()
+
     _, members = histogram(results.sample_scores())
-    place = next(k for k, ids in enumerate(members) if ids)
-    app.click_bar(BARS, place)
-    app.page.locator("[data-cy=panel-tab-samples]").first.click()
-    app.show_samples()
-    shown = f"{len(members[place])} sample"
-    app.wait_until(lambda: app.entries().startswith(shown), 60, "the view has changed to the bar's samples")
-    app.page.locator("[data-cy=looker]").first.click()
-    app.wait_for_video()
-    assert any(sample_id in app.page.url for sample_id in members[place])
+    app.click_mark(f"{PANEL} .bars .point path", members.index([failing.id]))
+    app.wait_for_entries(1)
+    wait_until(lambda: {"Select", failing.id} <= app.view_bar(), SLOW / 1000, "the view bar shows the stage")
+    app.open_sample(0)
+    app.wait_for_sample(failing.id)
+    app.close_sample()
+
+    demo.delete_evaluation("hs2s_eval")
+    app.page.locator(PANEL).get_by_role("button", name="Refresh").click()
+    app.page.locator(PANEL).get_by_text("There is no evaluation yet").wait_for()
+    assert app.page.get_by_text("Traceback").count() == 0
+
+
+def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
+    """Opens the panel beside the video: curves of both objects, events shaded, and a line where the video is."""
+    app.page.locator("#modal [data-cy=panel-tab-hs2s_panel]").click()
+    app.page.wait_for_selector(f"{MODAL_PANEL} .scatterlayer .trace", state="attached")
+    app.page.locator("#modal").get_by_title("Split horizontally").click()
+    plot = app.plot(MODAL_PANEL, 0)
+    _, *curves = plot["data"]
+    assert [curve["name"] for curve in curves] == [f"{s} {name}" for name in ("dahlia 1", "saucer 2") for s in "JF"]
+    lost = dict(zip(curves[2]["x"], curves[2]["y"], strict=True))
+    assert lost[LOST - 1] > 0.5 and lost[LOST] == 0
+    shades = sorted([shape["x0"] + 0.5, shape["x1"] - 0.5] for shape in plot["layout"]["shapes"])
+    assert shades == sorted(failing.values("hs2s_events.detections.support")[0])
+    assert [LOST, LENGTH] in shades
+
+    app.page.locator("#modal [data-testid=timeline-controls-toggle]").click()  # shows a track per object
+    app.page.locator("#modal [data-track-label]").first.wait_for()
+    app.seek(0.75)
+    wait_until(lambda: app.frame(FPS) > 1, SLOW / 1000, "the video has moved")
+    frame = app.frame(FPS)
+    wait_until(lambda: playhead(app) == [frame, frame], SLOW / 1000, "the line is where the video is")
+    app.page.keyboard.press(".")
+    wait_until(lambda: playhead(app) == [frame + 1, frame + 1], SLOW / 1000, "the line follows the keys")
+    app.page.wait_for_timeout(2000)  # until the picture is painted
     app.screenshot("modal")
-    errors = app.page.locator("text=Traceback")
-    assert errors.count() == 0
+
+
+def playhead(app: AppPage) -> list[int]:
+    """Where the line is."""
+    return app.plot(MODAL_PANEL, 0)["data"][0]["x"]
 
 
 def values(dataset: fo.Dataset, field: str) -> list:

@@ -108,7 +108,22 @@ def test_curves_of_the_open_sample(evaluated):
     assert (shade["x0"], shade["x1"]) == (6.5, 12.5)
     assert "drift of square 1 1 (7-12)" in panel.text
     assert panel.data["playhead"]["frames"][T] == [T, T]
-    assert set(panel.shown) == {"eval_key", "headline", "curves", "playhead", "reload"}
+
+
+def test_playhead_follows_each_sample_on_a_timeline_of_its_own(evaluated, video):
+    first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    panel = Panel(evaluated, current_sample=first)
+    always = {"eval_key", "headline", "curves", "reload"}
+    for sample_id, event in ((first, "on_load"), (second, "on_change_current_sample"), (first, "on_load")):
+        panel.context["current_sample"] = sample_id
+        panel.do(event)
+        assert set(panel.shown) == {*always, "hidden", "soon"}
+        made = panel.shown["hidden"].type.properties["timeline"].view.to_json()
+        panel.do("follow")
+        assert set(panel.shown) == {*always, "playhead"}
+        followed = panel.shown["playhead"].view.to_json()
+        assert made["timeline_name"] == followed["timeline_name"] == f"timeline-{sample_id}"
 
 
 def test_open_sample_without_scores(evaluated, video):
