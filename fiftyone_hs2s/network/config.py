@@ -71,7 +71,7 @@ class HS2SConfig:
     reset_period: int = 0
     references: tuple[str, ...] = ("first", "previous")
     memory_frames: int = 0
-    memory_trust: float = 0.9
+    memory_trust: float = 0.7
     memory_every: int = 5
     merge: str = "global_convolution"
     skip_merge: str = "global_convolution"

@@ -92,7 +92,7 @@ def test_frames_in_between_are_remembered_when_due_and_the_oldest_go() -> None:
         for t in range(1, 8):
             _, state = network.step(images[t], state)
             kept[t] = list(state.recalled[0].split(cells, 2))
-        keys = {t: 0.9 * network.skip_merge.matchers["first"]._project(images[t].key) for t in (2, 4, 6)}
+        keys = {t: 0.7 * network.skip_merge.matchers["first"]._project(images[t].key) for t in (2, 4, 6)}
     # The step to t + 1 is the first to read frame t.
     expected = {2: [first, first], 3: [first, keys[2]], 5: [keys[2], keys[4]], 7: [keys[4], keys[6]]}
     for t, frames_kept in expected.items():
