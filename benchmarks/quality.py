@@ -123,7 +123,7 @@ def _tracker(args: argparse.Namespace) -> Tracker:
     network = load_network(args.model, args.weights)
     settings = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in args.network)}
     network.config = dataclasses.replace(network.config, **settings)
-    return Tracker(network, size=tuple(args.size), aggregation=args.aggregation)
+    return Tracker(network, size=tuple(args.size), precision=args.precision, aggregation=args.aggregation)
 
 
 def main() -> None:
@@ -141,6 +141,7 @@ def main() -> None:
     )
     parser.add_argument("--condition", choices=list(CONDITIONS), default="none", help="how the frames are spoilt")
     parser.add_argument("--aggregation", default="soft")
+    parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or float16")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
     args = parser.parse_args()
