@@ -12,7 +12,6 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -112,19 +111,14 @@ def clip(seed: int, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def fill(dataset, folder: Path, seeds: range, length: int) -> None:
     """Puts clips into a dataset: videos with masks on all frames."""
-    import fiftyone as fo
-
-    from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
+    from fiftyone_hs2s.dataset.videos import video_sample
     from fiftyone_hs2s.overlay import write_video
 
-    identities = {i: Identity("cell", i, fo.Instance()) for i in range(1, LABELED + 1)}
     for seed in seeds:
         frames, label_maps = zip(*clip(seed, length), strict=True)
-        write_video(folder / f"{seed}.mp4", frames, FPS)
-        sample = fo.Sample(filepath=str(folder / f"{seed}.mp4"))
-        for number, label_map in zip(count(1), label_maps, strict=False):
-            sample.frames[number] = fo.Frame(ground_truth=label_map_to_detections(label_map, identities))
-        dataset.add_sample(sample)
+        video = folder / f"{seed}.mp4"
+        write_video(video, frames, FPS)
+        dataset.add_sample(video_sample(video, enumerate(label_maps, start=1), "ground_truth"))
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def compressed(frame: np.ndarray) -> np.ndarray:
     return cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 15])[1], cv2.IMREAD_COLOR)
 
 
-CONDITIONS = {"none": np.ascontiguousarray, "dark": dark, "compressed": compressed, "portrait": np.rot90}
+CONDITIONS = {"dark": dark, "compressed": compressed, "portrait": np.rot90}
 
 Method = Callable[[Frames, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
 
@@ -77,7 +77,7 @@ def tracked(tracker: Tracker) -> Method:
 
 
 def score(
-    method: Method, folder: Path, sequence: str, back: bool, condition: str = "none"
+    method: Method, folder: Path, sequence: str, back: bool, condition: str | None = None
 ) -> tuple[SequenceScores, float]:
     """The scores of a sequence, and seconds a frame; with ``back`` it is played to its end and back again."""
     turn = np.rot90 if condition == "portrait" else np.asarray
@@ -86,7 +86,7 @@ def score(
     if back:
         pictures = list(frames)
         frames, truths = open_frames(np.stack(pictures + pictures[-2::-1])), truths + truths[-2::-1]
-    if condition != "none":
+    if condition:
         frames = open_frames(np.stack([CONDITIONS[condition](frame) for frame in frames]))
     scorer, seconds = SequenceScorer(), 0.0
     predictions = method(frames, turn(read_label_map(truths[0])))
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument(
         "--network", nargs="*", default=[], metavar="KEY=VALUE", help="settings such as reset_period=20 memory_frames=0"
     )
-    parser.add_argument("--condition", choices=list(CONDITIONS), default="none", help="how the frames are spoilt")
+    parser.add_argument("--condition", choices=list(CONDITIONS), help="how the frames are spoilt")
     parser.add_argument("--aggregation", default="soft")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or float16")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))

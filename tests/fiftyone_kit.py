@@ -59,6 +59,14 @@ def prompts(number: int, indices=(0, 1)) -> fo.Detections:
     return fo.Detections(detections=[detection(masks[i], label=f"square {i}", index=i) for i in indices])
 
 
+def prompted_sample(video: object, field: str) -> fo.Sample:
+    """A sample of the video with the true masks on all frames."""
+    sample = fo.Sample(filepath=str(video))
+    for number in range(1, T + 1):
+        sample.frames[number] = fo.Frame(**{field: prompts(number)})
+    return sample
+
+
 def found(sample: fo.Sample, field: str = "pred") -> dict[int, dict[int, np.ndarray]]:
     """The masks of a field by frame number and index."""
     return {

@@ -44,6 +44,26 @@ def detections_fields(samples: fo.Dataset | fo.DatasetView) -> list[str]:
     return [name for name, field in _schema(samples).items() if _holds_detections(field)]
 
 
+def check_detections(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
+    """Makes sure that masks can be learned from a field.
+
+    Args:
+        samples: videos, clips, or images
+        field: name of the field; ``frames.`` may be left out
+
+    Returns:
+        the name without ``frames.``
+
+    Raises:
+        HS2SError: if it holds no ``Detections``
+    """
+    name, fields = field.removeprefix("frames."), detections_fields(samples)
+    if name not in fields:
+        mend = f"choose one of {', '.join(fields)}" if fields else "add instance masks"
+        raise HS2SError(f"the dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {mend}")
+    return name
+
+
 def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_field: str) -> tuple[str, str]:
     """Makes sure that labels of one field can be propagated to another.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import fiftyone.core.utils as fou
 
-from fiftyone_hs2s.dataset.fields import detections_fields
+from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
@@ -193,10 +193,7 @@ def check_training_field(samples: Samples, field: str) -> None:
         HS2SError: if the samples are neither videos nor images, or the field holds no ``Detections``
     """
     check_training_samples(samples)
-    name, fields = root_dataset(samples).name, detections_fields(samples)
-    if field.removeprefix("frames.") not in fields:
-        mend = f"choose one of {', '.join(fields)}" if fields else "add instance masks to it"
-        raise HS2SError(f"the dataset {name!r} has no Detections field {field!r}: {mend}")
+    check_detections(samples, field)
 
 
 def check_training_samples(samples: Samples) -> None:

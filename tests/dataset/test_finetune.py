@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import fiftyone as fo
 import pytest
-from fiftyone_kit import T, prompts
+from fiftyone_kit import detection, prompted_sample
 
 from fiftyone_hs2s import HS2SError, finetune, list_models, load_model
 from fiftyone_hs2s.dataset.finetune import TrainingProgress, check_training_field, presets
@@ -36,10 +36,7 @@ def config(tmp_path):
 @pytest.fixture
 def labeled(dataset, video):
     """A dataset with one sample with masks on all frames."""
-    sample = fo.Sample(filepath=str(video))
-    for number in range(1, T + 1):
-        sample.frames[number] = fo.Frame(gt=prompts(number))
-    dataset.add_sample(sample)
+    dataset.add_sample(prompted_sample(video, "gt"))
     return dataset
 
 
@@ -79,9 +76,7 @@ def test_settings_of_a_length():
 def test_validation_is_scored_before_and_after_and_not_trained_on(labeled, config, video, tmp_path, monkeypatch):
     other = tmp_path / "other.mp4"
     other.write_bytes(video.read_bytes())
-    sample = fo.Sample(filepath=str(other))
-    for number in range(1, T + 1):
-        sample.frames[number] = fo.Frame(gt=prompts(number))
+    sample = prompted_sample(other, "gt")
     labeled.add_sample(sample)
     seen = []
 
@@ -126,7 +121,6 @@ def test_a_run_folder_is_kept_and_gone_on_with(labeled, config, tmp_path):
 def test_images_are_trained_on(dataset, tmp_path, config):
     import cv2
     import numpy as np
-    from fiftyone_kit import detection
 
     image, mask = np.full((120, 160, 3), 90, np.uint8), np.zeros((120, 160), bool)
     mask[30:80, 40:100] = True

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
@@ -12,18 +10,10 @@ from fiftyone_kit import color_model
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation
 
-REPO = Path(__file__).resolve().parents[2]
 FIELDS = {"pred_field": "frames.pred", "gt_field": "frames.gt"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def plugin(tmp_path_factory):
-    """The repository as the only plugin."""
-    folder, before = tmp_path_factory.mktemp("plugins"), fo.config.plugins_dir
-    (folder / "hs2s").symlink_to(REPO)
-    fo.config.plugins_dir = str(folder)
-    yield
-    fo.config.plugins_dir = before
+pytestmark = pytest.mark.usefixtures("plugin")
 
 
 def uri(name: str) -> str:

@@ -10,23 +10,15 @@ import numpy as np
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
-from fiftyone_kit import T, detection, prompts
+from fiftyone_kit import T, detection, prompted_sample
 
 from fiftyone_hs2s import HS2SError, list_models, load_model
 from fiftyone_hs2s.dataset.finetune import FineTuned, TrainingProgress
 
-REPO = Path(__file__).resolve().parents[2]
 URI, PROPAGATE = "@hs2s/hs2s/train", "@hs2s/hs2s/propagate"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def plugin(tmp_path_factory):
-    """The repository as the only plugin."""
-    folder, before = tmp_path_factory.mktemp("plugins"), fo.config.plugins_dir
-    (folder / "hs2s").symlink_to(REPO)
-    fo.config.plugins_dir = str(folder)
-    yield
-    fo.config.plugins_dir = before
+pytestmark = pytest.mark.usefixtures("plugin")
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +36,7 @@ def operator():
 @pytest.fixture
 def labeled(dataset, video):
     """A dataset with one sample with masks on all frames."""
-    sample = fo.Sample(filepath=str(video))
-    for number in range(1, T + 1):
-        sample.frames[number] = fo.Frame(ground_truth=prompts(number))
-    dataset.add_sample(sample)
+    dataset.add_sample(prompted_sample(video, "ground_truth"))
     return dataset
 
 

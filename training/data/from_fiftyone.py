@@ -15,9 +15,9 @@ import fiftyone as fo
 import numpy as np
 from PIL import Image
 
-from fiftyone_hs2s.dataset.fields import detections_fields
+from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.labels import ObjectKey, read_objects
-from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences, root_dataset
+from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.tracking import Frames
 from training.data.clip import read_mask
@@ -83,7 +83,7 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
     Raises:
         HS2SError: if there is no such field, or no sample can be used
     """
-    name = _check_field(samples, field)
+    name = check_detections(samples, field)
     videos, failed = [], 0
     for sequence in find_sequences(samples):
         try:
@@ -108,7 +108,7 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
     Raises:
         HS2SError: if there is no such field, or no image has a mask
     """
-    _check_field(samples, field)
+    check_detections(samples, field)
     pictures: list[Picture] = []
     for path, detections in zip(*samples.values(["filepath", field]), strict=True):
         try:
@@ -124,14 +124,6 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
     if not pictures:
         raise HS2SError(f"No image has a mask in {field!r}: detections need masks to train on")
     return pictures
-
-
-def _check_field(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
-    name, fields = field.removeprefix("frames."), detections_fields(samples)
-    if name not in fields:
-        mend = f"choose one of {', '.join(fields)}" if fields else "add instance masks"
-        raise HS2SError(f"The dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {mend}")
-    return name
 
 
 def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
