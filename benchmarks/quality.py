@@ -2,7 +2,8 @@
 
 FOLDER holds DAVIS-layout folders (``<set>/JPEGImages/<sequence>``, ``<set>/Annotations/<sequence>``). The baselines are
 the first mask copied to every frame, and the mask warped along DIS optical flow. J, F and J&F are DAVIS's (first and
-last frame left out); "t=10" and so on are J on that frame after the first, mean over the objects that last so long.
+last frame left out); "late" is J from the tenth frame after the first third on, which with ``--condition occluded`` is
+after the occlusion; "t=10" and so on are J on that frame after the first, mean over the objects that last so long.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import yaml
 
 from fiftyone_hs2s.masks import list_label_maps, read_label_map, split_label_map
-from fiftyone_hs2s.metrics import SequenceScorer, SequenceScores, summarize
+from fiftyone_hs2s.metrics import ObjectScores, SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.tracking import Frames, Tracker, open_frames, track
 
@@ -30,18 +31,54 @@ SETS = {
 TIMES = (10, 30, 60, 90, 120)
 
 
-def dark(frame: np.ndarray) -> np.ndarray:
+Video = tuple[list[np.ndarray], list[np.ndarray]]
+"""Frames, and a label map for each."""
+
+
+def dark(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
     """Low light: 30 % of the brightness, with noise."""
-    noise = np.random.default_rng(0).normal(scale=5, size=frame.shape)
-    return np.clip(0.3 * frame + noise, 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(scale=5, size=frames[0].shape)
+    return [np.clip(0.3 * frame + noise, 0, 255).astype(np.uint8) for frame in frames], truths
 
 
-def compressed(frame: np.ndarray) -> np.ndarray:
+def compressed(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
     """JPEG of quality 15."""
-    return cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 15])[1], cv2.IMREAD_COLOR)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 15]
+    return [cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR) for frame in frames], truths
 
 
-CONDITIONS = {"dark": dark, "compressed": compressed, "portrait": np.rot90}
+def portrait(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
+    """Turned by 90 degrees."""
+    return [np.rot90(frame) for frame in frames], [np.rot90(truth) for truth in truths]
+
+
+def small(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
+    """A quarter of the area: half as large, in a frame whose rest repeats the edges."""
+    return [_shrink(f, cv2.INTER_AREA, cv2.BORDER_REPLICATE) for f in frames], [
+        _shrink(t, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) for t in truths
+    ]
+
+
+def _shrink(image: np.ndarray, interpolation: int, border: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    half = cv2.resize(image, (width // 2, height // 2), interpolation=interpolation)
+    top, left = (height - height // 2) // 2, (width - width // 2) // 2
+    return cv2.copyMakeBorder(half, top, height - height // 2 - top, left, width - width // 2 - left, border)
+
+
+def occluded(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
+    """After a third of the video, for ten frames, a grey board hides all objects; what shows of it is background."""
+    hidden = range(len(frames) // 3, len(frames) // 3 + HIDDEN)
+    ys, xs = np.nonzero(np.any([truths[t] > 0 for t in hidden], axis=0))
+    board = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
+    frames, truths = [frame.copy() for frame in frames], [truth.copy() for truth in truths]
+    for t in hidden:
+        frames[t][board], truths[t][board] = 110, 0
+    return frames, truths
+
+
+CONDITIONS = {f.__name__: f for f in (dark, compressed, portrait, small, occluded)}
+HIDDEN = 10
 
 Method = Callable[[Frames, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
 
@@ -80,21 +117,19 @@ def score(
     method: Method, folder: Path, sequence: str, back: bool, condition: str | None = None
 ) -> tuple[SequenceScores, float]:
     """The scores of a sequence, and seconds a frame; with ``back`` it is played to its end and back again."""
-    turn = np.rot90 if condition == "portrait" else np.asarray
-    truths = list(list_label_maps(folder / "Annotations" / sequence).values())
-    frames = open_frames(folder / "JPEGImages" / sequence)
+    truths = [read_label_map(path) for path in list_label_maps(folder / "Annotations" / sequence).values()]
+    frames = list(open_frames(folder / "JPEGImages" / sequence))
     if back:
-        pictures = list(frames)
-        frames, truths = open_frames(np.stack(pictures + pictures[-2::-1])), truths + truths[-2::-1]
+        frames, truths = frames + frames[-2::-1], truths + truths[-2::-1]
     if condition:
-        frames = open_frames(np.stack([CONDITIONS[condition](frame) for frame in frames]))
+        frames, truths = CONDITIONS[condition](frames, truths)
     scorer, seconds = SequenceScorer(), 0.0
-    predictions = method(frames, turn(read_label_map(truths[0])))
-    for path in truths:
+    predictions = method(open_frames(np.stack(frames)), truths[0])
+    for truth in truths:
         start = time.perf_counter()
         prediction = next(predictions)
         seconds += time.perf_counter() - start
-        scorer.update(turn(read_label_map(path)), prediction)
+        scorer.update(truth, prediction)
     return scorer.finish(), seconds / len(truths)
 
 
@@ -102,21 +137,17 @@ def report(name: str, scores: dict[str, SequenceScores], speed: float, each: boo
     """Prints a row, and one for each sequence."""
     evaluation = summarize(scores, "davis2017")
     objects = [scores[key].objects[i] for key, result in evaluation.sequences.items() for i in result.objects]
-    late = [np.mean([o.J[t] for o in objects if len(o.J) > t + 1] or [np.nan]) for t in TIMES]
-    values = [evaluation.J, evaluation.F, evaluation.JF, *late]
+    values = [evaluation.J, evaluation.F, evaluation.JF, *_in_time(objects)]
     print(f"{name:24s}" + "".join(f"{100 * value:8.1f}" for value in values) + f"{speed:10.3f}", flush=True)
     for key, result in evaluation.sequences.items() if each else ():
-        row = [
-            result.J,
-            result.F,
-            result.JF,
-            *(np.mean([o.J[t] for o in _of(scores[key], t)] or [np.nan]) for t in TIMES),
-        ]
-        print(f"  {key:22s}" + "".join(f"{100 * value:8.1f}" for value in row))
+        values = [result.J, result.F, result.JF, *_in_time([scores[key].objects[i] for i in result.objects])]
+        print(f"  {key:22s}" + "".join(f"{100 * value:8.1f}" for value in values))
 
 
-def _of(sequence: SequenceScores, t: int) -> list:
-    return [scores for scores in sequence.objects.values() if len(scores.J) > t + 1 and scores.truth_area.any()]
+def _in_time(objects: list[ObjectScores]) -> list[float]:
+    """J at the end, and at each of the times, mean over the objects that last so long."""
+    late = np.mean([np.mean(o.J[len(o.J) // 3 + HIDDEN : -1]) for o in objects])
+    return [late, *(np.mean([o.J[t] for o in objects if len(o.J) > t + 1] or [np.nan]) for t in TIMES)]
 
 
 def _tracker(args: argparse.Namespace) -> Tracker:
@@ -146,9 +177,8 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
     args = parser.parse_args()
     for name in args.sets.split(","):
-        print(
-            f"\n{name:24s}" + "".join(f"{h:>8s}" for h in ("J", "F", "J&F", *(f"t={t}" for t in TIMES))) + " s a frame"
-        )
+        columns = ("J", "F", "J&F", "late", *(f"t={t}" for t in TIMES))
+        print(f"\n{name:24s}" + "".join(f"{column:>8s}" for column in columns) + " s a frame")
         for method in args.methods.split(","):
             function = {"copy": copy, "flow": flow}.get(method) or tracked(_tracker(args))
             scores, speeds = {}, []

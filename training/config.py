@@ -63,6 +63,7 @@ class TrainingConfig:
         own_mask: probability that a step sees the network's own last mask instead of the truth; with
             ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`
         freeze_norm_from: part of the run after which batch norm keeps its statistics
+        portrait: share of the steps whose clips are upright, W x H instead of H x W
         affine: bounds of the transform that real clips get, see :class:`training.data.videos.VideoClips`
         validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
         validate_every: in steps; 0 for never
@@ -98,6 +99,7 @@ class TrainingConfig:
     own_mask_from: float = 0.0
     own_mask_rise: float = float("inf")
     freeze_norm_from: float = 0.0
+    portrait: float = 0.0
     affine: dict[str, Any] = field(default_factory=dict)
     validation: tuple[str, ...] = ()
     validate_every: int = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -59,6 +60,7 @@ class Trainer:
         self.config, self.sources, self.validation, self.workers = config, sources, list(validation), workers
         # Some parameters have no part in some losses; only several processes must be told.
         several = DistributedDataParallelKwargs(find_unused_parameters=True)
+        AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
         self.accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[several])
         self.device = self.accelerator.device
         torch.manual_seed(config.seed)
@@ -207,7 +209,7 @@ class Trainer:
                     yield [next(loader) for _ in range(self.config.accumulate)]
 
     def _loader(self, stage: Stage, end: int) -> DataLoader:
-        clips = MixedClips(self.sources, stage.length, stage.size, self.config.seed)
+        clips = MixedClips(self.sources, stage.length, stage.size, self.config.seed, self.config.portrait)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         parts = [part * processes + rank for part in range(self.config.accumulate)]
         places = (

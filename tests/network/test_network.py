@@ -203,6 +203,17 @@ def test_lite_is_light() -> None:
     assert counter.get_total_flops() / 2 <= 8e9
 
 
+@pytest.mark.parametrize(("training", "depthwise"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_depthwise_convolutions_are_trained_in_float32(training: bool, depthwise: torch.dtype) -> None:
+    network, dtypes = build_network(slim("hs2s-lite")), {}
+    for module in network.trunk.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda m, _, y: dtypes.setdefault(m.groups > 1, set()).add(y.dtype))
+    with torch.set_grad_enabled(training), torch.autocast("cpu", torch.bfloat16):
+        network.encode_image(torch.rand(1, 3, 64, 96))
+    assert dtypes == {True: {depthwise}, False: {torch.bfloat16}}
+
+
 def test_sides_that_are_no_multiples_of_32_are_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
         build_network(slim("hs2s-lite")).encode_image(torch.rand(1, 3, 60, 96))

@@ -149,6 +149,16 @@ def test_steps_lower_the_loss_on_one_batch(data: Path, tmp_path: Path) -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_steps_in_bfloat16_follow_those_in_float32(data: Path, tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("no", "bf16"):
+        trainer = _trainer(data, tmp_path / precision, precision=precision, own_mask=0.0)
+        batch = _clips(trainer, 2)
+        losses[precision] = [trainer.train_step([batch])["loss"] for _ in range(4)]
+    assert losses["bf16"] == pytest.approx(losses["no"], rel=0.03)
+    assert losses["bf16"] != losses["no"]
+
+
 def test_accumulated_batches_are_one_large_batch(data: Path, tmp_path: Path) -> None:
     frames, masks = _clips(_trainer(data, tmp_path / "r"), 2)
     one = _trainer(data, tmp_path / "one", own_mask=0.0, losses={"bce": 1.0})
@@ -305,6 +315,22 @@ def test_a_clip_depends_on_the_seed_and_its_number_alone(data: Path) -> None:
     assert torch.equal(draw(1, 5, 0), draw(1, 5, 0))
     assert not torch.equal(draw(1, 5, 0), draw(2, 5, 0))
     assert not torch.equal(draw(1, 5, 0), draw(1, 5, 1))
+
+
+def test_a_share_of_the_steps_has_upright_clips(data: Path) -> None:
+    sources = [(VideoClips(list_videos(data / "video/made")), 1.0)]
+    clips = MixedClips(sources, 3, (64, 96), seed=1, portrait=0.4)
+    shapes = []
+    for step in range(40):
+        drawn = [clips[step, place] for place in range(2)]
+        assert len({tuple(frames.shape) for frames, _ in drawn}) == 1  # else they are no batch
+        for frames, masks in drawn:
+            assert frames.shape[2:] == masks.shape[2:]
+            inside = frames.permute(0, 2, 3, 1)[masks[:, 0] == 1].float().mean(0)
+            assert inside[0] > 1.5 * inside[2]  # still the red square
+        shapes.append(tuple(drawn[0][0].shape[2:]))
+    assert set(shapes) == {(64, 96), (96, 64)}
+    assert 8 <= shapes.count((96, 64)) <= 24
 
 
 def test_the_shipped_configs_load_and_honour_the_split() -> None:

@@ -41,6 +41,10 @@ class Clip:
         """The clip mirrored."""
         return Clip(self.frames[:, :, ::-1], self.masks[:, :, ::-1])
 
+    def turned(self) -> Clip:
+        """The clip turned by 90 degrees."""
+        return Clip(np.rot90(self.frames, axes=(1, 2)), np.rot90(self.masks, axes=(1, 2)))
+
 
 def read_image(path: Path) -> np.ndarray:
     """Reads a picture as uint8 (H, W, 3) RGB.

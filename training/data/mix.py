@@ -33,26 +33,39 @@ class MixedClips(Dataset):
         length: frames a clip
         size: (H, W), multiples of 32
         seed: of the random numbers
+        portrait: share of the steps whose clips are (W, H); half of those clips lie on their side
     """
 
-    def __init__(self, sources: Sequence[tuple[ClipSource, float]], length: int, size: Size, seed: int) -> None:
+    def __init__(
+        self,
+        sources: Sequence[tuple[ClipSource, float]],
+        length: int,
+        size: Size,
+        seed: int,
+        portrait: float = 0.0,
+    ) -> None:
         self.sources = [source for source, _ in sources]
         weights = np.array([weight for _, weight in sources])
         self.weights = weights / weights.sum()
-        self.length, self.size, self.seed = length, size, seed
+        self.length, self.size, self.seed, self.portrait = length, size, seed, portrait
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         cv2.setNumThreads(1)  # the workers are the threads
-        clip = self._draw(np.random.default_rng([self.seed, *place]))
+        rng = np.random.default_rng([self.seed, *place])
+        # All clips of a step have one size.
+        upright = np.random.default_rng([self.seed, place[0]]).random() < self.portrait
+        turned = upright and rng.random() < 0.5
+        clip = self._draw(rng, self.size[::-1] if upright and not turned else self.size)
+        clip = clip.turned() if turned else clip
         return (
             torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
             torch.from_numpy(np.ascontiguousarray(clip.masks[:, None])),
         )
 
-    def _draw(self, rng: np.random.Generator) -> Clip:
+    def _draw(self, rng: np.random.Generator, size: Size) -> Clip:
         for _ in range(1000):
             source = self.sources[rng.choice(len(self.sources), p=self.weights)]
-            clip = source.sample(rng, self.length, self.size)
+            clip = source.sample(rng, self.length, size)
             if clip is not None:
                 clip = clip.flipped() if rng.random() < 0.5 else clip
                 frames = degrade(rng, jitter_colour(rng, np.ascontiguousarray(clip.frames)))
