@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.utils.eval.detection as foud
@@ -87,9 +87,17 @@ class PropagationResults(foud.DetectionResults):
         """What to call the objects of a video, by number."""
         return {int(number): name for number, name in self.series[key]["names"].items()}
 
-    def evaluation(self) -> Evaluation:
-        """The official numbers with all their parts, from the stored series."""
-        return summarize({key: self.scores(key) for key in self.series}, self.config.protocol)
+    def evaluation(self, seen: Collection[str] | None = None) -> Evaluation:
+        """The official numbers with all their parts, from the stored series.
+
+        Args:
+            seen: the labels that were seen in training; with them ``splits`` has J and F of these and of the other
+                labels apart, and YouTube-VOS's G, the mean of the four
+        """
+        classes: dict[str, dict[int, str]] = {}
+        for row in self.objects:
+            classes.setdefault(row["key"], {})[row["object"]] = row["label"]
+        return summarize({key: self.scores(key) for key in self.series}, self.config.protocol, classes, seen)
 
     def report(self, classes: Sequence[str] | None = None) -> dict[str, Any]:
         """The scores, and FiftyOne's classification report of the labels that were found or missed.
@@ -131,9 +139,9 @@ class PropagationResults(foud.DetectionResults):
         """One row per object.
 
         Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number); ``name``;
-        ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted; ``length``
-        (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated frames
-        without it, after its first one).
+        ``label``; ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted;
+        ``length`` (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated
+        frames without it, after its first one).
 
         Raises:
             HS2SError: if pandas is not installed
@@ -219,6 +227,7 @@ def object_rows(scored: ScoredPiece, result: SequenceResult) -> list[dict[str, A
             "key": scored.piece.key,
             "object": number,
             "name": scored.names.get(number, f"object {number}"),
+            "label": scored.classes.get(number),
             "J": found.J.mean,
             "F": found.F.mean,
             "JF": found.JF,

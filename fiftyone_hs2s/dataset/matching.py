@@ -71,6 +71,9 @@ class Matching:
         self.shares_identity = bool(set(keys[0]) & set(keys[1]))
         self.has_predictions = bool(predicted)
         self.labels = self._labels([*true, *predicted])
+        self.names = {
+            number: label if index is None else f"{label} {index}" for number, (label, index) in self.labels.items()
+        }
 
     def objects(self, detections: fo.Detections | None) -> FrameObjects:
         """Draws a frame's detections as a label map.
@@ -93,15 +96,14 @@ class Matching:
 
     def name(self, number: int) -> str:
         """What to call an object: its label, with its index if it has one."""
-        return self.labels.get(number, f"object {number}")
+        return self.names.get(number, f"object {number}")
 
-    def _labels(self, census: list[tuple[int, list[Names]]]) -> dict[int, str]:
-        labels: dict[int, str] = {}
+    def _labels(self, census: list[tuple[int, list[Names]]]) -> dict[int, tuple[str, int | None]]:
+        """Label and index of each object, as it is first called."""
+        labels: dict[int, tuple[str, int | None]] = {}
         for _, frame in census:
             for names in frame:
-                label = names.label or "object"
-                named = label if names.index is None else f"{label} {names.index}"
-                labels.setdefault(self.numbers[names.key(self.kind)], named)
+                labels.setdefault(self.numbers[names.key(self.kind)], (names.label or "object", names.index))
         return labels
 
     def _check_distinct(self, number: int, names: list[Names]) -> None:

@@ -46,6 +46,8 @@ class ScoredPiece:
     sequence: SequenceScores
     names: dict[int, str]
     """What to call the objects, by number."""
+    classes: dict[int, str]
+    """Their labels, by number."""
     frame_ids: list[str]
     """Ids of the scored frames, aligned with ``sequence.frames``."""
     labels: list[dict[int, ObjectLabels]]
@@ -99,8 +101,10 @@ def score_piece(
         frame_ids.append(frame.frame_id)
         if keep_labels:
             labels.append(_object_labels(true, predicted, protocol.merge_objects))
-    merged = {1: "all objects"} if protocol.merge_objects else matching.labels
-    return ScoredPiece(piece, scorer.finish(), merged, frame_ids, labels, _identity_problem(matching, truth))
+    merged = {1: "all objects"} if protocol.merge_objects else None
+    classes = merged or {number: label for number, (label, _) in matching.labels.items()}
+    problem = _identity_problem(matching, truth)
+    return ScoredPiece(piece, scorer.finish(), merged or matching.names, classes, frame_ids, labels, problem)
 
 
 def _match(piece: Piece, truth: str | None, prediction: str) -> Matching:

@@ -244,6 +244,17 @@ def test_davis2016_takes_all_objects_as_one(scored_dataset):
     assert scored_dataset.first().frames[9].pred.detections[0].ev_iou == pytest.approx(joint)
 
 
+def test_labels_seen_in_training_and_others_apart(scored_dataset):
+    results = evaluate(scored_dataset)
+    good, bad = sorted(results.objects, key=lambda row: -row["J"])
+    assert good["label"] != bad["label"]
+    splits = results.evaluation(seen=[bad["label"]]).splits
+    found = [splits[name] for name in ("J_seen", "F_seen", "J_unseen", "F_unseen")]
+    assert found == pytest.approx([bad["J"], bad["F"], good["J"], good["F"]])
+    assert splits["G"] == pytest.approx(sum(found) / 4)
+    assert results.evaluation().splits == {}
+
+
 def test_groups_of_images(dataset, tmp_path):
     samples = []
     for number in range(1, T + 1):
