@@ -52,7 +52,7 @@ def read_label_map(path: str | os.PathLike[str]) -> np.ndarray:
         uint8 array (H, W), or uint16 for a 16-bit image
 
     Raises:
-        MaskError: if the file is missing, damaged, or holds anything else
+        MaskError: if the file is missing, damaged, of a lossy format, or holds anything else
     """
     path = Path(path)
     try:
@@ -64,6 +64,8 @@ def read_label_map(path: str | os.PathLike[str]) -> np.ndarray:
         raise MaskError(
             f"The mask {path} is damaged or no image ({error}): save it again as an indexed PNG."
         ) from error
+    if image.format in _LOSSY:
+        raise MaskError(f"The mask {path} is a {image.format} file, whose compression makes new ids: {_WANTED}.")
     return _to_label_map(image, path)
 
 
@@ -81,6 +83,7 @@ def _to_label_map(image: Image.Image, path: Path) -> np.ndarray:
     raise MaskError(f"The mask {path} is an image of mode {image.mode}: {_WANTED}.")
 
 
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")  # the latter three are not always, but files do not tell
 _WANTED = "save it as an indexed PNG, 0 for background and 1, 2, ... for the objects"
 
 
@@ -115,6 +118,15 @@ def _from_colours(rgba: np.ndarray, path: Path) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _palette_codes() -> dict[int, int]:
     return {int(r) << 16 | int(g) << 8 | int(b): index for index, (r, g, b) in enumerate(davis_palette())}
+
+
+def is_label_map(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a label map such as :func:`write_label_map` writes, by its head alone."""
+    try:
+        with Image.open(path) as image:
+            return image.mode.startswith("I") or image.getpalette() == davis_palette().ravel().tolist()
+    except OSError:
+        return False
 
 
 def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from fiftyone_hs2s.errors import HS2SError
 
@@ -52,6 +53,23 @@ def check_name(name: str, overwrite: bool = False) -> str:
     if not overwrite and find_model(name):
         raise HS2SError(f"there is a model {name!r} already: choose another name, or to overwrite it")
     return name
+
+
+def check_folder() -> None:
+    """Makes the models' folder, and makes sure that a model can be written there.
+
+    Raises:
+        HS2SError: if it cannot
+    """
+    folder = models_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise HS2SError(
+            f"the folder of models {folder} cannot be written to ({error}): set HS2S_MODELS to another folder"
+        ) from error
 
 
 def store(name: str, weights: str | Path, overwrite: bool = False) -> Path:

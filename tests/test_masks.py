@@ -97,6 +97,22 @@ def test_rgb_in_other_colours_is_refused_with_the_mend(tmp_path):
         masks.read_label_map(path)
 
 
+def test_lossy_file_is_refused_whatever_its_name(tmp_path):
+    Image.fromarray(np.eye(16, dtype=np.uint8) * 255).save(tmp_path / "a.png", format="JPEG")
+    with pytest.raises(MaskError, match=r"a\.png is a JPEG file.*indexed PNG"):
+        masks.read_label_map(tmp_path / "a.png")
+
+
+def test_label_maps_are_told_from_pictures(tmp_path):
+    for name, label_map in {"a.png": IDS, "b.png": IDS.astype(np.uint16)}.items():
+        masks.write_label_map(tmp_path / name, label_map)
+        assert masks.is_label_map(tmp_path / name)
+    assert not masks.is_label_map(save(tmp_path / "grey.png", IDS))
+    assert not masks.is_label_map(save(tmp_path / "palette.png", IDS, "P", [9, 8, 7] * 256))
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    assert not masks.is_label_map(tmp_path / "broken.png")
+
+
 def test_transparent_picture_is_refused(tmp_path):
     with pytest.raises(MaskError, match="indexed PNG"):
         masks.read_label_map(save(tmp_path / "a.png", np.zeros((2, 2, 4), np.uint8)))

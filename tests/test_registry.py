@@ -9,7 +9,7 @@ import pytest
 
 from fiftyone_hs2s import registry
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.registry import check_name, find_model, list_models, models_folder, store
+from fiftyone_hs2s.registry import check_folder, check_name, find_model, list_models, models_folder, store
 
 
 @pytest.fixture(autouse=True)
@@ -94,5 +94,9 @@ def test_a_copy_that_breaks_off_leaves_nothing(folder, weights, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_said(folder, weights):
     folder.write_bytes(b"a file")
-    with pytest.raises(HS2SError, match="set HS2S_MODELS"):
-        store("cells", weights)
+    for attempt in (check_folder, lambda: store("cells", weights)):
+        with pytest.raises(HS2SError, match="set HS2S_MODELS"):
+            attempt()
+    folder.unlink()
+    check_folder()
+    assert folder.is_dir() and not any(folder.iterdir())

@@ -9,7 +9,8 @@ from typing import Any
 from fiftyone_hs2s.errors import HS2SError
 from training.config import TrainingConfig
 from training.loop import Progress, Trainer
-from training.sources import dataset_sources, folder_sources, folder_validation
+from training.sources import dataset_sources, dataset_validation, folder_sources, folder_validation
+from training.validation import scorable
 
 
 def train(
@@ -33,15 +34,15 @@ def train(
         data: folder below which the config's data folders are
         samples: a FiftyOne dataset or view of videos or of images, or a dataset's name; with or instead of ``data``
         field: its field of masks: a frame field of videos (``frames.`` may be left out), a field of images
-        validation: another FiftyOne dataset or view of videos (or its name) with that field, to validate on; or a
-            list of sequences
+        validation: another FiftyOne dataset or view of videos or of ordered groups of images (or its name) with that
+            field, to validate on; or a list of sequences
         minutes: stop after this time
         workers: worker processes that make clips
         overrides: ``key=value`` settings, with ``a.b=c`` for those within others
         progress: called after each step
 
     Returns:
-        the weights: the best by validation if there is any, else the averaged ones
+        the weights: the best by validation if this run validates, else the averaged ones
 
     Raises:
         HS2SError: for settings, data or a run folder that cannot be used, or a loss that is not finite
@@ -58,13 +59,11 @@ def train(
     if isinstance(validation, list):
         sequences += validation
     elif validation is not None:
-        from training.data.from_fiftyone import read_videos
-
-        sequences += read_videos(_samples(validation), field or "")
+        sequences += dataset_validation(_samples(validation), field or "")
     run = Path(run)
-    Trainer(config, sources, run, sequences, workers).train(minutes, progress=progress)
-    best = run / "best.safetensors"
-    return best if best.is_file() else run / "weights.safetensors"
+    trainer = Trainer(config, sources, run, scorable(sequences), workers)
+    trainer.train(minutes, progress=progress)
+    return run / ("best.safetensors" if trainer.best else "weights.safetensors")
 
 
 def _samples(samples: Any) -> Any:

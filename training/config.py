@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import yaml
 from fiftyone_hs2s.errors import HS2SError
 
 CONFIGS = Path(__file__).parent / "configs"
+LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border")
+PRECISIONS = ("no", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -122,41 +124,69 @@ class TrainingConfig:
         within a value.
 
         Raises:
-            HS2SError: for a missing file, or a key that does not exist
+            HS2SError: for a missing file, an override that is none, and as :meth:`from_dict`
         """
         path = Path(path) if Path(path).suffix else CONFIGS / f"{path}.yaml"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
             raise HS2SError(f"No training config {path}; give a YAML file or one of {known}")
         values = _read(path)
+        defaults = {f.name: f.default_factory() for f in dataclasses.fields(cls) if callable(f.default_factory)}
         for override in overrides:
-            names, _, value = override.partition("=")
+            names, equals, value = override.partition("=")
             *parents, name = names.strip().split(".")
             target = values
             for parent in parents:
-                target = target.setdefault(parent, {})
+                target = target.setdefault(parent, defaults.get(parent, {}))
+                if not isinstance(target, dict):
+                    raise HS2SError(f"The training setting {parent!r} holds none within it: set it as a whole")
+            if not equals:
+                raise HS2SError(f"The override {override!r} sets nothing: write {override}=VALUE")
             target[name] = yaml.safe_load(value)
         return cls.from_dict(values)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
-        """Builds a configuration from plain values; unknown keys are refused."""
-        known = [f.name for f in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                raise HS2SError(f"Unknown training setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        """Builds a configuration from plain values.
+
+        Raises:
+            HS2SError: for unknown keys, losses or precisions, and sizes that are no multiples of 32
+        """
+        _check_names(values, [f.name for f in dataclasses.fields(cls)], "training setting")
+        _check_names(values.get("losses", ()), LOSSES, "loss")
         # YAML reads 1e-4, without a point, as text.
         numbers = {
             f.name: float(values[f.name]) for f in dataclasses.fields(cls) if f.type == "float" and f.name in values
         }
         if missing := {"model", "stages"} - set(values):
             raise HS2SError(f"The training settings lack {', '.join(sorted(missing))}")
-        stages = tuple(
-            Stage(**{key: tuple(v) if key == "size" else v for key, v in stage.items()}) for stage in values["stages"]
-        )
-        lists = {key: tuple(values[key]) for key in ("videos", "pictures", "exclude", "validation") if key in values}
-        return cls(**{**values, **numbers, **lists, "stages": stages})
+        lists = {key: _texts(values[key]) for key in ("videos", "pictures", "exclude", "validation") if key in values}
+        stages = tuple(_stage(stage) for stage in values["stages"])
+        precision = "no" if values.get("precision", False) is False else values["precision"]  # YAML's no is False
+        _check_names([precision], PRECISIONS, "precision")
+        return cls(**{**values, **numbers, **lists, "stages": stages, "precision": precision})
+
+
+def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise HS2SError(f"Unknown {what} {name!r}; {mend}")
+
+
+def _stage(values: dict[str, Any]) -> Stage:
+    _check_names(values, [f.name for f in dataclasses.fields(Stage)], "setting of a training stage")
+    stage = Stage(**{"steps": 0, **values, "size": tuple(values.get("size", Stage.size))})
+    if stage.steps < 1:
+        raise HS2SError("A training stage has at least one step: set its steps")
+    if len(stage.size) != 2 or any(side < 32 or side % 32 for side in stage.size):
+        raise HS2SError(f"The size of a training stage is (height, width) in multiples of 32, not {list(stage.size)}")
+    return stage
+
+
+def _texts(values: str | Sequence[str]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else tuple(values)
 
 
 def _read(path: Path) -> dict[str, Any]:

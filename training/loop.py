@@ -30,8 +30,14 @@ from training.validation import ValidationSequence, validate
 
 logger = logging.getLogger(__name__)
 
+
+class LossNotFiniteError(HS2SError):
+    """The loss is not finite: the network may be spoilt, and is not to be saved."""
+
+
 Progress = Callable[[int, int, dict[str, float]], None]
-"""Called after each step with the step, all steps, and the step's figures; ``done`` of them is the part of the run."""
+"""Called after each step with the step, all steps, and the step's figures; ``done`` of them is the part of the run,
+``seconds`` how long it took so far, with what came before a stop."""
 
 
 class Trainer:
@@ -45,8 +51,11 @@ class Trainer:
         config: the run
         sources: where clips come from, and how often
         run: the run folder
-        validation: sequences to score the averaged weights on
+        validation: sequences to score the averaged weights on, every ``config.validate_every`` steps
         workers: worker processes that make clips
+
+    Raises:
+        HS2SError: if the folder's checkpoint is of another network, or of one that was frozen otherwise
     """
 
     def __init__(
@@ -57,7 +66,8 @@ class Trainer:
         validation: Sequence[ValidationSequence] = (),
         workers: int = 1,
     ) -> None:
-        self.config, self.sources, self.validation, self.workers = config, sources, list(validation), workers
+        self.config, self.sources, self.workers = config, sources, workers
+        self.validation = list(validation) if config.validate_every > 0 else []
         # Some parameters have no part in some losses; only several processes must be told.
         several = DistributedDataParallelKwargs(find_unused_parameters=True)
         AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
@@ -78,6 +88,10 @@ class Trainer:
             self._resume()
 
     @property
+    def _validated(self) -> list[str]:
+        return [sequence.name for sequence in self.validation]
+
+    @property
     def done(self) -> float:
         """The part of the run that is done, 0..1."""
         return min(1.0, max(self.step / self.config.steps, self.seconds / 60 / self.config.duration))
@@ -90,7 +104,8 @@ class Trainer:
         Saves every few minutes and at the end.
 
         Raises:
-            HS2SError: if the loss is not finite; the checkpoint stays as it was
+            HS2SError: if the loss is not finite: then the checkpoint stays as it was; or if nothing to train or to
+                validate on can be read: then the steps so far are saved
         """
         folder = RunFolder(self.run, self.config) if self.accelerator.is_main_process else None
         start = saved = time.monotonic()
@@ -100,7 +115,7 @@ class Trainer:
                 values = self.train_step(batches)
                 elapsed = self._since(start)
                 self.seconds = before + elapsed
-                progress(self.step, self.config.steps, {**values, "done": self.done})
+                progress(self.step, self.config.steps, {**values, "done": self.done, "seconds": self.seconds})
                 if self.step % 10 == 0 and folder:
                     folder.log(self.step, values, self._speed((self.step - begun) / elapsed))
                 if self._validate_now() and self._validate(folder, batches[-1]):
@@ -110,8 +125,8 @@ class Trainer:
                     saved = time.monotonic()
                 if elapsed > minutes * 60:
                     break
-        except HS2SError:
-            raise  # the state may be spoilt: the last checkpoint is the good one
+        except LossNotFiniteError:
+            raise  # the last checkpoint is the good one
         except BaseException:  # also when it is interrupted
             self.save()
             raise
@@ -121,7 +136,7 @@ class Trainer:
         """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W).
 
         Raises:
-            HS2SError: if the loss is not finite
+            LossNotFiniteError: if the loss is not finite
         """
         factor = rate_factor(self.config, self.step, self.done)
         for group in self.optimizer.param_groups:
@@ -151,7 +166,8 @@ class Trainer:
         logits, border = logits.float(), border.float() if border is not None else None
         loss, values = weighted_loss(self.config.losses, logits, border, masks[:, 1:])
         if not torch.isfinite(loss):
-            raise HS2SError(f"The loss is not finite at step {self.step}; the last good state is {self.checkpoint}")
+            last = f"the last good state is {self.checkpoint}" if self.checkpoint.exists() else "nothing is saved yet"
+            raise LossNotFiniteError(f"The loss is not finite at step {self.step}; {last}: try a lower lr")
         self.accelerator.backward(loss / self.config.accumulate)
         return {"loss": loss.item(), **values, "j": _jaccard(logits, masks[:, 1:])}
 
@@ -169,6 +185,7 @@ class Trainer:
             "seconds": self.seconds,
             "best": self.best,
             "worse": self.worse,
+            "validation": self._validated,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -189,11 +206,21 @@ class Trainer:
                 f"{self.checkpoint} is of another network than {self.config.model!r}: choose another run folder"
             ) from error
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        settings = [{key: group[key] for key in ("base_lr", "weight_decay")} for group in self.optimizer.param_groups]
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise HS2SError(
+                f"{self.checkpoint} has other trained parts than frozen_stages {self.config.frozen_stages}: "
+                "keep that setting, or choose another run folder"
+            ) from error
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)  # the run's settings hold, not those of before
         if self.accelerator.scaler is not None and state.get("scaler"):
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds = state["step"], state.get("seconds", 0.0)
-        self.best, self.worse = state.get("best", 0.0), state.get("worse", 0)
+        if state.get("validation", self._validated) == self._validated:  # J&F of other sequences say nothing
+            self.best, self.worse = state.get("best", 0.0), state.get("worse", 0)
         logger.info("resumed at step %d", self.step)
 
     def _steps(self) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
@@ -221,8 +248,7 @@ class Trainer:
         return DataLoader(clips, batch_sampler=places, num_workers=self.workers, prefetch_factor=ahead)
 
     def _validate_now(self) -> bool:
-        every = self.config.validate_every
-        return bool(self.validation) and every > 0 and (self.step % every == 0 or self.done == 1)
+        return bool(self.validation) and (self.step % self.config.validate_every == 0 or self.done == 1)
 
     def _validate(self, folder: RunFolder | None, batch: tuple[torch.Tensor, torch.Tensor]) -> bool:
         """Scores the averaged weights, keeps the best; returns whether to stop. All processes wait for the main one."""

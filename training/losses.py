@@ -102,7 +102,7 @@ def weighted_loss(
     """
     logits, masks = logits.flatten(0, 1), masks.flatten(0, 1)
     terms = {"balanced_bce": balanced_bce, "bce": bce, "soft_jaccard": soft_jaccard}
-    parts = {name: terms[name](logits, masks) for name in weights if name in terms}
+    parts = {name: terms[name](logits, masks) for name in weights if name != "border"}
     if weights.get("border"):
         if border is None:
             raise ValueError("The loss 'border' needs a network with a border head")

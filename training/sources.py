@@ -40,6 +40,19 @@ def dataset_sources(config: TrainingConfig, samples: Any, field: str) -> list[We
     return _mix(config, read_videos(samples, field), [])
 
 
+def dataset_validation(samples: Any, field: str) -> list[ValidationSequence]:
+    """The sequences of a FiftyOne dataset or view of videos, clips of videos, or ordered groups of images.
+
+    Raises:
+        HS2SError: if it holds something else, or nothing that can be read with masks in the field
+    """
+    from fiftyone_hs2s.dataset.finetune import check_validation
+    from training.data.from_fiftyone import read_videos
+
+    check_validation(samples)
+    return list(read_videos(samples, field))
+
+
 def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequence]:
     """The configuration's sequences for validation, as ``set/sequence`` below a folder."""
     return [FolderSequence(data / Path(name).parent, Path(name).name) for name in config.validation]

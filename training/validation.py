@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import typing
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from fiftyone_hs2s.masks import list_label_maps, read_label_map, split_label_map
-from fiftyone_hs2s.metrics import Evaluation, SequenceScorer, summarize
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import fit_mask, list_label_maps, object_ids, read_label_map
+from fiftyone_hs2s.metrics import Evaluation, Protocol, SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.tracking import Frames, Tracker, open_frames, track
 
+logger = logging.getLogger(__name__)
 
-class ValidationSequence(Protocol):
+PROTOCOL = Protocol("validation", skip_ends=True, after_appearance=True)
+"""DAVIS 2017, for objects that come later too: each counts from the frame after its prompt."""
+
+
+class ValidationSequence(typing.Protocol):
     """An annotated sequence."""
 
     name: str
@@ -23,7 +31,7 @@ class ValidationSequence(Protocol):
         """Its frames."""
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Index (0-based) and label map (H, W) of each annotated frame, ascending; the first one is the prompt."""
+        """Index (0-based) and label map (H, W) of each annotated frame, ascending; an object's first is its prompt."""
 
 
 class FolderSequence:
@@ -38,13 +46,30 @@ class FolderSequence:
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
         """Its label maps."""
-        index = {name: i for i, name in enumerate(self.open().names)}
+        frames = self.open()
+        index = {name: i for i, name in enumerate(frames.names)}
         for name, path in list_label_maps(self.root / "Annotations" / self.name).items():
-            yield index[name], read_label_map(path)
+            if name in index:
+                yield index[name], fit_mask(read_label_map(path), frames.size, f"mask {path}")
+
+
+def scorable(sequences: Sequence[ValidationSequence]) -> list[ValidationSequence]:
+    """The sequences that can be scored; the others are named and left out.
+
+    Raises:
+        HS2SError: if there are some, but none can be scored
+    """
+    good = [sequence for sequence in sequences if _is_scorable(sequence)]
+    if lost := ", ".join(sequence.name for sequence in sequences if sequence not in good):
+        reason = f"nothing to score in {lost}: annotate two frames more than an object's first, the last does not count"
+        if not good:
+            raise HS2SError(f"the validation has {reason}")
+        logger.warning("Left out of the validation: %s", reason)
+    return good
 
 
 def validate(network: HS2S, sequences: list[ValidationSequence], size: tuple[int, int] = (256, 448)) -> Evaluation:
-    """Tracks each sequence from its first annotated frame, and scores it as DAVIS does.
+    """Tracks each object from its first mask, and scores it as DAVIS does.
 
     Args:
         network: it is put to evaluation mode
@@ -53,19 +78,38 @@ def validate(network: HS2S, sequences: list[ValidationSequence], size: tuple[int
 
     Returns:
         J, F and J&F in 0..1
+
+    Raises:
+        HS2SError: if a sequence cannot be read; names it
     """
     tracker = Tracker(network, size, device=next(network.parameters()).device, precision="float32")
-    return summarize({sequence.name: _score(tracker, sequence) for sequence in sequences}, "davis2017")
+    return summarize({sequence.name: _score(tracker, sequence) for sequence in sequences}, PROTOCOL)
 
 
-def _score(tracker: Tracker, sequence: ValidationSequence):
+def _is_scorable(sequence: ValidationSequence) -> bool:
     truth = sequence.truth()
-    start, first = next(truth)
-    scorer = SequenceScorer()
-    scorer.update(first, first)
+    return any(object_ids(label_map) for _, label_map in truth) and len(list(islice(truth, 2))) == 2
+
+
+def _score(tracker: Tracker, sequence: ValidationSequence) -> SequenceScores:
+    scorer, truth = SequenceScorer(), sequence.truth()
     wanted = next(truth, None)
-    for index, tracked in track(tracker, sequence.open(), {start: split_label_map(first)}):
-        if wanted is not None and index == wanted[0]:
-            scorer.update(wanted[1], tracked.label_map)
-            wanted = next(truth, None)
+    try:
+        for index, tracked in track(tracker, sequence.open(), _first_masks(sequence)):
+            while wanted is not None and wanted[0] <= index:
+                scorer.update(wanted[1], tracked.label_map if wanted[0] == index else None)
+                wanted = next(truth, None)
+    except HS2SError as error:
+        raise HS2SError(f"{sequence.name} cannot be validated on: {error}") from error
     return scorer.finish()
+
+
+def _first_masks(sequence: ValidationSequence) -> dict[int, dict[int, np.ndarray]]:
+    """The first mask of each object, as the tracker takes them: {frame index: {id: mask}}."""
+    seen: set[int] = set()
+    prompts = {}
+    for index, label_map in sequence.truth():
+        if new := [i for i in object_ids(label_map) if i not in seen]:
+            prompts[index] = {i: label_map == i for i in new}
+            seen.update(new)
+    return prompts

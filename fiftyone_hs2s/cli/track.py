@@ -15,7 +15,7 @@ from tqdm import tqdm
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
 from fiftyone_hs2s.cli.output import check_outputs, write_json
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import read_label_map
+from fiftyone_hs2s.masks import list_label_maps, read_label_map
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("video", type=Path, metavar="VIDEO_OR_FRAME_FOLDER", help="video file, or folder of images")
     parser.add_argument("--mask", type=Path, required=True, metavar="PNG_OR_FOLDER", help="where the objects are")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the masks")
+    parser.add_argument("--overwrite", action="store_true", help="replace the masks of an earlier run in --out")
     parser.add_argument(
         "--direction", choices=("forward", "backward", "both"), default="forward", help="default forward"
     )
@@ -89,17 +90,18 @@ def run(args: argparse.Namespace) -> int:
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.overlay import require_ffmpeg, write_overlay
     from fiftyone_hs2s.tracking import Tracker, count_steps, open_frames
-    from fiftyone_hs2s.tracking.folders import MaskFiles, prepare_folder, track_to_folder
+    from fiftyone_hs2s.tracking.folders import MaskFiles, clear_masks, prepare_folder, track_to_folder
 
     frames = open_frames(args.video)
     prompts = MaskFiles(args.mask, frames)
-    _check_folders(args)
+    _keep_inputs(args)
+    prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
     if args.overlay:
         require_ffmpeg()
     network = load_network(args.model, args.weights)
     tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
-    prepare_folder(args.out)
+    clear_masks(args.out)
     start = time.perf_counter()
     with tqdm(total=count_steps(frames, prompts, args.direction), unit="frame", disable=None) as bar:
         found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, on_step=bar.update)
@@ -138,11 +140,18 @@ def _report(args: argparse.Namespace, tracker: Tracker, frames: Frames, found: F
     }
 
 
-def _check_folders(args: argparse.Namespace) -> None:
-    """Keeps the user's own files from being overwritten."""
-    for given in (args.video, args.mask):
-        if given.is_dir() and args.out.resolve() == given.resolve():
-            raise HS2SError(f"--out {args.out} is also read from: give another folder.")
+def _keep_inputs(args: argparse.Namespace) -> None:
+    """Keeps the user's own files from being overwritten, and the masks of two runs apart."""
+    mask = args.mask.resolve()
+    masks = [*list_label_maps(mask).values()] if mask.is_dir() else [mask]
+    if args.out.resolve() in (args.video.resolve(), masks[0].parent):
+        raise HS2SError(f"--out {args.out} is also read from: give another folder.")
+    inputs = {given.resolve() for given in (args.video, args.weights, *masks) if given}
+    for output in (args.overlay, args.json):
+        if output and output.resolve() in inputs:
+            raise HS2SError(f"{output} is also read from: give another file.")
+    if not args.overwrite and args.out.is_dir() and list_label_maps(args.out):
+        raise HS2SError(f"--out {args.out} holds masks already: give another folder, or --overwrite to replace them.")
 
 
 def _size(text: str) -> tuple[int, int]:

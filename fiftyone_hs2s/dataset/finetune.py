@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 import fiftyone.core.utils as fou
@@ -19,7 +19,7 @@ from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.registry import check_name
+from fiftyone_hs2s.registry import check_folder, check_name
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.metrics import Evaluation
@@ -40,7 +40,7 @@ class TrainingProgress:
     Attributes:
         step: optimizer steps done
         progress: the part of the run that is done, 0..1
-        minutes: how long it took
+        minutes: how long it took, with what came before a stop
         loss: the step's loss
     """
 
@@ -61,9 +61,9 @@ class FineTuned:
     Attributes:
         name: the model's name, for ``load_model()`` and the App
         path: its weights
-        steps: optimizer steps done
+        steps: optimizer steps done, with those before a stop
         minutes: how long they took
-        loss: mean loss over the first and the last tenth of the steps
+        loss: mean loss over the first and the last tenth of the steps, of those since the last stop
         before: scores on the validation videos before; None without such videos
         after: scores on them afterwards
     """
@@ -101,7 +101,8 @@ def finetune(
     """Fine-tunes a model on videos, or on images, with instance masks, and registers it by name.
 
     ``load_model(name)``, ``hs2s track --model NAME`` and the operators know the model from then on. It is there once
-    it is whole: a run that fails or is stopped registers nothing.
+    it is whole: a run that fails or is stopped registers nothing. Should registering fail, the weights are kept, and
+    the message says where.
 
     Args:
         samples: videos, clips of videos, ordered groups of images, or images with instance masks
@@ -110,8 +111,9 @@ def finetune(
         config: ``"finetune"``, ``"tiny"``, or another name of ``training/configs``, or a YAML file
         minutes: length of the run; the learning rate falls in the course of it
         steps: length of the run in optimizer steps, instead; the config's own by default
-        validation: videos with that field, to score the model on before and after; they are left out of training
-            (unless either are clips, which may be of one video)
+        validation: videos, clips of videos, or ordered groups of images with that field, to score the model on before
+            and after. Their media are left out of training, as a whole; of clips, where both are such, only those that
+            share frames
         overwrite: replace a registered model of that name
         run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped goes on there, and its
             log can be followed. By default a temporary one
@@ -123,13 +125,14 @@ def finetune(
         the model's name and file, and what was measured
 
     Raises:
-        HS2SError: if the name, the samples, the field or the config cannot be used, or packages are missing
+        HS2SError: if the name, the samples, the field, the validation or the config cannot be used, packages are
+            missing, models cannot be written, or the run in the folder is over already
     """
     check_name(name, overwrite)
+    check_folder()
     check_training()
     check_training_field(samples, field)
     settings = _settings(config, minutes, steps)
-    from fiftyone_hs2s.network import register_model
     from training.api import train
 
     samples, sequences = _split(samples, validation, field)
@@ -140,8 +143,13 @@ def finetune(
         weights = train(
             settings, folder, samples=samples, field=field, validation=sequences, workers=workers, progress=watch
         )
-        after = _score(weights, settings, sequences)
-        path = register_model(name, weights, overwrite)
+        if not watch.step:
+            raise HS2SError(
+                f"the run in {folder} is over already: register its weights {weights} with register_model(), "
+                "or choose another folder, or more minutes or steps"
+            )
+        path = _register(name, weights, overwrite, keep=run is None)
+        after = _score(path, settings, sequences)
     result = FineTuned(name, path, watch.step, watch.minutes, watch.loss, before, after)
     logger.info("Fine-tuned %s", result)
     return result
@@ -202,11 +210,24 @@ def check_training_samples(samples: Samples) -> None:
     Raises:
         HS2SError: unless the samples are videos or images
     """
-    dataset = root_dataset(samples)
-    if dataset.media_type not in ("video", "image"):
+    if samples.media_type not in ("video", "image") and not is_image_groups(samples):
         mends = {None: "is empty: add videos to it", "group": "is grouped: choose one slice, select_group_slices()"}
-        mend = mends.get(dataset.media_type, f"holds {dataset.media_type} samples: choose another")
-        raise HS2SError(f"fine-tuning needs videos or images and the dataset {dataset.name!r} {mend}")
+        mend = mends.get(samples.media_type, f"holds {samples.media_type} samples: choose another")
+        raise HS2SError(f"fine-tuning needs videos or images and the dataset {root_dataset(samples).name!r} {mend}")
+
+
+def check_validation(samples: Samples) -> None:
+    """Makes sure that a model can be scored on samples.
+
+    Raises:
+        HS2SError: unless they are videos, clips of videos, or images in ordered groups
+    """
+    if samples.media_type != "video" and not is_image_groups(samples):
+        raise HS2SError(
+            f"validation needs videos and that of the dataset {root_dataset(samples).name!r} is of "
+            f"{samples.media_type} samples: choose videos, clips of them, or images put in order with "
+            'group_by("<sequence field>", order_by="<frame field>")'
+        )
 
 
 def _settings(config: str | Path, minutes: float | None, steps: int | None) -> TrainingConfig:
@@ -228,15 +249,43 @@ def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Sa
     """What to train on, and what to score."""
     if validation is None:
         return samples, []
-    from training.data.from_fiftyone import read_videos
+    from training.sources import dataset_validation
+    from training.validation import scorable
 
-    sequences: list[ValidationSequence] = list(read_videos(validation, field))
-    if is_clips(samples) or is_clips(validation) or is_image_groups(samples):
-        return samples, sequences
-    rest = samples.exclude_by("filepath", validation.distinct("filepath"))
+    rest = _without(samples, validation)
     if not len(rest):
         raise HS2SError("all samples are in the validation: leave some to train on")
-    return rest, sequences
+    return rest, scorable(dataset_validation(validation, field))
+
+
+def _without(samples: Samples, validation: Samples) -> Samples:
+    """The samples that share no media with the validation; where both are clips, those that share no frames."""
+    if is_clips(samples) and is_clips(validation):
+        held = list(zip(*validation.values(["filepath", "support"]), strict=True))
+        clips = zip(*samples.values(["id", "filepath", "support"]), strict=True)
+        return samples.exclude(
+            [
+                clip_id
+                for clip_id, path, (first, last) in clips
+                if any(path == other and first <= end and start <= last for other, (start, end) in held)
+            ]
+        )
+    media = set((validation.flatten() if is_image_groups(validation) else validation).distinct("filepath"))
+    if is_image_groups(samples):  # which go by their first image
+        groups = (group.values("filepath") for group in samples.iter_dynamic_groups())
+        media = {group[0] for group in groups if not media.isdisjoint(group)}
+    return samples.exclude_by("filepath", list(media))
+
+
+def _register(name: str, weights: Path, overwrite: bool, keep: bool) -> Path:
+    """Registers a model. If that fails its weights are named, and saved from a folder that goes away (``keep``)."""
+    from fiftyone_hs2s.network import register_model
+
+    try:
+        return register_model(name, weights, overwrite)
+    except HS2SError as error:
+        kept = shutil.move(weights, Path(mkdtemp(prefix="hs2s-")) / weights.name) if keep else weights
+        raise HS2SError(f"{error}; the trained weights are kept in {kept}") from error
 
 
 def _score(
@@ -259,11 +308,11 @@ class _Watch:
         self._show = show if callable(show) else self._draw
         self._bar = fou.ProgressBar(total=100, progress=False if callable(show) else show, iters_str="percent")
         self._bar.start()
-        self._start, self._losses = time.monotonic(), list[float]()
+        self._losses = list[float]()
         self.step, self.minutes = 0, 0.0
 
     def __call__(self, step: int, steps: int, values: dict[str, float]) -> None:
-        self.step, self.minutes = step, (time.monotonic() - self._start) / 60
+        self.step, self.minutes = step, values["seconds"] / 60
         self._losses.append(values["loss"])
         self._show(TrainingProgress(step, values["done"], self.minutes, values["loss"]))
 

@@ -42,18 +42,21 @@ class Layer:
     pose: Callable[[float], Pose]
 
 
-def render_clip(length: int = LENGTH) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def render_clip(
+    length: int = LENGTH, layers: list[Layer] | None = None
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Makes the clip, the same every time.
 
     Args:
         length: number of frames over which the whole story is told.
+        layers: another cast than that of `make_layers`, from the back to the front.
 
     Yields:
         frame: uint8 (480, 854, 3), RGB.
         label_map: uint8 (480, 854), 0 background, ids as in `OBJECTS`; only what is visible is labelled.
     """
     scenery = assets.load_photo("scenery")
-    layers = make_layers()
+    layers = layers or make_layers()
     noise = np.random.default_rng(0)
     for index in range(length):
         moments = [(index + SHUTTER * step / EXPOSURES) / length for step in range(EXPOSURES)]

@@ -8,11 +8,24 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.fields import check_samples
 from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.dataset.sequences import is_image_groups
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .work import MaskOperator, Samples, evaluation_choice, field_choice, run_with_bar, target
+from .work import MaskOperator, Samples, evaluation_choice, evaluations_of, field_choice, run_with_bar, target
+
+
+def check_videos(samples: Samples) -> None:
+    """Makes sure that the samples have a timeline.
+
+    Raises:
+        HS2SError: unless they are videos or clips
+    """
+    check_samples(samples)
+    if is_image_groups(samples):
+        raise HS2SError("failures are intervals on a video's timeline and these samples are images: use videos")
 
 
 class FindFailures(MaskOperator):
@@ -21,12 +34,15 @@ class FindFailures(MaskOperator):
     name = "find_failures"
     label = "HS2S: find failures"
     description = "Find occlusions, lost objects, drift and other reasons for bad masks"
+    check = staticmethod(check_videos)
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()
-        field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
-        evaluation_choice(inputs, ctx.dataset, "Uses its scores; leave empty to score anew, or without ground truth")
-        if not ctx.params.get("eval_key"):
+        default = field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
+        pred, truth, key = ctx.params.get("pred_field"), ctx.params.get("gt_field"), _eval_key(ctx)
+        note = "Uses its scores; leave empty to score anew, or without ground truth"
+        evaluation_choice(inputs, ctx.dataset, note, pred or default)
+        if not key:
             what = "The true masks, if there are some"
             field_choice(inputs, samples, "gt_field", "Ground truth", what, required=False)
         if _has_truth(ctx):
@@ -39,8 +55,7 @@ class FindFailures(MaskOperator):
                 forms.check_requirements()
         inputs.bool("tag", default=False, label="Tag samples", description="With their failures, such as hs2s: drift")
         inputs.bool("save_views", default=True, label="Save views", description="Of occlusions, lost objects, drift")
-        pred, truth = ctx.params.get("pred_field"), ctx.params.get("gt_field")
-        if pred and pred == truth and not ctx.params.get("eval_key"):
+        if pred and pred == truth and not key:
             raise HS2SError("the predictions cannot be their own ground truth: choose another field")
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
@@ -62,16 +77,28 @@ class FindFailures(MaskOperator):
 
         Returns:
             the operator's result
+
+        Raises:
+            HS2SError: if a field or the evaluation cannot be used
         """
         prefix = forms.field_prefix(samples)
         if params.get("gt_field"):
             params["gt_field"] = prefix + check_field(samples, params["gt_field"], "ground truth")
         params["pred_field"] = prefix + check_field(samples, pred_field, "prediction")
+        key = params.get("eval_key")
+        if key and key not in evaluations_of(samples, params["pred_field"]):
+            raise HS2SError(f"{key!r} is no evaluation of {pred_field!r}: give another one, or none")
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
+def _eval_key(ctx: foo.ExecutionContext) -> str | None:
+    """The chosen evaluation, unless it is of another field: that may be left in the form."""
+    key = ctx.params.get("eval_key")
+    return key if key in evaluations_of(ctx.dataset, ctx.params.get("pred_field")) else None
+
+
 def _has_truth(ctx: foo.ExecutionContext) -> bool:
-    return bool(ctx.params.get("gt_field") or ctx.params.get("eval_key"))
+    return bool(ctx.params.get("gt_field") or _eval_key(ctx))
 
 
 def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
@@ -83,7 +110,7 @@ def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
         ctx.target_view(),
         params["pred_field"],
         params.get("gt_field"),
-        params.get("eval_key"),
+        _eval_key(ctx),
         track_back=bool(params.get("track_back")) and not _has_truth(ctx),
         options=EventOptions(occlusion_area=int(params.get("occlusion_area") or 0)),
         tag=bool(params.get("tag")),

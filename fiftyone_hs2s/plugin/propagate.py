@@ -9,6 +9,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.sequences import find_sequences, root_dataset
+from fiftyone_hs2s.dataset.status import StatusField
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.registry import list_models
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
 _MODELS = {_LITE: "HS2S lite", _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
+_LOOKED_AT = 10  # samples whose output field the form looks into: it does so at each change
 _ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
 
 
@@ -69,15 +72,18 @@ class Propagate(foo.Operator):
             "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
         )
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
-            check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+            _, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+            _check_output(samples, label, bool(ctx.params.get("overwrite")))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
         report = yield from run_with_progress(ctx, lambda progress: _propagate(ctx, progress))
         if not ctx.delegated:
             yield ctx.ops.reload_dataset()
-            failures = report.failed or report.incomplete
-            yield ctx.ops.notify(f"Propagated masks: {report}", variant="warning" if failures else "success")
+            failures, done = report.failed or report.incomplete, report.complete
+            hint = "; tick Overwrite to do them again" if report.skipped and not (done or failures) else ""
+            variant = "warning" if failures or hint else "success"
+            yield ctx.ops.notify(f"Propagated masks: {report}{hint}", variant=variant)
 
     def __call__(
         self,
@@ -106,6 +112,17 @@ class Propagate(foo.Operator):
         prefix = forms.field_prefix(samples)
         params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _check_output(samples: Samples, label_field: str, overwrite: bool) -> None:
+    """Makes sure that the results have a place."""
+    status = StatusField(root_dataset(samples), label_field)
+    looked_at = [] if overwrite else find_sequences(samples[:_LOOKED_AT])
+    if looked_at and all(status.get(s) is None and s.has_labels(label_field) for s in looked_at):
+        raise HS2SError(
+            f"the field {label_field!r} has labels that come from elsewhere: choose another output field, or tick "
+            "Overwrite to replace them"
+        )
 
 
 def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:

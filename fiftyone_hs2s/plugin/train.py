@@ -8,7 +8,12 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.finetune import check_training_field, check_training_samples, presets
+from fiftyone_hs2s.dataset.finetune import (
+    check_training_field,
+    check_training_samples,
+    check_validation,
+    presets,
+)
 from fiftyone_hs2s.registry import check_name, find_model
 
 from . import forms
@@ -42,6 +47,8 @@ class Train(MaskOperator):
         if views:
             note = "A saved view of videos: left out of training, scored before and after"
             forms.choice(inputs, "validation", {view: view for view in views}, "Validation", None, note)
+        if (validation := ctx.params.get("validation")) in views:
+            check_validation(ctx.dataset.load_saved_view(validation))
         self._name(inputs, ctx)
 
     def _name(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:

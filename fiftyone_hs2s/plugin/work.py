@@ -75,8 +75,11 @@ def field_choice(
     description: str,
     prefer: tuple[str, ...] = ("hs2s", "pred", "predictions"),
     required: bool = True,
-) -> None:
-    """Adds the choice of a field with masks; the default is the first of ``prefer`` that there is.
+) -> str | None:
+    """Adds the choice of a field with masks.
+
+    Returns:
+        the default: the first of ``prefer`` that there is
 
     Raises:
         HS2SError: if there is no such field
@@ -88,13 +91,20 @@ def field_choice(
     default = next((prefix + field for field in prefer if field in fields), None) if required else None
     paths = {prefix + field: prefix + field for field in fields}
     forms.choice(inputs, name, paths, label, default, description, required=required)
+    return default
 
 
-def evaluation_choice(inputs: types.Object, samples: Samples, description: str) -> None:
-    """Adds the choice of an evaluation that ``evaluate_propagation()`` made, if any; the last is the default."""
-    keys = list_evaluations(samples)
+def evaluation_choice(inputs: types.Object, samples: Samples, description: str, pred_field: str | None = None) -> None:
+    """Adds the choice of an evaluation, as :func:`evaluations_of` lists them, if any; the last is the default."""
+    keys = evaluations_of(samples, pred_field)
     if keys:
         forms.choice(inputs, "eval_key", {key: key for key in keys}, "Evaluation", keys[-1], description)
+
+
+def evaluations_of(samples: Samples, pred_field: str | None) -> list[str]:
+    """The keys of the evaluations that ``evaluate_propagation()`` made of a field, or of any field for None."""
+    keys = list_evaluations(samples)
+    return [key for key in keys if pred_field in (None, samples.get_evaluation_info(key).config.pred_field)]
 
 
 def target(samples: Samples) -> dict[str, Samples]:

@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.masks import fit_mask, list_label_maps, object_ids, read_label_map, split_label_map, write_label_map
+from fiftyone_hs2s.masks import (
+    fit_mask,
+    is_label_map,
+    list_label_maps,
+    object_ids,
+    read_label_map,
+    split_label_map,
+    write_label_map,
+)
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.propagation import track
 from fiftyone_hs2s.tracking.tracker import Tracker
@@ -112,3 +120,17 @@ def prepare_folder(folder: str | os.PathLike[str]) -> None:
             pass
     except OSError as error:
         raise HS2SError(f"The folder {folder} cannot be written: {error.strerror}.") from error
+
+
+def clear_masks(folder: str | os.PathLike[str]) -> None:
+    """Removes the label maps that an earlier run wrote to a folder.
+
+    Raises:
+        HS2SError: if there are other pictures among them; then nothing is removed
+    """
+    files = list_label_maps(folder).values()
+    for file in files:
+        if not is_label_map(file):
+            raise HS2SError(f"{file} is no label map that was written here: give another folder.")
+    for file in files:
+        file.unlink()

@@ -108,7 +108,7 @@ class Tracker:
         Args:
             frame: uint8 (H, W, 3), RGB
             masks: bool (H, W) by id, 1 to 65535; a mask of another size is fitted if its aspect is the frame's. Where
-                masks overlap, the later one is on top
+                masks overlap, the smaller one is on top
 
         Raises:
             MaskError: if a mask does not fit, or has no pixel
@@ -199,7 +199,7 @@ class Tracker:
         for state, masks in zip(self._states, own[:, None].split(self.chunk_size), strict=True):
             state.masks = masks
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
-        for object_id, mask in self._given.items():
+        for object_id, mask in sorted(self._given.items(), key=lambda item: -item[1].sum()):  # a shirt over its wearer
             labels[mask] = object_id
         lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)
         return TrackedFrame(labels, self._confidence(margins, probabilities), lazy)

@@ -277,6 +277,25 @@ def test_own_files_are_not_overwritten(hs2s):
         status, _, error = hs2s(mask="masks", out=folder)
         assert (status, sorted(os.listdir(folder))) == (2, before)
         assert folder in error
+    refused(hs2s("--overwrite", out="masks"), "--out masks", "read from", out="nowhere")  # the mask is one of them
+    shutil.copy("frames/IMG_8.jpg", "one.jpg")
+    for option, file in [("--overlay", "one.jpg"), ("--json", "masks/IMG_8.png"), ("--json", "w.safetensors")]:
+        refused(hs2s("--weights", "w.safetensors", option, file, video="one.jpg"), file, "read from")
+
+
+def test_masks_of_two_runs_are_not_mixed(hs2s):
+    assert hs2s("--json", "out/report.json", mask="masks")[0] == 0
+    before = sorted(os.listdir("out"))
+    status, _, error = hs2s("--direction", "backward")
+    assert (status, sorted(os.listdir("out"))) == (2, before)
+    assert "out holds masks already" in error
+    assert "--overwrite" in error
+    assert hs2s("--overwrite", "--direction", "backward")[0] == 0
+    assert sorted(os.listdir("out")) == ["IMG_8.png", "report.json"]
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save("out/photo.png")
+    status, _, error = hs2s("--overwrite")
+    assert (status, sorted(os.listdir("out"))) == (2, ["IMG_8.png", "photo.png", "report.json"])
+    assert "photo.png is no label map" in error
 
 
 @pytest.mark.parametrize("size", ["256", "256x", "axb", "-32x64"])

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import fiftyone as fo
 import pytest
-from fiftyone_kit import detection, prompted_sample
+import torch
+from fiftyone_kit import detection, prompted_sample, prompts
 
 from fiftyone_hs2s import HS2SError, finetune, list_models, load_model
 from fiftyone_hs2s.dataset.finetune import TrainingProgress, check_training_field, presets
@@ -111,11 +114,34 @@ def test_a_run_folder_is_kept_and_gone_on_with(labeled, config, tmp_path):
 
     with pytest.raises(Stopped):
         finetune(labeled, "gt", "squares", config, run=tmp_path / "run", progress=stop)
-    assert list_models() == {} and not models_folder().exists()
+    assert list_models() == {} and not any(models_folder().iterdir())
+    checkpoint = tmp_path / "run/checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "seconds": 600.0}, checkpoint)
     events = []
-    finetune(labeled, "gt", "squares", config, run=tmp_path / "run", progress=events.append)
+    result = finetune(labeled, "gt", "squares", config, run=tmp_path / "run", progress=events.append)
     assert [event.step for event in events] == [2]
+    assert events[0].minutes > 10 and result.minutes > 10 and result.steps == 2  # with what came before the stop
     assert (tmp_path / "run/log.jsonl").parent.is_dir() and list_models()
+    with pytest.raises(HS2SError, match=r"run is over already: register its weights .*/run/weights.safetensors with"):
+        finetune(labeled, "gt", "others", config, run=tmp_path / "run")
+    assert list(list_models()) == ["squares"]
+
+
+@pytest.mark.parametrize("run", [None, "run"])
+def test_a_model_that_cannot_be_registered_is_kept(labeled, config, tmp_path, monkeypatch, run):
+    """The name is taken, or the disk full, by the time that the training is over."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run = run and tmp_path / run
+
+    def take(event):
+        (models_folder() / "squares.safetensors").write_bytes(b"")
+
+    with pytest.raises(HS2SError, match=r"already: .*; the trained weights are kept in ") as info:
+        finetune(labeled, "gt", "squares", config, run=run, progress=take)
+    weights = Path(str(info.value).rpartition(" kept in ")[2])
+    assert load_network("hs2s-lite", weights)
+    assert (weights.parent == run) == (run is not None)
 
 
 def test_images_are_trained_on(dataset, tmp_path, config):
@@ -143,10 +169,68 @@ def test_what_cannot_work_is_refused_before_any_training(labeled, config, monkey
         ({"minutes": -1}, "above 0"),
         ({"config": "fintune"}, "give a YAML file or one of .*finetune"),
         ({"samples": fo.Dataset()}, "is empty: add videos to it"),
+        ({"validation": labeled}, "all samples are in the validation"),
     ):
         with pytest.raises(HS2SError, match=message):
             finetune(**{**given, **options})
     assert list_models() == {}
+    models_folder().rmdir()
+    models_folder().write_bytes(b"no folder")
+    with pytest.raises(HS2SError, match="set HS2S_MODELS to another folder"):
+        finetune(**given)
+
+
+@pytest.fixture
+def images(dataset, tmp_path):
+    """Two sequences, a and b, of four images each; the files hold nothing."""
+    for number in range(8):
+        sample = fo.Sample(filepath=str(tmp_path / f"{number}.png"), name="ab"[number // 4], at=number)
+        dataset.add_sample(sample)
+    return dataset
+
+
+def test_what_is_validated_on_is_not_trained_on(images, tmp_path):
+    """Not the images of a group but for its first, nor the video that a clip is of."""
+    held = images.match(fo.ViewField("at") >= 4).group_by("name", order_by="at")
+    assert module._without(images, held).values("at") == [0, 1, 2, 3]
+    rest = module._without(images.group_by("name", order_by="at"), held)
+    assert [group.values("at") for group in rest.iter_dynamic_groups()] == [[0, 1, 2, 3]]
+    part = images.match(fo.ViewField("at") == 6).group_by("name", order_by="at")
+    assert module._without(images.group_by("name", order_by="at"), part).values("name") == ["a"]
+    videos = fo.Dataset()
+    videos.add_samples([fo.Sample(filepath=str(tmp_path / f"{n}.mp4")) for n in (0, 1)])
+    for sample in videos:
+        for number in range(1, 13):
+            sample.frames[number] = fo.Frame()
+        sample.save()
+    clips = videos.to_clips([[(1, 4), (5, 8), (9, 12)]] * 2)
+    first, second = videos.values("filepath")
+    assert module._without(videos, clips[:1]).values("filepath") == [second]
+    assert module._without(clips, videos[:1]).values("filepath") == [second] * 3
+    held = videos[:1].to_clips([[(4, 6)]])
+    rest = module._without(clips, held)  # of one video, but for shared frames
+    assert list(zip(*rest.values(["filepath", "support"]), strict=True)) == [
+        (first, [9, 12]),
+        *((second, support) for support in ([1, 4], [5, 8], [9, 12])),
+    ]
+    videos.delete()
+
+
+def test_a_validation_that_gives_no_score_is_refused(labeled, config, video, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.api.train", lambda *a, **k: pytest.fail("trained"))
+    other = tmp_path / "other.mp4"
+    other.write_bytes(video.read_bytes())
+    sparse = fo.Sample(filepath=str(other))
+    for number in (3, 9):
+        sparse.frames[number] = fo.Frame(gt=prompts(number))
+    labeled.add_sample(sparse)
+    with pytest.raises(HS2SError, match=f"nothing to score in sample {sparse.id}"):
+        finetune(labeled, "gt", "a", config, validation=labeled.select(sparse.id))
+    images = fo.Dataset()
+    images.add_sample(fo.Sample(filepath=str(tmp_path / "a.png")))
+    with pytest.raises(HS2SError, match=r"is of image samples: .*group_by\("):
+        finetune(labeled, "gt", "a", config, validation=images)
+    images.delete()
 
 
 def test_a_taken_name_is_refused_unless_it_may_be_overwritten(labeled, config):
@@ -175,11 +259,15 @@ def test_presets_are_those_that_start_from_the_shipped_weights():
 def test_fields_that_can_be_trained_on(labeled):
     check_training_field(labeled, "gt")
     check_training_field(labeled.limit(1), "frames.gt")
-    group = fo.Dataset()
-    group.add_group_field("group", default="left")
+    grouped = fo.Dataset()
+    grouped.add_group_field("group", default="left")
+    sample = prompted_sample(labeled.first().filepath, "gt")
+    sample["group"] = fo.Group().element("left")
+    grouped.add_sample(sample)
     with pytest.raises(HS2SError, match="is grouped: choose one slice"):
-        check_training_field(group, "gt")
-    group.delete()
+        check_training_field(grouped, "gt")
+    check_training_field(grouped.select_group_slices("left"), "gt")
+    grouped.delete()
 
 
 def test_progress_says_how_much_is_left():

@@ -42,6 +42,15 @@ def test_forms_refuse_what_cannot_work(name, dataset, tmp_path):
     assert "holds image samples" in refusal(form(name, dataset))
 
 
+def test_failures_of_images_are_refused(dataset, tmp_path):
+    labels = fo.Detections(detections=[fo.Detection(label="a")])
+    dataset.add_samples([fo.Sample(filepath=str(tmp_path / f"{n}.png"), scene="s", pred=labels) for n in range(2)])
+    operator, view = foo.get_operator(uri("find_failures")), dataset.group_by("scene")
+    context = {"params": {}, "dataset_name": dataset.name, "view": view._serialize()}
+    properties = operator.resolve_input(ExecutionContext(context, operator_uri=operator.uri)).type.properties
+    assert "these samples are images: use videos" in refusal(properties)
+
+
 def test_forms_without_masks(dataset, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
     assert "There are no masks" in refusal(form("evaluate", dataset))
@@ -78,6 +87,24 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
     request = result.executor._requests[-1]
     assert request.operator_uri.endswith("show_output")
     assert [row["objects"] for row in request.params["results"]["rows"]] == ["0", "0", "2", "0", "0", "0"]
+
+
+def test_failures_form_offers_evaluations_of_the_field_alone(scored_dataset):
+    for field, key in [("pred", "ev"), ("other", "later")]:
+        if field == "other":
+            scored_dataset.clone_frame_field("pred", "other")
+        evaluate_propagation(scored_dataset, field, "gt", key)
+    scored_dataset.clone_frame_field("pred", "new")
+    properties = form("find_failures", scored_dataset)
+    assert (properties["pred_field"].default, properties["eval_key"].default) == ("frames.pred", "ev")
+    assert form("find_failures", scored_dataset, pred_field="frames.other")["eval_key"].type.values == ["later"]
+    left = {"pred_field": "frames.new", "eval_key": "ev"}  # the field was changed after the evaluation was chosen
+    properties = form("find_failures", scored_dataset, **left)
+    assert "eval_key" not in properties
+    assert {"gt_field", "track_back"} <= set(properties)
+    assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=left).error is None
+    with pytest.raises(HS2SError, match="'ev' is no evaluation of 'new'"):
+        foo.get_operator(uri("find_failures"))(scored_dataset, "new", eval_key="ev")
 
 
 def test_failures_without_truth_can_be_tracked_back(scored_dataset, monkeypatch):

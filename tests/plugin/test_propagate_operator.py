@@ -129,6 +129,27 @@ def test_form_refuses_fields_that_cannot_work(operator, dataset, sample):
     assert "refusal" not in form(operator, dataset, prompt_field="frames.gt", label_field="frames.pred")
 
 
+def test_form_refuses_an_output_field_in_use(operator, dataset, sample, video):
+    fields = {"prompt_field": "frames.gt", "label_field": "pred"}
+    dataset.clone_frame_field("gt", "pred")
+    assert "'pred' has labels that come from elsewhere" in refusal(form(operator, dataset, **fields))
+    assert "refusal" not in form(operator, dataset, **fields, overwrite=True)
+    assert operator(dataset, "gt", "pred", overwrite=True).error is None
+    assert "refusal" not in form(operator, dataset, **fields)  # finished
+    dataset.set_values("pred_status", [None])
+    dataset.add_sample(fo.Sample(filepath=str(video)))
+    assert "refusal" not in form(operator, dataset, **fields)  # one of two can be done
+    dataset.add_sample_field("note_status", fo.IntField)
+    assert "'note_status' is in use" in refusal(form(operator, dataset, prompt_field="frames.gt", label_field="note"))
+
+
+def test_form_looks_into_image_groups(operator, dataset, tmp_path):
+    files = [str(tmp_path / f"{n}.png") for n in range(3)]
+    dataset.add_samples([fo.Sample(filepath=f, scene=f[-5], gt=prompts(1), pred=prompts(1)) for f in files])
+    properties = form(operator, dataset, view=dataset.group_by("scene"), prompt_field="gt", label_field="pred")
+    assert "labels that come from elsewhere" in refusal(properties)
+
+
 def test_form_names_missing_requirements(operator, dataset, sample, monkeypatch):
     forms = sys.modules[type(operator).__module__].forms
     monkeypatch.setattr(forms, "find_spec", lambda name: None if name == "torch" else object())
@@ -177,6 +198,9 @@ def test_immediate_reports_progress(operator, dataset, sample, monkeypatch):
     assert reload.body.operator_uri.endswith("reload_dataset")
     assert notice.body.params["message"] == "Propagated masks: 1 tracked"
     assert notice.body.params["variant"] == "success"
+    *_, notice = operator.execute(context)
+    assert notice.body.params["message"] == "Propagated masks: 1 finished before; tick Overwrite to do them again"
+    assert notice.body.params["variant"] == "warning"
 
 
 def test_closing_the_app_stops_the_work(operator, dataset, sample, monkeypatch):

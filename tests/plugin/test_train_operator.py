@@ -120,6 +120,16 @@ def test_form_refuses_what_cannot_work(dataset, labeled, video):
             made.delete()
 
 
+def test_form_refuses_a_validation_on_single_images(dataset, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 60, 3), np.uint8))
+    found = fo.Detections(detections=[detection(np.eye(40, 60, dtype=bool), label="a")])
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), instances=found, at=1))
+    dataset.save_view("images", dataset.limit(1))
+    dataset.save_view("sequences", dataset.group_by("at", order_by="at"))
+    assert "put in order with group_by(" in refusal(form(URI, dataset, validation="images"))
+    assert "refusal" not in form(URI, dataset, validation="sequences")
+
+
 def test_form_names_missing_packages(labeled, monkeypatch):
     module = sys.modules["fiftyone_hs2s.dataset.finetune"]
     find = module.find_spec

@@ -121,6 +121,15 @@ def test_given_mask_is_the_result_to_the_pixel():
         np.testing.assert_array_equal(tracked.label_map, np.where(speckles, 3, 0))
 
 
+@pytest.mark.parametrize("ids", [(1, 2), (2, 1)])
+def test_small_mask_is_seen_on_a_large_one_in_whatever_order(ids):
+    frame, masks = draw((128, 224), {1: (20, 20, 100, 100), 2: (40, 40, 60, 60)})
+    shirt, person = masks[2], masks[1] | masks[2]
+    tracked = colour_tracker().add_objects(frame, dict(zip(ids, (shirt, person), strict=True)))
+    np.testing.assert_array_equal(tracked.label_map == ids[0], shirt)
+    np.testing.assert_array_equal(tracked.label_map == ids[1], person & ~shirt)
+
+
 def test_each_object_goes_on_from_its_own_mask_not_from_its_share():
     frame, masks = draw((128, 224), {1: (20, 20, 60, 60)})
     for aggregation in ("soft", "argmax"):

@@ -10,10 +10,12 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth, write_video
+from PIL import ExifTags, Image
 
 from fiftyone_hs2s.errors import HS2SError
 from training.config import TrainingConfig
-from training.data.from_fiftyone import read_pictures, read_videos
+from training.data.clip import read_image, read_mask
+from training.data.from_fiftyone import _label_map, read_pictures, read_videos
 from training.data.mix import MixedClips
 from training.data.pictures import PictureClips
 from training.data.videos import VideoClips
@@ -189,14 +191,41 @@ def test_a_video_that_breaks_off_is_named_and_left_out(dataset, video, broken_vi
     assert broken.id in message and "breaks off after" in message
 
 
-def test_labels_beyond_the_video_s_end_are_said(dataset, video):
-    dataset.add_sample(labeled(video, [*range(1, T + 1)]))
-    sample = dataset.first()
+def test_labels_beyond_the_video_s_end_are_said_and_left_out(dataset, video, caplog):
+    sample = labeled(video, [3, T])
     sample.frames[T + 9] = fo.Frame(gt=prompts(1))
-    sample.save()
-    (stored,) = read_videos(dataset, "gt")
-    with pytest.raises(HS2SError, match=f"frame {T + 9} has labels, but the video ends before it"):
-        stored.frames([T])
+    dataset.add_sample(sample)
+    for samples, indices in ((dataset, [2, T - 1]), (dataset.to_clips([[(4, T + 9)]]), [T - 4])):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            (stored,) = read_videos(samples, "gt")
+        assert stored.indices == indices and stored.frames([len(indices) - 1])
+        assert f"Masks after the last frame, {T}, of " in caplog.text and sample.id in caplog.text
+
+
+def test_objects_that_only_share_a_label_are_refused(dataset, video, caplog):
+    """Which is which on the next frame?"""
+    sample = fo.Sample(filepath=str(video))
+    for number in (2, 3):
+        sample.frames[number]["gt"] = fo.Detections(
+            detections=[detection(m, label="a") for m in truth(number).values()]
+        )
+    dataset.add_samples([sample, labeled(video)])
+    with caplog.at_level(logging.WARNING):
+        (stored,) = read_videos(dataset, "gt")
+    assert sample.id not in stored.name
+    assert f"{sample.id} (squares.mp4): several detections of frame 2 have only the label 'a': set their" in caplog.text
+
+
+def test_objects_beyond_254_and_boxes_outside_the_picture(dataset):
+    masks = np.eye(256, dtype=bool).reshape(256, 16, 16)
+    found = fo.Detections(detections=[detection(mask, index=k) for k, mask in enumerate(masks)])
+    label_map = _label_map(found, (16, 16), {})
+    np.testing.assert_array_equal(label_map.ravel(), [*range(1, 256), 255])  # those beyond are void
+    outside = fo.Detections(detections=[fo.Detection(bounding_box=[-0.6, -0.6, 0.3, 0.3])])
+    assert not _label_map(outside, (16, 16), {}).any()
+    with pytest.raises(HS2SError, match="a bounding box is not finite"):
+        _label_map(fo.Detections(detections=[fo.Detection(bounding_box=[float("nan")] * 4)]), (16, 16), {})
 
 
 def test_no_usable_clip(dataset, video, tmp_path):
@@ -234,12 +263,26 @@ def images(dataset, tmp_path):
 
 def test_images_with_instance_masks(images, caplog):
     with caplog.at_level(logging.WARNING):
-        pictures = read_pictures(images, "instances")
+        pictures = read_pictures(images, "frames.instances")  # the prefix may be there
     assert [path.name for path, _ in pictures] == ["1.png", "2.png", "3.png", "4.png"]
     assert "missing.png" in caplog.text
     label_map = cv2.imdecode(np.frombuffer(pictures[2][1], np.uint8), cv2.IMREAD_GRAYSCALE)
     for value, mask in enumerate(truth(3).values(), start=1):  # one label, two objects
         np.testing.assert_array_equal(label_map == value, np.kron(mask, np.ones((2, 2), bool)))
+
+
+def test_images_are_turned_as_their_exif_says(dataset, tmp_path):
+    photo = Image.fromarray(picture(1))
+    exif = photo.getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    photo.save(tmp_path / "a.jpg", exif=exif)
+    shown = read_image(tmp_path / "a.jpg")
+    assert shown.shape == (W, H, 3)
+    red = (shown[..., 0] > 150) & (shown[..., 2] < 90)
+    found = fo.Detections(detections=[detection(red, label="a")])
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.jpg"), gt=found))
+    ((_, png),) = read_pictures(dataset, "gt")
+    np.testing.assert_array_equal(read_mask(png) == 1, red)
 
 
 def test_images_become_clips_of_one_moving_object(images):

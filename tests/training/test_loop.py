@@ -9,22 +9,25 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, save_weights
 from training import loop
+from training.api import train
 from training.config import CONFIGS, Stage, TrainingConfig
 from training.data.mix import MixedClips
 from training.data.pictures import PictureClips, list_pictures
 from training.data.videos import VideoClips, list_videos
 from training.sources import folder_sources
-from training.validation import FolderSequence
+from training.validation import FolderSequence, validate
 
 
 @pytest.fixture
@@ -192,6 +195,58 @@ def test_a_loss_that_is_not_finite_stops_and_the_last_checkpoint_stays(data: Pat
     assert trainer.checkpoint.read_bytes() == before
 
 
+def test_an_error_of_the_data_saves_the_steps_so_far(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise HS2SError("unreadable")
+
+    monkeypatch.setattr(loop, "validate", fail)
+    config = _config(validate_every=2)
+    sources, sequence = folder_sources(config, data), FolderSequence(data / "video/made", "square")
+    with pytest.raises(HS2SError, match="unreadable"):
+        loop.Trainer(config, sources, tmp_path / "run", [sequence], workers=0).train()
+    assert torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"] == 2
+
+
+def test_the_settings_of_a_resumed_run_are_its_own(data: Path, tmp_path: Path) -> None:
+    first = {"lr": 1e-3, "weight_decay": 0.1, "pretrained_lr": 0.5, "decay_share": 0.0}
+    _trainer(data, tmp_path / "run", **first).train(minutes=0)
+    again = _trainer(data, tmp_path / "run", **{**first, "lr": 1e-5, "weight_decay": 0.2})
+    assert [group["base_lr"] for group in again.optimizer.param_groups] == [5e-6, 1e-5]
+    assert [group["weight_decay"] for group in again.optimizer.param_groups] == [0.2, 0.2]
+    assert again.optimizer.state_dict()["state"]  # and the moments are those of before
+    with pytest.raises(HS2SError, match="other trained parts than frozen_stages 2: keep that setting"):
+        _trainer(data, tmp_path / "run", frozen_stages=2)
+
+
+def test_the_best_weights_are_those_of_this_validation(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.8, 0.2])
+
+    def step(trainer: loop.Trainer, _: object) -> dict[str, float]:
+        trainer.step += 1
+        return {"loss": 0.0}
+
+    monkeypatch.setattr(loop.Trainer, "train_step", step)
+    monkeypatch.setattr(loop, "validate", lambda *_: (lambda s: SimpleNamespace(J=s, F=s, JF=s))(next(scores)))
+    held = FolderSequence(data / "video/made", "square")
+    other = FolderSequence(data / "video/made", "square")
+    other.name = "another"
+    monkeypatch.setattr(other, "truth", held.truth)
+
+    def go_on(sequences: list, **changes: object) -> tuple[str, float]:
+        stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
+        config = _config(**{"validate_every": 1, "stages": stages, **changes})
+        weights = train(config, tmp_path / "run", data=data, validation=sequences, minutes=0, workers=0)
+        return weights.name, torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["best"]
+
+    assert go_on([held]) == ("best.safetensors", 0.8)
+    assert go_on([other]) == ("best.safetensors", 0.2)  # though less than 0.8
+    assert go_on([other], validate_every=0) == ("weights.safetensors", 0.0)
+
+
 def test_validation_keeps_the_best_and_patience_ends_the_run(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +260,7 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(
     stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
     config = _config(stages=stages, validate_every=1, patience=2)
     run = tmp_path / "run"
-    trainer = loop.Trainer(config, folder_sources(config, data), run, [object()], workers=0)
+    trainer = loop.Trainer(config, folder_sources(config, data), run, [SimpleNamespace(name="a")], workers=0)
     kept = []
     trainer.train(progress=lambda *_: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0))
     assert trainer.step == 4 and trainer.best == 0.7
@@ -216,8 +271,6 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(
 
 
 def test_validation_scores_a_sequence_as_the_metrics_do(data: Path) -> None:
-    from training.validation import validate
-
     network = load_network("hs2s-lite")
     scores = validate(network, [FolderSequence(data / "video/made", "square")], (96, 128))
     assert 0.5 < scores.JF <= 1  # a red square on noise
@@ -306,6 +359,57 @@ def test_a_video_that_cannot_be_read_is_named_and_left_out(data: Path, caplog: p
         clips.sample(rng, 2, (64, 96))
 
 
+@pytest.mark.parametrize("broken", ["picture", "mask", "aspect"])
+def test_a_picture_that_cannot_be_read_is_named_once_and_left_out(
+    data: Path, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad = list_pictures(data / "images/made")[:2]
+    if broken == "aspect":
+        write_label_map(bad[1], np.ones((96, 64), np.uint8))
+    else:
+        bad[broken == "mask"].write_bytes(b"")
+    clips = PictureClips([[good, bad]])
+    rng = np.random.default_rng(0)
+    drawn = [clips.sample(rng, 3, (64, 96)) for _ in range(12)]
+    clips.occlude(rng, drawn[0].frames, drawn[0].masks)
+    assert sum(clip is not None for clip in drawn) > 8
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("Left out: ") and "/1." in message
+    good[0].unlink()
+    with pytest.raises(HS2SError, match="None of the pictures can be read"):
+        PictureClips([[good, bad]]).sample(rng, 3, (64, 96))
+
+
+@pytest.mark.parametrize("kind", ["white", "1 bit", "colours", "16 bit", "half", "with void"])
+@pytest.mark.parametrize("source", ["video", "pictures"])
+def test_masks_of_all_kinds_are_understood(data: Path, source: str, kind: str) -> None:
+    """As everywhere in the package; 255 beside other ids is void."""
+    for path in (*data.glob("video/made/Annotations/square/*"), *data.glob("images/made/Masks/*")):
+        mask = np.array(Image.open(path))
+        void = np.where(np.arange(128) < 4, 255, mask).astype(np.uint8)
+        picture = {
+            "white": 255 * mask,
+            "1 bit": mask > 0,
+            "colours": mask[..., None] * np.array([128, 0, 0], np.uint8),
+            "16 bit": mask.astype(np.uint16) * 300,
+            "half": np.ascontiguousarray(mask[::2, ::2]),
+            "with void": void,
+        }[kind]
+        Image.fromarray(picture).save(path)
+    clips = (
+        VideoClips(list_videos(data / "video/made"), shift=0, scale=(1, 1.0001))
+        if source == "video"
+        else PictureClips([list_pictures(data / "images/made")], occluder=0, paste=0)
+    )
+    rng = np.random.default_rng(1)
+    drawn = [clip for _ in range(8) if (clip := clips.sample(rng, 2, (64, 96))) is not None]
+    assert len(drawn) >= 4
+    assert any((clip.masks == 255).any() for clip in drawn) == (kind == "with void")
+    for clip in drawn:
+        red, _, blue = np.median(clip.frames[clip.masks == 1], axis=0)
+        assert red > 200 and blue < 80
+
+
 def test_a_clip_depends_on_the_seed_and_its_number_alone(data: Path) -> None:
     sources = [(VideoClips(list_videos(data / "video/made")), 1.0)]
 
@@ -341,6 +445,31 @@ def test_the_shipped_configs_load_and_honour_the_split() -> None:
         assert all(isinstance(stage, Stage) for stage in config.stages)
         held_out = {"bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-gray", "schoolgirls"}
         assert not config.videos or held_out <= set(config.exclude)
+
+
+def test_settings_within_others_start_from_the_default_and_lists_take_one_text() -> None:
+    config = TrainingConfig.load("finetune", ["losses.bce=2", "videos=video/*", "precision=no"])
+    assert config.losses == {"bce": 2, "soft_jaccard": 0.5}
+    assert config.videos == ("video/*",) and config.precision == "no"
+    assert TrainingConfig.load("finetune").losses == {"bce": 1.0, "soft_jaccard": 0.5}
+    assert TrainingConfig.load("hs2s-lite").validate_every > 0  # or its sequences for validation were for nothing
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("losses={bec: 1}", "Unknown loss 'bec'; did you mean 'bce'?"),
+        ("precision=bf61", "Unknown precision 'bf61'"),
+        ("stages=[{steps: 3, lenght: 4}]", "Unknown setting of a training stage 'lenght'; did you mean 'length'?"),
+        ("stages=[{length: 3}]", "at least one step"),
+        ("stages=[{steps: 3, size: [100, 100]}]", r"multiples of 32, not \[100, 100\]"),
+        ("stages.0.steps=4", "'stages' holds none within it: set it as a whole"),
+        ("lr", "write lr=VALUE"),
+    ],
+)
+def test_bad_overrides_are_refused(override: str, message: str) -> None:
+    with pytest.raises(HS2SError, match=message):
+        TrainingConfig.load("finetune", [override])
 
 
 def test_bad_configs_are_refused() -> None:

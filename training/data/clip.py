@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import read_label_map
 
 MIN_AREA = 0.002  # of the picture: below, the object of a first frame is not worth learning from
 
@@ -59,6 +60,12 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_mask(source: Path | bytes) -> np.ndarray:
-    """Reads an indexed mask, a file or its content, as uint8 (H, W)."""
-    with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+    """Reads a label map (H, W): a file as :func:`read_label_map` does, or the content of a PNG of plain values.
+
+    Raises:
+        HS2SError: if it cannot be read
+    """
+    if isinstance(source, Path):
+        return read_label_map(source)
+    with Image.open(io.BytesIO(source)) as image:
         return np.array(image)

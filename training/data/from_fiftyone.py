@@ -13,17 +13,19 @@ from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.labels import ObjectKey, read_objects
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.tracking import Frames
-from training.data.clip import read_mask
+from training.data.clip import read_image, read_mask
 from training.data.pictures import Picture
 
 logger = logging.getLogger(__name__)
+
+_ORIENTATION = ExifTags.Base.Orientation
 
 
 class StoredVideo:
@@ -74,7 +76,8 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
     """The videos, clips of videos, or ordered groups of images of a dataset with their masks.
 
     Objects are told apart as everywhere: by ``instance``, else ``index``, else label. Frames without labels in the
-    field are not annotated and left out. A sample that cannot be used is named, counted and left out.
+    field are not annotated and left out; so are, with a warning, labels after the video's end. A sample that cannot be
+    used is named, counted and left out: also one where several detections of a frame have only their label in common.
 
     Args:
         samples: videos, clips of them, or ordered groups of images
@@ -103,19 +106,17 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
 
     Args:
         samples: images
-        field: a field of ``Detections`` with masks
+        field: a field of ``Detections`` with masks; ``frames.`` in front is passed over
 
     Raises:
         HS2SError: if there is no such field, or no image has a mask
     """
-    check_detections(samples, field)
+    name = check_detections(samples, field)
     pictures: list[Picture] = []
-    for path, detections in zip(*samples.values(["filepath", field]), strict=True):
+    for path, detections in zip(*samples.values(["filepath", name]), strict=True):
         try:
-            with Image.open(path) as image:
-                size = (image.height, image.width)
             numbers: dict[ObjectKey, int] = {}
-            label_map = _label_map(detections, size, numbers)
+            label_map = _label_map(detections, _size(Path(path)), numbers)
         except (HS2SError, OSError) as error:
             logger.warning("Left out %s: %s", path, error)
             continue
@@ -131,26 +132,55 @@ def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
     numbers: dict[ObjectKey, int] = {}
     indices, maps = [], []
     for index, detections in sequence.labels(field):
+        if index >= len(frames):
+            frames.verify_length()  # a file may announce too little
+        if index >= len(frames):
+            last = len(frames) + sequence.first_number - 1
+            logger.warning("Masks after the last frame, %d, of %s are left out", last, sequence.name)
+            break
         if detections is not None:
             indices.append(index)
             maps.append(_png(_label_map(detections, frames.size, numbers)))
+            _check_distinct(numbers, index + sequence.first_number)
     if not numbers:
         raise HS2SError(f"none of its frames has a mask in {field!r}")
     return StoredVideo(sequence.name, frames, indices, maps)
 
 
+def _check_distinct(numbers: dict[ObjectKey, int], number: int) -> None:
+    """Refuses several objects of one bare label: which is which on the next frame?"""
+    if repeated := next((key[1] for key in numbers if len(key) > 2), None):
+        raise HS2SError(
+            f"several detections of frame {number} have only the label {repeated!r}: "
+            "set their `index` or `instance` so that they can be told apart"
+        )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """(H, W) of a picture as :func:`read_image` gives it: turned as its EXIF says, which takes reading it."""
+    with Image.open(path) as image:
+        if image.getexif().get(_ORIENTATION, 1) == 1:
+            return image.height, image.width
+    height, width, _ = read_image(path).shape
+    return height, width
+
+
 def _label_map(detections: fo.Detections | None, size: tuple[int, int], numbers: dict[ObjectKey, int]) -> np.ndarray:
     """Draws objects, each with the number of its identity; numbers are given as they come, 1 to 254.
 
-    What has a box but no mask is somewhere in its box: nothing is learned from there (255).
+    What has a box but no mask is somewhere in its box: nothing is learned from there (255), nor from further objects.
     """
     label_map = np.zeros(size, np.uint8)
     for detection in detections.detections if detections else ():
         if not detection.has_mask:
-            left, top, width, height = np.array(detection.bounding_box or (0, 0, 0, 0)) * (size[::-1] * 2)
-            label_map[max(0, int(top)) : round(top + height), max(0, int(left)) : round(left + width)] = 255
+            box = np.array(detection.bounding_box or (0, 0, 0, 0), float) * (size[::-1] * 2)
+            if not np.isfinite(box).all():
+                raise HS2SError("a bounding box is not finite: mend or remove the detection")
+            left, top, width, height = box
+            right, bottom = max(0, round(left + width)), max(0, round(top + height))
+            label_map[max(0, int(top)) : bottom, max(0, int(left)) : right] = 255
     for key, found in read_objects(detections, size).items():
-        label_map[found.mask] = min(numbers.setdefault(key, len(numbers) + 1), 254)
+        label_map[found.mask] = min(numbers.setdefault(key, len(numbers) + 1), 255)
     return label_map
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import fit_mask, object_ids
 from training.data.augment import (
     Pose,
     Size,
@@ -25,6 +27,8 @@ from training.data.clip import Clip, read_image, read_mask
 
 Picture = tuple[Path, "Path | bytes"]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Layer:
@@ -36,6 +40,8 @@ class Layer:
 
 class PictureClips:
     """Random clips made of still pictures.
+
+    A picture that cannot be read, or whose mask does not fit it, is named once, and another drawn instead.
 
     Args:
         sets: sets of pictures, each a list of (picture's path, mask's path or its PNG); see :func:`list_pictures`
@@ -53,11 +59,16 @@ class PictureClips:
         weights = np.sqrt([len(pictures) for pictures in self.sets])
         self.weights = weights / weights.sum()
         self.paste, self.distractor, self.occluder = paste, distractor, occluder
+        self._unreadable: set[tuple[int, int]] = set()
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
-        """Draws a clip, None if what was drawn does not make one."""
+        """Draws a clip, None if what was drawn does not make one.
+
+        Raises:
+            HS2SError: if no picture can be read
+        """
         image, mask = self._draw(rng)
-        ids = [i for i in np.unique(mask) if i not in (0, 255)]
+        ids = object_ids(mask)
         if not ids:
             return None
         target = mask == rng.choice(ids)
@@ -74,9 +85,16 @@ class PictureClips:
         return Clip.of_object(frames, masks == 1, masks == 255)
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        pictures = self.sets[rng.choice(len(self.sets), p=self.weights)]
-        image, mask = pictures[rng.integers(len(pictures))]
-        return read_image(image), read_mask(mask)
+        while len(self._unreadable) < sum(map(len, self.sets)):
+            number = int(rng.choice(len(self.sets), p=self.weights))
+            place = number, int(rng.integers(len(self.sets[number])))
+            if place not in self._unreadable:
+                try:
+                    return _read(*self.sets[number][place[1]])
+                except HS2SError as error:
+                    logger.warning("Left out: %s", error)
+                    self._unreadable.add(place)
+        raise HS2SError("None of the pictures can be read: see the warnings above")
 
     def _pasted(
         self, rng: np.random.Generator, image: np.ndarray, target: np.ndarray, length: int, size: Size
@@ -99,7 +117,7 @@ class PictureClips:
 
     def _other(self, rng: np.random.Generator) -> Layer | None:
         image, mask = self._draw(rng)
-        ids = [i for i in np.unique(mask) if i not in (0, 255)]
+        ids = object_ids(mask)
         return _cut_out(image, mask == rng.choice(ids)) if ids else None
 
     def occlude(self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray) -> None:
@@ -120,6 +138,12 @@ def list_pictures(root: Path) -> list[Picture]:
     """The pictures of a folder with ``Images`` and ``Masks``."""
     images = {path.stem: path for path in (root / "Images").iterdir()}
     return [(images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images]
+
+
+def _read(path: Path, mask: Path | bytes) -> tuple[np.ndarray, np.ndarray]:
+    """A picture and its label map, which is brought to its size."""
+    image = read_image(path)
+    return image, fit_mask(read_mask(mask), image.shape[:2], f"mask of {path}")
 
 
 def _cut_out(image: np.ndarray, target: np.ndarray) -> Layer | None:

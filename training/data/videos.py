@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import fit_mask, object_ids
 from training.data.augment import Size, random_pose, warp
 from training.data.clip import Clip, read_image, read_mask
 from training.data.pictures import PictureClips
@@ -29,7 +30,7 @@ class AnnotatedVideo(Protocol):
     def __len__(self) -> int: ...
 
     def masks(self, places: Sequence[int]) -> list[np.ndarray]:
-        """Label maps (H, W) of some of the annotated frames; 0 background, 255 ignore."""
+        """Label maps (H, W) of some of the annotated frames, of their size or scaled; 0 background, 255 ignore."""
 
     def frames(self, places: Sequence[int]) -> list[np.ndarray]:
         """The pictures, uint8 RGB (H, W, 3), of some of the annotated frames."""
@@ -118,11 +119,15 @@ class VideoClips:
 
     def _clip(self, rng: np.random.Generator, video: AnnotatedVideo, places: list[int], size: Size) -> Clip | None:
         masks = video.masks(places)
-        ids = [i for i in np.unique(masks[0]) if i not in (0, VOID)]
+        if not object_ids(masks[0]):
+            return None  # no need to read frames
+        frames = video.frames(places)
+        masks = [fit_mask(mask, frame.shape[:2]) for mask, frame in zip(masks, frames, strict=True)]
+        ids = object_ids(masks[0])
         if not ids:
             return None
         target = rng.choice(ids)
-        moved, labels = self._crop(rng, video.frames(places), masks, target, size)
+        moved, labels = self._crop(rng, frames, masks, target, size)
         labels = np.where(labels == target, 1, np.where(labels == VOID, VOID, 0)).astype(np.uint8)
         if self.occluders is not None and rng.random() < self.occluded:
             self.occluders.occlude(rng, moved, labels)
