@@ -12,6 +12,7 @@ import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
 import numpy as np
+from bson import ObjectId
 
 from fiftyone_hs2s.dataset.compare import METHOD
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults, object_rows
@@ -19,7 +20,7 @@ from fiftyone_hs2s.dataset.evaluation_writer import COUNTS, SCORES, Writer, fram
 from fiftyone_hs2s.dataset.failures import SUMMARY
 from fiftyone_hs2s.dataset.pieces import Piece, Samples, as_view, check_field, find_pieces
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, pack
-from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.workers import score_pieces
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
@@ -86,17 +87,24 @@ def evaluate_propagation(
         prefix + pred_name, prefix + gt_name, iou, protocol=get_protocol(protocol).name
     )
     method = config.build()
-    method.register_run(samples, eval_key)
+    replaced = eval_key in samples.list_evaluations()
+    if replaced:
+        method.validate_run(samples, eval_key)
+    key = f"{eval_key}_{ObjectId()}" if replaced else eval_key  # the earlier one stays until this one is there
+    method.register_run(samples, key)
     try:
-        method.register_samples(samples, eval_key)
-        results = method.generate_results(samples, [], eval_key, progress=progress, workers=workers)
+        method.register_samples(samples, key)
+        results = method.generate_results(samples, [], key, progress=progress, workers=workers)
     except BaseException:
-        if eval_key:
-            samples.delete_evaluation(eval_key)
+        if key:
+            samples.delete_evaluation(key)
         raise
-    if eval_key:
-        method.save_run_results(samples, eval_key, results)
-        method.add_fields_to_sidebar_group(samples, eval_key)
+    if key:
+        method.save_run_results(samples, key, results)
+        method.add_fields_to_sidebar_group(samples, key)
+    if replaced:
+        samples.delete_evaluation(eval_key)
+        samples.rename_evaluation(key, eval_key)
     return results
 
 
@@ -230,9 +238,10 @@ class _Run:
         self._truth, self._prediction = (name.removeprefix("frames.") for name in (config.gt_field, config.pred_field))
         self._counts: dict[str, dict[str, int]] = {name: {} for name in COUNTS}
         is_video = config.pred_field.startswith("frames.")
-        dataset = root_dataset(self.samples)
         self._writer = (
-            Writer(dataset, self.eval_key, self._truth, self._prediction, is_video) if self.eval_key else None
+            Writer(all_samples(self.samples), self.eval_key, self._truth, self._prediction, is_video)
+            if self.eval_key
+            else None
         )
 
     def score(self, pieces: list[Piece], workers: int) -> Iterator[tuple[Piece, ScoredPiece | HS2SError]]:

@@ -82,14 +82,16 @@ class Writer:
     """Collects values and writes them with few queries.
 
     Args:
-        dataset: the dataset
+        dataset: the dataset, or a view with all samples that may be scored
         key: the evaluation's key
         truth: field of the ground truth, without ``frames.``
         prediction: field of the predictions
         is_video: whether the fields are those of frames
     """
 
-    def __init__(self, dataset: fo.Dataset, key: str, truth: str, prediction: str, is_video: bool) -> None:
+    def __init__(
+        self, dataset: fo.Dataset | fo.DatasetView, key: str, truth: str, prediction: str, is_video: bool
+    ) -> None:
         self._dataset, self._key, self._is_video = dataset, key, is_video
         self._fields = {"truth": truth, "predicted": prediction}
         self._prefix = "frames." if is_video else ""

@@ -14,7 +14,7 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
-from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
@@ -132,9 +132,9 @@ def find_failures(
         events.setdefault(item.sample_id, []).extend(found)
         report.track_back += _ways_back(item) if track_back else []
     key = eval_key or prediction
-    _write(root_dataset(samples), report, key, events)
+    _write(samples, report, key, events)
     if tag:
-        _tag(root_dataset(samples), events)
+        _tag(samples, events)
     if save_views:
         save_failure_views(samples, prediction, key)
     return report
@@ -151,7 +151,7 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     Returns:
         the names of the views
     """
-    dataset, name = root_dataset(samples), pred_field.removeprefix("frames.")
+    dataset, name = all_samples(samples), pred_field.removeprefix("frames.")
     events, key = f"{name}_events", key or name
     label = F("label")
     gone = (label == "vanished") & (F("reappears") == False)  # noqa: E712  (an expression)
@@ -163,7 +163,7 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
         "HS2S: late frames": dataset.match_frames(F("frame_number") > LATE),
     }
     for title, view in views.items():
-        dataset.save_view(title, view, description=f"Made from {events} and {key}_...", overwrite=True)
+        root_dataset(samples).save_view(title, view, description=f"Made from {events} and {key}_...", overwrite=True)
     return list(views)
 
 
@@ -199,7 +199,8 @@ def _ways_back(item: Series) -> list[dict[str, Any]]:
     ]
 
 
-def _write(dataset: fo.Dataset, report: FailureReport, key: str, events: dict[str, list[tuple[Event, str]]]) -> None:
+def _write(samples: Samples, report: FailureReport, key: str, events: dict[str, list[tuple[Event, str]]]) -> None:
+    dataset, everything = root_dataset(samples), all_samples(samples)
     labels: dict[str, fo.TemporalDetections] = {}
     summaries: dict[str, dict[str, Any]] = {name: {} for name in SUMMARY}
     for sample_id, found in events.items():
@@ -210,12 +211,12 @@ def _write(dataset: fo.Dataset, report: FailureReport, key: str, events: dict[st
             summaries[name][sample_id] = value
     summaries["track_back_J"] = dict.fromkeys(events) | _sample_means(report.track_back)
     dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
-    dataset.set_values(report.field, labels, key_field="id", dynamic=True)
+    everything.set_values(report.field, labels, key_field="id", dynamic=True)
     for name, values in summaries.items():
         if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
             continue  # a field that nobody asked for
         dataset.add_sample_field(f"{key}_{name}", SUMMARY[name])
-        dataset.set_values(f"{key}_{name}", values, key_field="id")
+        everything.set_values(f"{key}_{name}", values, key_field="id")
 
 
 def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -236,8 +237,9 @@ def _row(sample_id: str, event: Event, name: str) -> dict[str, Any]:
     return {"sample_id": sample_id, "label": event.label, "object": name, **place, "severity": event.severity}
 
 
-def _tag(dataset: fo.Dataset, events: dict[str, list[tuple[Event, str]]]) -> None:
+def _tag(samples: Samples, events: dict[str, list[tuple[Event, str]]]) -> None:
     """Tags samples with their failures; what an earlier call found is removed."""
+    dataset = all_samples(samples)
     view = dataset.select(list(events))
     stale = [tag for tag in view.distinct("tags") if tag.startswith(TAG_PREFIX)]
     if stale:

@@ -26,6 +26,10 @@ def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:
         'put them in order with dataset.group_by("<sequence field>", order_by="<frame field>")',
         "group": 'choose the slices that are videos with dataset.select_group_slices(media_type="video")',
     }
+    if getattr(samples, "_is_frames", False):
+        raise HS2SError(f"propagation needs videos and this view shows their frames one by one: use {name!r} itself")
+    if getattr(samples, "_is_dynamic_groups", False):
+        raise HS2SError(f"propagation takes the videos of {name!r} one by one: use them without group_by()")
     held = {None: "is empty", "group": "is grouped"}.get(samples.media_type, f"holds {samples.media_type} samples")
     raise HS2SError(
         f"propagation needs videos and the dataset {name!r} {held}: {mends.get(samples.media_type, 'choose another')}"
@@ -91,16 +95,18 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
         raise HS2SError(f"the label field {label_field!r} is the prompt field: choose another one for the results")
     if not label.isidentifier():
         raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
-    field = _schema(root_dataset(samples)).get(label)
+    field = _schema(samples, root_dataset(samples)).get(label)
     if field is not None and not _holds_detections(field):
         raise HS2SError(f"the label field {label_field!r} holds other values than Detections: choose another name")
     return prompt, label
 
 
-def _schema(samples: fo.Dataset | fo.DatasetView) -> dict[str, fo.Field]:
-    if root_dataset(samples).media_type == "image":
-        return samples.get_field_schema()
-    return samples.get_frame_field_schema() or {}
+def _schema(samples: fo.Dataset | fo.DatasetView, shown: fo.Dataset | None = None) -> dict[str, fo.Field]:
+    """The fields of the frames; as another collection shows them, if one is given."""
+    shown = shown or samples
+    if root_dataset(samples).media_type == "image" or is_image_groups(samples):
+        return shown.get_field_schema()
+    return shown.get_frame_field_schema() or {}
 
 
 def _holds_detections(field: fo.Field) -> bool:

@@ -115,13 +115,21 @@ def _add_object(objects: dict[ObjectKey, FrameObject], detection: fo.Detection, 
         count = sum(other[:2] == key for other in objects)
         key = (*key, count + 1) if count else key
     elif key in objects:
-        if objects[key].identity.label != identity.label:
-            raise HS2SError(
-                f"{key[0]} {key[1]} is both {objects[key].identity.label!r} and {identity.label!r}: "
-                f"give each object its own {key[0]}"
-            )
+        check_same(key, objects[key].identity, identity)
         mask = mask | objects[key].mask
     objects[key] = FrameObject(mask, identity)
+
+
+def check_same(key: ObjectKey, one: Identity, other: Identity) -> None:
+    """Makes sure that what has the same key is one object.
+
+    Raises:
+        HS2SError: if it has two labels
+    """
+    if one.label != other.label:
+        raise HS2SError(
+            f"{key[0]} {key[1]} is both {one.label!r} and {other.label!r}: give each object its own {key[0]}"
+        )
 
 
 def label_map_to_detections(

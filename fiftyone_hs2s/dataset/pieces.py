@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import cv2
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
-from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
 
 Samples: TypeAlias = "fo.Dataset | fo.DatasetView"
@@ -85,7 +86,10 @@ def as_view(samples: Samples | fo.Sample | SampleView) -> Samples:
         return samples
     if not samples.in_dataset:
         raise HS2SError(f"the sample of {samples.filepath} belongs to no dataset: add it to one first")
-    return samples._collection.select(samples.id)
+    collection = samples._collection
+    if collection.media_type == "group" and not collection._is_dynamic_groups:
+        collection = collection.select_group_slices(media_type=samples.media_type)
+    return collection.select(samples.id)
 
 
 def find_pieces(samples: Samples) -> list[Piece]:
@@ -103,7 +107,7 @@ def find_pieces(samples: Samples) -> list[Piece]:
     clips = is_clips(samples)
     paths = ["id", "sample_id" if clips else "id", "filepath", *(["support"] if clips else [])]
     rows = list(zip(*samples.values(paths), strict=True))
-    sizes = _sizes(root_dataset(samples), {sample_id for _, sample_id, *_ in rows})
+    sizes = _sizes(all_samples(samples).select({sample_id for _, sample_id, *_ in rows}))
     pieces = []
     for view_id, sample_id, filepath, *support in rows:
         span = "-".join(map(str, support[0])) if support else ""
@@ -139,14 +143,24 @@ def check_field(samples: Samples, field: str, role: str) -> str:
 
 def _group_piece(group: fo.DatasetView) -> Piece:
     sample_id, filepath = (values[0] for values in group[:1].values(["id", "filepath"]))
-    size = _sizes(root_dataset(group), {sample_id})[sample_id]
+    size = _sizes(all_samples(group).select(sample_id))[sample_id]
     return Piece(group, sample_id, f"the image group of {Path(filepath).name}", sample_id, size, is_video=False)
 
 
-def _sizes(dataset: fo.Dataset, sample_ids: set[str]) -> dict[str, tuple[int, int]]:
+def _sizes(view: fo.DatasetView) -> dict[str, tuple[int, int]]:
     """Height and width by sample; (0, 0) where the media cannot be read."""
-    view = dataset.select(sample_ids)
     view.compute_metadata(skip_failures=True, warn_failures=False, progress=False)
-    prefix = "frame_" if dataset.media_type == "video" else ""
-    rows = zip(*view.values(["id", f"metadata.{prefix}height", f"metadata.{prefix}width"]), strict=True)
-    return {sample_id: (height or 0, width or 0) for sample_id, height, width in rows}
+    is_video = view.media_type == "video"
+    prefix = "frame_" if is_video else ""
+    rows = zip(*view.values(["id", "filepath", f"metadata.{prefix}height", f"metadata.{prefix}width"]), strict=True)
+    return {
+        sample_id: (is_video and _turned_size(filepath)) or (height or 0, width or 0)
+        for sample_id, filepath, height, width in rows
+    }
+
+
+def _turned_size(video: str) -> tuple[int, int] | None:
+    """Height and width of a video's frames as they are shown: metadata give those before a phone's video is turned."""
+    capture = cv2.VideoCapture(video, cv2.CAP_FFMPEG) if Path(video).is_file() else None
+    ok, frame = capture.read() if capture else (False, None)
+    return frame.shape[:2] if ok and frame is not None else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import FrameObject, Identity, ObjectKey, read_objects
+from fiftyone_hs2s.dataset.labels import FrameObject, Identity, ObjectKey, check_same, read_objects
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class _Census:
                 self.anchors.setdefault(key, []).append(index)
             elif self._backward:
                 self.anchors[key] = [index]
-            self.identities.setdefault(key, found.identity)
+            check_same(key, self.identities.setdefault(key, found.identity), found.identity)
 
     def anchored(self) -> list[tuple[int, ObjectKey]]:
         """Frame and object of each prompt, by frame."""

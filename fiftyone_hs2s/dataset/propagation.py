@@ -167,7 +167,7 @@ class _Job:
         return self.report
 
     def _is_finished(self, sequence: LabeledSequence) -> bool:
-        if self.overwrite or self.status.get(sequence) != "complete":
+        if self.overwrite or self.status.get(sequence) != "complete" or not sequence.has_labels(self.label_field):
             return False
         self.report.skipped.append(sequence.name)
         return True
@@ -194,7 +194,8 @@ class _Job:
         except Exception:
             self._undo(sequence)
             raise
-        self._finish(sequence, frames.incomplete)
+        tracked_all = next(done) > steps  # though the video may break off beyond
+        self._finish(sequence, None if tracked_all else frames.incomplete)
 
     def _check_overwrite(self, sequence: LabeledSequence) -> None:
         foreign = self.status.get(sequence) is None and sequence.has_labels(self.label_field)

@@ -28,7 +28,7 @@ class LabeledSequence(ABC):
 
     Attributes:
         dataset: the dataset that holds the labels
-        sample_ids: the samples that carry the sequence's status
+        samples: the samples that carry the sequence's status, without the filters that the prompts come through
         span: the part of the sample that is meant, such as ``"10-40"``; empty for all of it
         name: what to call the sequence in messages
         filepath: its video, or its first image
@@ -36,7 +36,7 @@ class LabeledSequence(ABC):
     """
 
     dataset: fo.Dataset
-    sample_ids: list[str]
+    samples: fo.DatasetView
     span = ""
     name: str
     filepath: str
@@ -91,11 +91,10 @@ class VideoSequence(LabeledSequence):
         support: tuple[int, int] | None = None,
     ) -> None:
         self.dataset = root_dataset(samples)
-        self.sample_ids = [sample_id]
         self.filepath = filepath
         self.name = f"sample {sample_id} ({Path(filepath).name})"
         self._view = samples.select(view_id)
-        self._sample = self.dataset.select(sample_id)
+        self.samples = all_samples(samples).select(sample_id)
         self._support = support
         if support is not None:
             self.first_number = support[0]
@@ -113,8 +112,8 @@ class VideoSequence(LabeledSequence):
         if len(labeled) < self._view.count("frames") / 4:
             yield from ((number - self.first_number, self._read(field, number)) for number in labeled)
             return
-        for number, frame in self._frames.items():
-            if number % _BLOCK == 0:
+        for count, (number, frame) in enumerate(self._frames.items(), start=1):
+            if count % _BLOCK == 0:
                 self._frames.reload()  # lets go of the frames so far
             yield number - self.first_number, frame[field]
 
@@ -134,8 +133,8 @@ class VideoSequence(LabeledSequence):
         self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
-        ids = {number: frame_id for frame_id, number, _ in self._survey(self._sample)}
-        frames = self._sample.first().frames
+        ids = {number: frame_id for frame_id, number, _ in self._survey(self.samples)}
+        frames = self.samples.first().frames
         known = {}
         for index, detections in labels.items():
             number = self.first_number + index
@@ -145,7 +144,7 @@ class VideoSequence(LabeledSequence):
                 frames.add_frame(number, fo.Frame(**{field: detections}))
         frames.save()
         if known:
-            self.dataset.set_values(f"frames.{field}", known, key_field="frames.id")
+            self.samples.set_values(f"frames.{field}", known, key_field="frames.id")
 
     def has_labels(self, field: str) -> bool:
         return bool(self._labeled_frames(field))
@@ -153,14 +152,14 @@ class VideoSequence(LabeledSequence):
     def clear(self, field: str) -> None:
         frame_ids = self._labeled_frames(field)
         if frame_ids:
-            self.dataset.set_values(f"frames.{field}", dict.fromkeys(frame_ids), key_field="frames.id")
+            self.samples.set_values(f"frames.{field}", dict.fromkeys(frame_ids), key_field="frames.id")
 
     def _labeled_frames(self, field: str) -> list[str]:
         """Ids of the frames with labels, whatever filters the prompts come through."""
         if not self.dataset.has_frame_field(field):
             return []
         first, last = self._support or (1, float("inf"))
-        return [i for i, number, there in self._survey(self._sample, field) if there and first <= number <= last]
+        return [i for i, number, there in self._survey(self.samples, field) if there and first <= number <= last]
 
     @staticmethod
     def _survey(view: fo.DatasetView, field: str = "") -> list[tuple[str, int, bool]]:
@@ -183,9 +182,10 @@ class ImageSequence(LabeledSequence):
 
     def __init__(self, group: fo.DatasetView) -> None:
         self.dataset = root_dataset(group)
-        self.sample_ids, self._filepaths = group.values(["id", "filepath"])
+        self._ids, self._filepaths = group.values(["id", "filepath"])
+        self.samples = all_samples(group).select(self._ids)
         self.filepath = self._filepaths[0]
-        self.name = f"the image group of sample {self.sample_ids[0]} ({Path(self.filepath).name})"
+        self.name = f"the image group of sample {self._ids[0]} ({Path(self.filepath).name})"
         self._group = group
 
     def open(self) -> Frames:
@@ -194,7 +194,7 @@ class ImageSequence(LabeledSequence):
         return open_images(self._filepaths)
 
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
-        for start in range(0, len(self.sample_ids), _BLOCK):
+        for start in range(0, len(self._ids), _BLOCK):
             yield from enumerate(self._group[start : start + _BLOCK].values(field), start)
 
     def read(self, field: str, index: int) -> fo.Detections | None:
@@ -204,15 +204,15 @@ class ImageSequence(LabeledSequence):
         self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
-        by_id = {self.sample_ids[index]: detections for index, detections in labels.items()}
-        self.dataset.set_values(field, by_id, key_field="id")
+        by_id = {self._ids[index]: detections for index, detections in labels.items()}
+        self.samples.set_values(field, by_id, key_field="id")
 
     def has_labels(self, field: str) -> bool:
-        return self.dataset.has_sample_field(field) and bool(self.dataset.select(self.sample_ids).exists(field))
+        return self.dataset.has_sample_field(field) and bool(self.samples.exists(field))
 
     def clear(self, field: str) -> None:
         if self.has_labels(field):
-            self.dataset.set_values(field, dict.fromkeys(self.sample_ids), key_field="id")
+            self.samples.set_values(field, dict.fromkeys(self._ids), key_field="id")
 
 
 def find_sequences(samples: fo.Dataset | fo.DatasetView) -> list[LabeledSequence]:
@@ -251,11 +251,24 @@ def root_dataset(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
     return samples if isinstance(samples, fo.Dataset) else fo.load_dataset(samples.dataset_name)
 
 
+def all_samples(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset | fo.DatasetView:
+    """All samples of a view's dataset; of a grouped one, which shows one slice at a time, all slices of that kind."""
+    dataset = root_dataset(samples)
+    if dataset.media_type != "group":
+        return dataset
+    return dataset.select_group_slices(media_type="image" if is_images(samples) else "video")
+
+
 def is_clips(samples: fo.Dataset | fo.DatasetView) -> bool:
     """Whether the samples are clips of videos."""
     return isinstance(samples, fo.core.clips.ClipsView)
 
 
+def is_images(samples: fo.Dataset | fo.DatasetView) -> bool:
+    """Whether the samples are images, in groups or not."""
+    return samples.media_type == "image" or is_image_groups(samples)
+
+
 def is_image_groups(samples: fo.Dataset | fo.DatasetView) -> bool:
     """Whether the samples are images that ``group_by()`` has put together."""
-    return getattr(samples, "_is_dynamic_groups", False) and root_dataset(samples).media_type == "image"
+    return getattr(samples, "_is_dynamic_groups", False) and samples._parent_media_type == "image"

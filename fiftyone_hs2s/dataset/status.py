@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from math import inf
+from typing import Literal, cast
 
 import fiftyone as fo
 
@@ -10,6 +12,7 @@ from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 
 State = Literal["started", "complete", "incomplete"]
+_ENTRY = re.compile(r"(started|complete|incomplete)(?: (\d+-\d+))?")
 
 
 class StatusField:
@@ -37,24 +40,41 @@ class StatusField:
             )
 
     def get(self, sequence: LabeledSequence) -> State | None:
-        """The sequence's state; a clip of a complete video is complete. None if it was never started."""
-        states = self._read(sequence)
-        return states[""] if states.get("") == "complete" else states.get(sequence.span)
+        """The sequence's state; None if neither it nor what overlaps it was ever started.
+
+        A clip of a complete video is complete, unless it was started itself. What has been started within a sequence
+        since makes it ``"started"`` until that is complete.
+        """
+        states = {span: state for span, state in self._read(sequence).items() if _overlap(span, sequence.span)}
+        own = states.get(sequence.span, states.get(""))
+        later = [*states.values()][[*states].index(sequence.span) + 1 :] if sequence.span in states else states.values()
+        unfinished = own == "complete" and any(state != "complete" for state in later)
+        return "started" if unfinished or (own is None and states) else own
 
     def set(self, sequence: LabeledSequence, state: State | None) -> None:
-        """Notes the sequence's state; None removes it."""
+        """Notes the sequence's state; None removes it, but what overlaps it has lost labels then: ``"started"``."""
         states = self._read(sequence) if sequence.span else {}
         states.pop(sequence.span, None)
+        if state is None and any(_overlap(span, sequence.span) for span in states):
+            state = "started"
         if state is not None:
             states[sequence.span] = state
         text = ", ".join(f"{state} {span}".strip() for span, state in states.items()) or None
         self._dataset.add_sample_field(self.name, fo.StringField)
-        self._dataset.set_values(self.name, dict.fromkeys(sequence.sample_ids, text), key_field="id")
+        sequence.samples.set_values(self.name, dict.fromkeys(sequence.samples.values("id"), text), key_field="id")
 
     def _read(self, sequence: LabeledSequence) -> dict[str, State]:
-        """The states by span."""
+        """The states by span, in the order in which they were noted."""
         if not self._dataset.has_sample_field(self.name):
             return {}
-        text = self._dataset.select(sequence.sample_ids[0]).values(self.name)[0]
-        entries = (entry.partition(" ") for entry in text.split(", ")) if text else ()
-        return {span: state for state, _, span in entries}
+        texts = set(sequence.samples.values(self.name))
+        if len(texts) > 1:  # images that were added to a group
+            return {"": "started"}
+        entries = (_ENTRY.fullmatch(entry) for entry in (texts.pop() or "").split(", "))
+        return {entry[2] or "": cast("State", entry[1]) for entry in entries if entry}
+
+
+def _overlap(span: str, other: str) -> bool:
+    """Whether two spans share frames; an empty one is the whole video."""
+    (first, last), (start, end) = (map(int, s.split("-")) if s else (1, inf) for s in (span, other))
+    return first <= end and start <= last

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 
 import fiftyone as fo
 import numpy as np
@@ -104,6 +105,31 @@ def test_second_run_replaces_the_first(scored_dataset):
     assert evaluate(scored_dataset, protocol="all").config.protocol == "all"
     assert scored_dataset.values("frames.ev_J")[0][0] == 1
     assert scored_dataset.get_evaluation_info("ev").config.protocol == "all"
+
+
+def test_failed_second_run_keeps_the_first(scored_dataset, video):
+    evaluate(scored_dataset)
+    before = all_paths(scored_dataset)
+    scored_dataset.add_sample(labeled_sample(video, pred=lambda number: None))
+    with pytest.raises(HS2SError, match="nothing could be scored"):
+        evaluate(scored_dataset.skip(1))
+    assert scored_dataset.load_evaluation_results("ev", cache=False).J < 1
+    assert all_paths(scored_dataset) == before
+
+
+def test_turned_videos(dataset, video, tmp_path):
+    path = tmp_path / "turned.mp4"
+    copy = ["-i", str(video), "-c", "copy", "-y"]
+    for turn in (["-display_rotation", "90", *copy], [*copy, "-metadata:s:v", "rotate=90"]):  # since ffmpeg 6, before
+        if subprocess.run(["ffmpeg", "-v", "quiet", *turn, str(path)], check=False).returncode == 0:
+            break
+    mask = np.zeros((W, H), bool)
+    mask[20:60, 8:24] = True
+    sample = fo.Sample(filepath=str(path))
+    for number in range(1, T + 1):
+        sample.frames[number] = fo.Frame(gt=labels({1: mask}), pred=labels({1: mask}))
+    dataset.add_sample(sample)
+    assert evaluate(dataset).J == 1
 
 
 def test_frames_without_truth_are_left_out(dataset, video):

@@ -115,3 +115,8 @@ def test_several_objects_of_a_bare_label_on_several_frames_are_refused():
 def test_an_object_of_a_bare_label_on_several_frames_is_one():
     prompts = collect({2: [square(label="a")], 5: [square(label="a")]}, "all")
     assert where(prompts) == {2: [1], 5: [1]}
+
+
+def test_an_index_with_two_labels_is_refused():
+    with pytest.raises(HS2SError, match="frame 6, index 1 is both 'car' and 'person'"):
+        collect({2: [square(label="car", index=1)], 5: [square(label="person", index=1)]})

@@ -9,7 +9,7 @@ from fiftyone import ViewField as F
 from fiftyone_kit import H, T, W, assert_right, color_model, detection, found, iou, picture, prompts, truth
 from PIL import Image
 
-from fiftyone_hs2s import HS2SError, propagate
+from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures, propagate
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.propagation import Progress
 
@@ -159,6 +159,13 @@ def test_video_that_breaks_off_keeps_what_was_tracked(dataset, broken_video, mod
     assert run(dataset, model).incomplete, "the video may have been mended since"
 
 
+def test_video_that_breaks_off_beyond_what_is_wanted(dataset, broken_video, model):
+    sample = fo.Sample(filepath=str(broken_video))
+    sample.frames[4]["gt"] = prompts(4)
+    dataset.add_sample(sample)
+    assert run(dataset, model, direction="backward").complete
+
+
 @pytest.fixture
 def mixed(dataset, video, tmp_path):
     """One good sample among bad ones."""
@@ -248,6 +255,52 @@ def test_clips(dataset, sample, model):
     assert len(run(clips, model).skipped) == 2
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_whole_video_is_unfinished_once_a_clip_lost_its_labels(dataset, sample, model, error):
+    def interrupt(event: Progress) -> None:
+        raise error
+
+    run(dataset, model, direction="both")
+    clips = dataset.to_clips([[(3, 6)]])
+    with pytest.raises(error):
+        run(clips, model, overwrite=True, progress=interrupt)
+    assert len(run(dataset.to_clips([[(8, 10)]]), model).skipped) == 1
+    assert run(dataset, model, direction="both").complete
+    sample.reload()
+    assert_right(found(sample), range(1, T + 1))
+
+
+@pytest.mark.parametrize("then", [lambda d: d, lambda d: d.to_clips([[(4, 9)]])])
+def test_labels_of_a_clip_do_not_come_from_elsewhere(dataset, sample, model, then):
+    run(dataset.to_clips([[(1, 6)]]), model)
+    assert run(then(dataset), model).complete
+
+
+def test_results_that_are_gone_are_made_again(dataset, sample, model):
+    run(dataset, model)
+    dataset.delete_frame_field("pred")
+    assert run(dataset, model).complete
+    sample.reload()
+    assert_right(found(sample), range(4, T + 1))
+
+
+def test_slices_of_grouped_datasets(dataset, video, model):
+    dataset.add_group_field("group", default="left")
+    group = fo.Group()
+    samples = [fo.Sample(filepath=str(video), group=group.element(name)) for name in ("left", "right")]
+    for sample in samples:
+        sample.frames[4] = fo.Frame(gt=prompts(4))
+    dataset.add_samples(samples)
+    right = dataset.select_group_slices("right")
+    assert run(right, model).complete
+    assert len(run(dataset.select_group_slices(["left", "right"]), model).skipped) == 1
+    evaluate_propagation(right, "pred", "gt", "ev", protocol="all")
+    assert right.values("ev_J") == [1]
+    find_failures(right, "pred", "gt", save_views=True)
+    assert right.values("pred_events") != [None]
+    assert analyze(right, "pred", "gt", protocol="all").analysis.num_objects == 2
+
+
 def test_overlapping_clips_are_refused(dataset, sample, model):
     with pytest.raises(HS2SError, match=r"frames 3-6 and 5-9 of .* overlap"):
         run(dataset.to_clips([[(3, 6), (5, 9)]]), model)
@@ -288,6 +341,14 @@ def test_images_in_groups(image_groups, dataset, model):
     assert len(propagate(image_groups, model, prompt_field="ground_truth", label_field="pred").skipped) == 2
 
 
+def test_groups_with_images_that_were_added_later_are_done_again(image_groups, dataset, model):
+    fields = {"prompt_field": "ground_truth", "label_field": "pred"}
+    early = dataset.match(F("frame_number") < "00007").group_by("sequence_id", order_by="frame_number")
+    propagate(early, model, direction="both", **fields)
+    assert len(propagate(image_groups, model, direction="both", **fields).complete) == 2
+    assert dataset.count("pred") == 2 * T
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -319,6 +380,13 @@ def test_datasets_that_cannot_work(dataset, model, tmp_path):
     dataset.add_sample(fo.Sample(filepath=str(tmp_path / "image.png")))
     with pytest.raises(HS2SError, match=r"holds image samples: .* dataset.group_by\("):
         run(dataset, model)
+
+
+def test_views_that_cannot_work(dataset, sample, model):
+    with pytest.raises(HS2SError, match=r"use them without group_by\(\)"):
+        run(dataset.group_by("filepath"), model)
+    with pytest.raises(HS2SError, match=r"shows their frames one by one: use '.*' itself"):
+        run(dataset.to_frames(), model)
 
 
 @pytest.mark.parametrize("option", [{"direction": "sideways"}, {"prompts": "some"}])

@@ -51,3 +51,12 @@ def test_labels_that_someone_adds_meanwhile_survive(dataset, sample):
     sample.reload()
     assert {n: len(f.gt.detections) for n, f in sample.frames.items()} == {1: 2, 2: 2, 4: 2}
     assert {n: len(f.pred.detections) for n, f in sample.frames.items()} == {1: 2, 2: 2, 4: 2}
+
+
+def test_labels_on_every_second_frame_are_let_go(dataset):
+    sample = fo.Sample(filepath="sparse.mp4")
+    for number in range(1, 302, 2):
+        sample.frames[number] = fo.Frame(gt=prompts(1, [0]))
+    dataset.add_sample(sample)
+    (sequence,) = find_sequences(dataset)
+    assert max(len(sequence._frames._replacements) for _ in sequence.labels("gt")) <= 100
