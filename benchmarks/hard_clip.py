@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from fiftyone_hs2s.demo import assets
 from fiftyone_hs2s.demo.clip import LENGTH, OBJECTS, Layer, Pose, column_pose, dahlia_pose, render_clip, saucer_pose
@@ -64,7 +65,7 @@ def main() -> None:
     tiles = [
         cv2.resize(draw_overlay(frames[t], label_maps[t]), (356, 200), interpolation=cv2.INTER_AREA) for t in chosen
     ]
-    cv2.imwrite(str(args.out), cv2.cvtColor(contact_sheet(tiles), cv2.COLOR_RGB2BGR))
+    Image.fromarray(contact_sheet(tiles)).quantize().save(args.out)
 
 
 if __name__ == "__main__":
