@@ -105,7 +105,10 @@ def _score(tracker: Tracker, sequence: ValidationSequence) -> SequenceScores:
 
 
 def _first_masks(sequence: ValidationSequence) -> dict[int, dict[int, np.ndarray]]:
-    """The first mask of each object, as the tracker takes them: {frame index: {id: mask}}."""
+    """The first mask of each object, as the tracker takes them: {frame index: {id: mask}}.
+
+    The tracker would choose them itself, but the masks of all frames at once would fill the memory.
+    """
     seen: set[int] = set()
     prompts = {}
     for index, label_map in sequence.truth():

@@ -95,7 +95,7 @@ class PropagationResults(foud.DetectionResults):
                 labels apart, and YouTube-VOS's G, the mean of the four
         """
         classes: dict[str, dict[int, str]] = {}
-        for row in self.objects:
+        for row in self.objects if seen is not None else ():
             classes.setdefault(row["key"], {})[row["object"]] = row["label"]
         return summarize({key: self.scores(key) for key in self.series}, self.config.protocol, classes, seen)
 
