@@ -21,7 +21,7 @@ from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
 from training.config import Stage, TrainingConfig
-from training.data.mix import ClipSource, MixedClips
+from training.data.mix import ClipSource, MixedClips, opencv_without_threads
 from training.losses import weighted_loss
 from training.pretrained import load_imagenet
 from training.run_folder import RunFolder
@@ -231,7 +231,8 @@ class Trainer:
             share = end / self.config.steps
             if self.done < share:
                 logger.info("stage until step %d: %s", end, stage)
-                loader = iter(self._loader(stage, end))
+                with opencv_without_threads():  # a forked worker would wait for its parent's threads for ever
+                    loader = iter(self._loader(stage, end))
                 while self.done < share:
                     yield [next(loader) for _ in range(self.config.accumulate)]
 

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
+from fiftyone_hs2s.network.depthwise import DepthwiseConv2d, DepthwiseSameConv2d, pad_same
+
 STRIDES = (2, 2, 4, 8, 16, 32)
 
 
@@ -53,30 +55,10 @@ def _resnet50_stage(index: int) -> nn.Module:
 
 
 class SameConv2d(nn.Conv2d):
-    """A strided convolution padded as TensorFlow does: what is odd goes to the right and below."""
+    """A strided convolution padded as TensorFlow does."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        total = self.kernel_size[0] - self.stride[0]
-        before = total // 2
-        x = F.pad(x, (before, total - before, before, total - before))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
-
-
-class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution, which autocast leaves in float32 while it is trained on a CPU.
-
-    There the backward pass of 5x5 depthwise convolutions in bfloat16 is 3 to 6 times slower than in float32.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.device.type != "cpu" or not (torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")):
-            return super().forward(x)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float())
-
-
-class DepthwiseSameConv2d(DepthwiseConv2d, SameConv2d):
-    """The same with a stride, padded as TensorFlow does."""
+        return super().forward(pad_same(x, self.kernel_size[0], self.stride[0]))
 
 
 def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:

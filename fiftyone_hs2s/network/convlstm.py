@@ -45,4 +45,18 @@ class BoundedConvLSTMCell(ConvLSTMCell):
         return o.sigmoid() * c, c
 
 
-CELLS: dict[str, type[ConvLSTMCell]] = {"paper": ConvLSTMCell, "bounded": BoundedConvLSTMCell}
+class TanhConvLSTMCell(ConvLSTMCell):
+    """The usual cell: g is a tanh, and so is the output; c can grow by one a step, the output stays in (-1, 1)."""
+
+    def forward(self, x: torch.Tensor, memory: Memory) -> Memory:
+        h, c = memory
+        i, f, o, g = self.conv(torch.cat([x, h], 1)).chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+
+CELLS: dict[str, type[ConvLSTMCell]] = {
+    "paper": ConvLSTMCell,
+    "tanh": TanhConvLSTMCell,
+    "bounded": BoundedConvLSTMCell,
+}

@@ -77,13 +77,11 @@ class HS2S(nn.Module):
         """
         if masks.ndim == 4:
             masks = masks[:, None]
-        count = frames.shape[0]
-        images = self.encode_image(frames.transpose(0, 1).flatten(0, 1))
-        slices = [slice(t * count, (t + 1) * count) for t in range(frames.shape[1])]
-        state = self.start(images.select(slices[0]), masks[:, 0])
+        # Frame by frame: all at once would not fit the caches, and is slower on a CPU.
+        state = self.start(self.encode_image(frames[:, 0]), masks[:, 0])
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
-            logits, border, state = self._step(images.select(slices[t]), state, memory_every)
+            logits, border, state = self._step(self.encode_image(frames[:, t]), state, memory_every)
             outputs.append(logits)
             borders += [] if border is None else [border]
             if teacher_forcing is not None:

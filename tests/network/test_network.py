@@ -7,6 +7,7 @@ import torch
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import HS2S, HS2SConfig, State, available_models, build_network
+from fiftyone_hs2s.network.convlstm import TanhConvLSTMCell
 
 VARIANTS = ("hs2s", "hs2s_sim", "s2s", "s2s_first", "s2s_previous")
 
@@ -149,10 +150,10 @@ def test_the_state_does_not_grow() -> None:
     assert len(sizes) == 1
 
 
-def test_the_bounded_cell_stays_bounded_where_the_papers_cell_grows() -> None:
+def test_the_bounded_cell_stays_bounded_where_the_others_grow() -> None:
     frames, masks = clip(batch=1, length=2)
     largest = {}
-    for cell in ("paper", "bounded"):
+    for cell in ("paper", "tanh", "bounded"):
         torch.manual_seed(0)
         network = build_network(slim("hs2s-lite", cell=cell)).eval()
         network.memory.conv.bias.data.fill_(4.0)  # gates wide open: it remembers all
@@ -160,9 +161,23 @@ def test_the_bounded_cell_stays_bounded_where_the_papers_cell_grows() -> None:
             state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
             for _ in range(60):
                 _, state = network.step(network.encode_image(frames[:, 1]), state)
-        largest[cell] = state.memories[0][1].abs().max().item()
-    assert largest["paper"] > 5
-    assert largest["bounded"] <= 1
+        largest[cell] = [x.abs().max().item() for x in state.memories[0]]
+    assert min(largest["paper"]) > 5
+    assert largest["tanh"][0] <= 1 < 5 < largest["tanh"][1]
+    assert max(largest["bounded"]) <= 1
+
+
+def test_the_tanh_cell_is_the_usual_lstm() -> None:
+    cell, reference = TanhConvLSTMCell(3, 2, 1), torch.nn.LSTMCell(3, 2)
+    order = [0, 1, 3, 2]  # torch has i, f, g, o
+    weight = torch.cat([reference.weight_ih, reference.weight_hh], 1).unflatten(0, (4, 2))[order].flatten(0, 1)
+    bias = (reference.bias_ih + reference.bias_hh).unflatten(0, (4, 2))[order].flatten()
+    cell.conv.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
+    x, h, c = torch.rand(5, 3), torch.rand(5, 2), torch.rand(5, 2)
+    expected = reference(x, (h, c))
+    actual = cell(x[..., None, None], (h[..., None, None], c[..., None, None]))
+    for one, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(one[..., 0, 0], other)
 
 
 def test_the_reset_period_starts_the_memory_again() -> None:
@@ -201,17 +216,6 @@ def test_lite_is_light() -> None:
         with FlopCounterMode(display=False) as counter:
             network.step(network.encode_image(frame), state)
     assert counter.get_total_flops() / 2 <= 8e9
-
-
-@pytest.mark.parametrize(("training", "depthwise"), [(True, torch.float32), (False, torch.bfloat16)])
-def test_depthwise_convolutions_are_trained_in_float32(training: bool, depthwise: torch.dtype) -> None:
-    network, dtypes = build_network(slim("hs2s-lite")), {}
-    for module in network.trunk.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.register_forward_hook(lambda m, _, y: dtypes.setdefault(m.groups > 1, set()).add(y.dtype))
-    with torch.set_grad_enabled(training), torch.autocast("cpu", torch.bfloat16):
-        network.encode_image(torch.rand(1, 3, 64, 96))
-    assert dtypes == {True: {depthwise}, False: {torch.bfloat16}}
 
 
 def test_sides_that_are_no_multiples_of_32_are_refused() -> None:

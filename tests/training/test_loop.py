@@ -8,6 +8,8 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -142,6 +144,21 @@ def test_a_run_of_another_network_is_not_gone_on_with(data: Path, tmp_path: Path
     _trainer(data, tmp_path / "run").train(minutes=0)
     with pytest.raises(HS2SError, match="another network than 's2s-lite': choose another run folder"):
         _trainer(data, tmp_path / "run", model="s2s-lite")
+
+
+@pytest.mark.timeout(120)
+def test_workers_start_beside_the_threads_of_opencv(data: Path, tmp_path: Path) -> None:
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        cv2.warpAffine(np.zeros((2000, 2000, 3), np.uint8), np.eye(2, 3), (2000, 2000))  # starts the threads
+        time.sleep(1)  # until they wait: a fork then has their locks, but not them
+        config = _config()
+        trainer = loop.Trainer(config, folder_sources(config, data), tmp_path / "run", workers=1)
+        assert len(list(islice(trainer._steps(), 2))) == 2
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def test_steps_lower_the_loss_on_one_batch(data: Path, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import cv2
@@ -20,6 +21,17 @@ class ClipSource(Protocol):
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
         """Draws a clip of ``length`` frames at ``size`` (H, W), or None if the draw failed."""
+
+
+@contextmanager
+def opencv_without_threads() -> Iterator[None]:
+    """OpenCV's pool of threads ended, and allowed again after: processes may be forked meanwhile."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 class MixedClips(Dataset):
