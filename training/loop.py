@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -198,7 +199,13 @@ class Trainer:
         save_weights(self.average.module, self.run / "weights.safetensors", half=True)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise HS2SError(
+                f"{self.checkpoint} is damaged or cannot be read: remove it, or choose another run folder; the last "
+                "averaged weights are beside it, to start from (init)"
+            ) from error
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError as error:

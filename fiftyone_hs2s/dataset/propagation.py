@@ -179,7 +179,8 @@ class _Job:
 
     def _do(self, sequence: LabeledSequence, number: int, total: int) -> None:
         """Does one sequence; a failure leaves nothing behind."""
-        self._check_overwrite(sequence)
+        if not self.overwrite:
+            self.status.check_own([sequence])
         frames = sequence.open()
         prompts = self._collect(sequence, frames)
         self._start(sequence)
@@ -196,14 +197,6 @@ class _Job:
             raise
         tracked_all = next(done) > steps  # though the video may break off beyond
         self._finish(sequence, None if tracked_all else frames.incomplete)
-
-    def _check_overwrite(self, sequence: LabeledSequence) -> None:
-        foreign = self.status.get(sequence) is None and sequence.has_labels(self.label_field)
-        if foreign and not self.overwrite:
-            raise HS2SError(
-                f"the field {self.label_field!r} has labels that come from elsewhere: choose another label field, or "
-                "overwrite=True to replace them"
-            )
 
     def _collect(self, sequence: LabeledSequence, frames: Frames) -> Prompts:
         source = self.prompt_field

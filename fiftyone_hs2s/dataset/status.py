@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import inf
 from typing import Literal, cast
 
@@ -31,7 +32,7 @@ class StatusField:
 
     def __init__(self, dataset: fo.Dataset, label_field: str) -> None:
         self.name = f"{label_field}_status"
-        self._dataset = dataset
+        self._dataset, self._label_field = dataset, label_field
         field = dataset.get_field(self.name)
         if field is not None and not isinstance(field, fo.StringField):
             raise HS2SError(
@@ -50,6 +51,19 @@ class StatusField:
         later = [*states.values()][[*states].index(sequence.span) + 1 :] if sequence.span in states else states.values()
         unfinished = own == "complete" and any(state != "complete" for state in later)
         return "started" if unfinished or (own is None and states) else own
+
+    def check_own(self, sequences: Iterable[LabeledSequence]) -> None:
+        """Makes sure that not all of the sequences have labels that something else put into the field.
+
+        Raises:
+            HS2SError: if all have
+        """
+        foreign = [self.get(s) is None and s.has_labels(self._label_field) for s in sequences]
+        if foreign and all(foreign):
+            raise HS2SError(
+                f"the field {self._label_field!r} has labels that come from elsewhere: choose another label field, or "
+                "overwrite=True (Overwrite in the form) to replace them"
+            )
 
     def set(self, sequence: LabeledSequence, state: State | None) -> None:
         """Notes the sequence's state; None removes it, but what overlaps it has lost labels then: ``"started"``."""

@@ -73,7 +73,8 @@ class Propagate(foo.Operator):
         )
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
             _, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
-            _check_output(samples, label, bool(ctx.params.get("overwrite")))
+            if not ctx.params.get("overwrite"):
+                StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
@@ -112,17 +113,6 @@ class Propagate(foo.Operator):
         prefix = forms.field_prefix(samples)
         params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
-
-
-def _check_output(samples: Samples, label_field: str, overwrite: bool) -> None:
-    """Makes sure that the results have a place."""
-    status = StatusField(root_dataset(samples), label_field)
-    looked_at = [] if overwrite else find_sequences(samples[:_LOOKED_AT])
-    if looked_at and all(status.get(s) is None and s.has_labels(label_field) for s in looked_at):
-        raise HS2SError(
-            f"the field {label_field!r} has labels that come from elsewhere: choose another output field, or tick "
-            "Overwrite to replace them"
-        )
 
 
 def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:

@@ -146,6 +146,16 @@ def test_a_run_of_another_network_is_not_gone_on_with(data: Path, tmp_path: Path
         _trainer(data, tmp_path / "run", model="s2s-lite")
 
 
+@pytest.mark.parametrize("keep", [0, 100, 5000])
+def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path, keep: int) -> None:
+    run = tmp_path / "run"
+    _trainer(data, run).save()
+    checkpoint = run / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:keep])
+    with pytest.raises(HS2SError, match=r"checkpoint\.pt is damaged"):
+        _trainer(data, run)
+
+
 @pytest.mark.timeout(120)
 def test_workers_start_beside_the_threads_of_opencv(data: Path, tmp_path: Path) -> None:
     threads = cv2.getNumThreads()
