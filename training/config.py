@@ -15,7 +15,7 @@ from fiftyone_hs2s.errors import HS2SError
 
 CONFIGS = Path(__file__).parent / "configs"
 LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border")
-PRECISIONS = ("no", "bf16", "fp16")
+PRECISIONS = ("no", "bf16", "fp16", "auto")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class TrainingConfig:
         final_lr: see ``decay_share``
         optimizer: ``adamw`` or ``adam``
         accumulate: batches whose gradients make one step
-        precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them
+        precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision where the
+            hardware computes in it
         losses: {name: weight}, see :func:`training.losses.weighted_loss`
         own_mask: probability that a step sees the network's own last mask instead of the truth; with
             ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`

@@ -21,6 +21,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
+from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 from training.config import Stage, TrainingConfig
 from training.data.mix import ClipSource, MixedClips, opencv_without_threads
 from training.losses import weighted_loss
@@ -72,7 +73,7 @@ class Trainer:
         # Some parameters have no part in some losses; only several processes must be told.
         several = DistributedDataParallelKwargs(find_unused_parameters=True)
         AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
-        self.accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[several])
+        self.accelerator = Accelerator(mixed_precision=_precision(config.precision), kwargs_handlers=[several])
         self.device = self.accelerator.device
         torch.manual_seed(config.seed)
         self.run, self.checkpoint = run, run / "checkpoint.pt"
@@ -298,6 +299,12 @@ def _build(config: TrainingConfig, fresh: bool) -> HS2S:
     elif fresh:
         load_imagenet(network)
     return network.train()
+
+
+def _precision(name: str) -> str:
+    """Accelerate's name of a precision; ``auto`` is what tracking would take."""
+    names = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    return names[choose_precision("auto", choose_device())] if name == "auto" else name
 
 
 def _freeze(network: HS2S, stages: int) -> None:

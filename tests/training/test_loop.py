@@ -22,6 +22,7 @@ from PIL import Image
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, save_weights
+from fiftyone_hs2s.tracking import device
 from training import loop
 from training.api import train
 from training.config import CONFIGS, Stage, TrainingConfig
@@ -187,6 +188,15 @@ def test_steps_in_bfloat16_follow_those_in_float32(data: Path, tmp_path: Path) -
         losses[precision] = [trainer.train_step([batch])["loss"] for _ in range(4)]
     assert losses["bf16"] == pytest.approx(losses["no"], rel=0.03)
     assert losses["bf16"] != losses["no"]
+
+
+@pytest.mark.parametrize(("computes", "expected"), [(True, "bf16"), (False, "no")])
+def test_precision_auto_is_what_the_hardware_computes_in(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computes: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "_cpu_computes_bfloat16", lambda: computes)
+    assert _trainer(data, tmp_path, precision="auto").accelerator.mixed_precision == expected
 
 
 def test_accumulated_batches_are_one_large_batch(data: Path, tmp_path: Path) -> None:
