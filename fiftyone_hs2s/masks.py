@@ -75,7 +75,7 @@ def _to_label_map(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)
     if image.mode == "L":
-        return _from_grey(np.asarray(image))
+        return _from_grey(np.asarray(image), path)
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
         return _from_integers(np.asarray(image), path)
     if image.mode in ("RGB", "RGBA", "LA", "PA"):
@@ -87,14 +87,18 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")  # the latter three are not
 _WANTED = "save it as an indexed PNG, 0 for background and 1, 2, ... for the objects"
 
 
-def _from_grey(values: np.ndarray) -> np.ndarray:
+def _from_grey(values: np.ndarray, path: Path) -> np.ndarray:
     """White on black is one object, as in DAVIS 2016; otherwise the values are the ids."""
-    return (values // 255).astype(np.uint8) if _is_black_and_white(values) else values
-
-
-def _is_black_and_white(values: np.ndarray) -> bool:
     counts = np.bincount(values.ravel(), minlength=256)
-    return bool(counts[255]) and counts[0] + counts[255] == values.size
+    between = counts[1:255]
+    if counts[255] and counts[0] + counts[255] == values.size:
+        return (values // 255).astype(np.uint8)
+    if counts[0] and np.count_nonzero(between) > _MOST_GREYS and between.max() < counts[255]:
+        raise MaskError(f"The mask {path} is white on black with soft edges, whose greys would be ids: {_WANTED}.")
+    return values
+
+
+_MOST_GREYS = 30  # ids beside void: where more greys are each rarer than white, they are no ids
 
 
 def _from_integers(values: np.ndarray, path: Path) -> np.ndarray:
@@ -111,7 +115,7 @@ def _from_colours(rgba: np.ndarray, path: Path) -> np.ndarray:
         if all(int(code) in ids for code in codes):
             return np.array([ids[int(code)] for code in codes], np.uint8)[inverse].reshape(rgb.shape[:2])
         if (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 0] == rgb[..., 2]).all():
-            return _from_grey(rgba[..., 0])
+            return _from_grey(rgba[..., 0], path)
     raise MaskError(f"The mask {path} is an RGB picture whose colours are not those of the DAVIS palette: {_WANTED}.")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,6 +72,23 @@ def test_greyscale_values_are_ids(tmp_path):
 def test_black_and_white_is_object_one(tmp_path, mode):
     white = np.array([[0, 255], [255, 0]], np.uint8)
     np.testing.assert_array_equal(masks.read_label_map(save(tmp_path / "a.png", white, mode)), white // 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_soft_edges_are_no_ids(tmp_path, mode):
+    hard = np.zeros((80, 80), np.uint8)
+    hard[20:60, 20:60] = 255
+    soft = cv2.GaussianBlur(hard, (15, 15), 0)
+    Image.fromarray(soft).convert(mode).save(tmp_path / "m.png")
+    with pytest.raises(MaskError, match="soft edges"):
+        masks.read_label_map(tmp_path / "m.png")
+
+
+def test_many_ids_beside_void_are_kept(tmp_path):
+    values = np.repeat(np.arange(60, dtype=np.uint8)[None], 20, 0)
+    values[0, :10] = 255
+    Image.fromarray(values).save(tmp_path / "m.png")
+    assert np.array_equal(masks.read_label_map(tmp_path / "m.png"), values)
 
 
 def test_void_of_an_indexed_image_stays_void(tmp_path):
