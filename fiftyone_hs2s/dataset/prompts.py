@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import FrameObject, Identity, ObjectKey, check_same, read_objects
+from fiftyone_hs2s.dataset.labels import FrameObject, Identity, ObjectKey, check_same, object_key, read_objects
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def collect_prompts(
         HS2SError: if no frame has a mask, a mask is unusable, or objects cannot be told apart
     """
     census = _Census(mode, direction)
+    boxes: set[ObjectKey] = set()
     for index, detections in labels:
         if index >= len(frames):
             logger.warning("Masks after the video's last frame, %d, are left out", len(frames) + first_number - 1)
@@ -94,9 +95,12 @@ def collect_prompts(
             census.add(index, read_objects(detections, frames.size))
         except HS2SError as error:
             raise HS2SError(f"frame {index + first_number}, {error}") from error
+        boxes |= _bare_boxes(detections)
     if not census.anchors:
         raise HS2SError("no frame has a detection with mask pixels: mask each object on at least one frame")
     census.check_labels(first_number)
+    if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in boxes - census.anchors.keys())):
+        logger.warning("Left out, with boxes but no mask on any frame: %s; mask each object on one frame", never)
     ids = {key: number for number, key in enumerate(census.identities, start=1)}
 
     @lru_cache(maxsize=1)
@@ -108,6 +112,12 @@ def collect_prompts(
         mask = StoredMask(partial(lambda i, k: objects_on(i)[k].mask, index, key))
         masks.setdefault(index, {})[ids[key]] = cast("np.ndarray", mask)
     return Prompts(masks, {ids[key]: identity for key, identity in census.named().items()})
+
+
+def _bare_boxes(detections: fo.Detections | None) -> set[ObjectKey]:
+    """The objects of a frame that have a box there, but no mask."""
+    found = detections.detections if detections else ()
+    return {object_key(d) for d in found if not d.has_mask and any(d.bounding_box or ())}
 
 
 class _Census:

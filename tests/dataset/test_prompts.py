@@ -120,3 +120,13 @@ def test_an_object_of_a_bare_label_on_several_frames_is_one():
 def test_an_index_with_two_labels_is_refused():
     with pytest.raises(HS2SError, match="frame 6, index 1 is both 'car' and 'person'"):
         collect({2: [square(label="car", index=1)], 5: [square(label="person", index=1)]})
+
+
+def test_objects_that_only_ever_have_boxes_are_named(caplog):
+    box = fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2], index=5)
+    seen = fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2], index=0, label="a")
+    prompts = collect({2: [square(0, index=0, label="a"), box], 3: [seen, absent(index=6)]})
+    assert where(prompts) == {2: [1]}
+    assert [record.getMessage() for record in caplog.records] == [
+        "Left out, with boxes but no mask on any frame: index 5; mask each object on one frame"
+    ]
