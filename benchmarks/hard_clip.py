@@ -21,7 +21,6 @@ from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.overlay import contact_sheet, draw_overlay
 from fiftyone_hs2s.tracking import Tracker, open_frames, track
 
-WIDER = 2.4  # times the demo's column
 SHOWN = 8  # pictures
 
 
@@ -30,9 +29,9 @@ def look_alike_pose(t: float) -> Pose:
     return Pose(430 - 330 * t, 105 + 100 * t, 0.46 + 0.06 * np.sin(6 * t), -150 * t)
 
 
-def hard_layers() -> list[Layer]:
+def hard_layers(wider: float) -> list[Layer]:
     """The cast, from the back to the front."""
-    column = cv2.resize(assets.column(), None, fx=WIDER, fy=1, interpolation=cv2.INTER_LINEAR)
+    column = cv2.resize(assets.column(), None, fx=wider, fy=1, interpolation=cv2.INTER_LINEAR)
     return [
         Layer(assets.cup(), 2, saucer_pose),
         Layer(assets.look_alike(), 0, look_alike_pose),
@@ -46,8 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="the shipped ones by default")
     parser.add_argument("--out", type=Path, default=Path("hard_clip.png"), help="the contact sheet")
+    parser.add_argument("--wider", type=float, default=3.2, help="width of the column, relative to the demo's")
     args = parser.parse_args()
-    frames, truths = zip(*render_clip(LENGTH, hard_layers()), strict=True)
+    frames, truths = zip(*render_clip(LENGTH, hard_layers(args.wider)), strict=True)
     tracker = Tracker(load_network("hs2s-lite", args.weights))
     results = track(tracker, open_frames(np.stack(frames)), {0: split_label_map(truths[0])})
     label_maps = [result.label_map for _, result in results]
