@@ -15,7 +15,6 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network.config import HS2SConfig
@@ -23,7 +22,7 @@ from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 from training.config import Stage, TrainingConfig
-from training.data.mix import ClipSource, MixedClips, opencv_without_threads
+from training.data.mix import ClipSource, MixedClips, draw_batches
 from training.losses import weighted_loss
 from training.pretrained import load_imagenet
 from training.run_folder import RunFolder
@@ -239,12 +238,11 @@ class Trainer:
             share = end / self.config.steps
             if self.done < share:
                 logger.info("stage until step %d: %s", end, stage)
-                with opencv_without_threads():  # a forked worker would wait for its parent's threads for ever
-                    loader = iter(self._loader(stage, end))
+                batches = self._batches(stage, end)
                 while self.done < share:
-                    yield [next(loader) for _ in range(self.config.accumulate)]
+                    yield [next(batches) for _ in range(self.config.accumulate)]
 
-    def _loader(self, stage: Stage, end: int) -> DataLoader:
+    def _batches(self, stage: Stage, end: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         clips = MixedClips(self.sources, stage.length, stage.size, self.config.seed, self.config.portrait)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         parts = [part * processes + rank for part in range(self.config.accumulate)]
@@ -253,8 +251,7 @@ class Trainer:
             for step in range(self.step, end)
             for part in parts
         )
-        ahead = 3 if self.workers else None
-        return DataLoader(clips, batch_sampler=places, num_workers=self.workers, prefetch_factor=ahead)
+        return draw_batches(clips, places, self.workers)
 
     def _validate_now(self) -> bool:
         return bool(self.validation) and (self.step % self.config.validate_every == 0 or self.done == 1)

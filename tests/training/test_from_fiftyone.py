@@ -16,7 +16,7 @@ from fiftyone_hs2s.errors import HS2SError
 from training.config import TrainingConfig
 from training.data.clip import read_image, read_mask
 from training.data.from_fiftyone import _label_map, read_pictures, read_videos
-from training.data.mix import MixedClips, opencv_without_threads
+from training.data.mix import MixedClips, draw_batches
 from training.data.pictures import PictureClips
 from training.data.videos import VideoClips
 from training.sources import dataset_sources
@@ -144,16 +144,12 @@ def test_ordered_groups_of_images_are_videos(dataset, tmp_path):
 
 def test_clips_from_a_dataset_in_worker_processes(dataset, video):
     """What travels to a worker is small, and draws the same there as here."""
-    from torch.utils.data import DataLoader
-
     dataset.add_sample(labeled(video))
     sources = dataset_sources(CONFIG, dataset, "frames.gt")
     assert len(pickle.dumps(sources)) < 20_000 < T * H * W * 3
     clips = MixedClips(sources, 3, (64, 96), seed=1)
     places = [[(0, k)] for k in range(4)]
-    with opencv_without_threads():
-        loader = iter(DataLoader(clips, batch_sampler=places, num_workers=1))
-    for (frames, masks), place in zip(loader, range(4), strict=True):
+    for (frames, masks), place in zip(draw_batches(clips, places, workers=1), range(4), strict=True):
         here = clips[0, place]
         assert (frames[0] == here[0]).all() and (masks[0] == here[1]).all()
         shown, mask = here[0].numpy().transpose(0, 2, 3, 1), here[1].numpy()[:, 0]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from fiftyone_hs2s.errors import HS2SError
 from training.data.augment import Size, degrade, jitter_colour
@@ -21,17 +20,6 @@ class ClipSource(Protocol):
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
         """Draws a clip of ``length`` frames at ``size`` (H, W), or None if the draw failed."""
-
-
-@contextmanager
-def opencv_without_threads() -> Iterator[None]:
-    """OpenCV's pool of threads ended, and allowed again after: processes may be forked meanwhile."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 class MixedClips(Dataset):
@@ -83,3 +71,23 @@ class MixedClips(Dataset):
                 frames = degrade(rng, jitter_colour(rng, np.ascontiguousarray(clip.frames)))
                 return Clip(frames, clip.masks)
         raise HS2SError("1000 draws in a row gave no usable clip: are the objects too small or the videos unreadable?")
+
+
+def draw_batches(
+    clips: MixedClips, places: Iterable[list[tuple[int, int]]], workers: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of clips, drawn ahead by worker processes, or here where there are none.
+
+    Args:
+        clips: what to draw
+        places: the places of each batch
+        workers: number of processes
+    """
+    ahead = 3 if workers else None
+    loader = DataLoader(clips, batch_sampler=places, num_workers=workers, prefetch_factor=ahead)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # ends OpenCV's threads: a worker, which has none of them, would wait for them for ever
+    try:
+        return iter(loader)
+    finally:
+        cv2.setNumThreads(threads)
