@@ -7,9 +7,9 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import prepare_folder
 
 SUFFIX = ".safetensors"
 _PRESETS = Path(__file__).parent / "network" / "presets"
@@ -61,15 +61,7 @@ def check_folder() -> None:
     Raises:
         HS2SError: if it cannot
     """
-    folder = models_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise HS2SError(
-            f"the folder of models {folder} cannot be written to ({error}): set HS2S_MODELS to another folder"
-        ) from error
+    prepare_folder(models_folder(), "set HS2S_MODELS to another folder for models")
 
 
 def store(name: str, weights: str | Path, overwrite: bool = False) -> Path:

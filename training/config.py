@@ -161,7 +161,9 @@ class TrainingConfig:
         }
         if missing := {"model", "stages"} - set(values):
             raise HS2SError(f"The training settings lack {', '.join(sorted(missing))}")
-        lists = {key: _texts(values[key]) for key in ("videos", "pictures", "exclude", "validation") if key in values}
+        lists: dict[str, Any] = {
+            key: _texts(values[key]) for key in ("videos", "pictures", "exclude", "validation") if key in values
+        }
         stages = tuple(_stage(stage) for stage in values["stages"])
         precision = "no" if values.get("precision", False) is False else values["precision"]  # YAML's no is False
         _check_names([precision], PRECISIONS, "precision")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -77,11 +78,12 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.run, self.checkpoint = run, run / "checkpoint.pt"
         network = _build(config, fresh=not self.checkpoint.exists())
-        network = network.to(self.device, memory_format=torch.channels_last)
+        network = network.to(self.device).to(memory_format=torch.channels_last)
         _freeze(network, config.frozen_stages)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         optimizer = _optimizer(network, config)
         self.network = network
+        self.averaged = cast("HS2S", self.average.module)
         self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.options = {"return_border": True, "memory_every": config.memory_every}
         self.step, self.seconds, self.best, self.worse = 0, 0.0, 0.0, 0
@@ -196,7 +198,7 @@ class Trainer:
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
         part.replace(self.checkpoint)
-        save_weights(self.average.module, self.run / "weights.safetensors", half=True)
+        save_weights(self.averaged, self.run / "weights.safetensors", half=True)
 
     def _resume(self) -> None:
         try:
@@ -259,13 +261,13 @@ class Trainer:
     def _validate(self, folder: RunFolder | None, batch: tuple[torch.Tensor, torch.Tensor]) -> bool:
         """Scores the averaged weights, keeps the best; returns whether to stop. All processes wait for the main one."""
         if folder is not None:
-            scores = validate(self.average.module, self.validation)
+            scores = validate(self.averaged, self.validation)
             folder.log(self.step, {"val_J": scores.J, "val_F": scores.F, "val_JF": scores.JF})
             self._show(folder, batch)
             self.worse = 0 if self.best < scores.JF else self.worse + 1
             if self.best < scores.JF:
                 self.best = scores.JF
-                save_weights(self.average.module, self.run / "best.safetensors", half=True)
+                save_weights(self.averaged, self.run / "best.safetensors", half=True)
         self.accelerator.wait_for_everyone()
         worse = self.accelerator.reduce(torch.tensor(self.worse, device=self.device), "sum").item()
         return bool(self.config.patience) and worse >= self.config.patience
@@ -273,7 +275,7 @@ class Trainer:
     def _show(self, folder: RunFolder, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
         frames, masks = batch[0][:1].to(self.device).float() / 255, batch[1][:1].to(self.device)
         with torch.no_grad():
-            logits = self.average.module(frames, (masks[:, 0] == 1).float())
+            logits = self.averaged(frames, (masks[:, 0] == 1).float())
         folder.show(self.step, frames[0], masks[0], logits[0])
 
     def _since(self, start: float) -> float:
@@ -320,7 +322,8 @@ def _optimizer(network: HS2S, config: TrainingConfig) -> torch.optim.Optimizer:
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if config.optimizer not in kinds:
         raise HS2SError(f"There is no optimizer {config.optimizer!r}: take adam or adamw")
-    pretrained, new = [], []
+    pretrained: list[nn.Parameter] = []
+    new: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             (pretrained if ".stages." in name else new).append(parameter)

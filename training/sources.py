@@ -61,12 +61,12 @@ def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequ
 def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list]) -> list[Weighted]:
     sets = [pairs for pairs in pictures if pairs]
     moved = PictureClips(sets) if sets else None
-    if not sequences and moved is None:
-        raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
-    if not sequences:
-        return [(moved, 1.0)]
-    videos = VideoClips(sequences, moved, **config.affine)
-    return [(videos, 1.0)] if moved is None else [(videos, config.video_share), (moved, 1 - config.video_share)]
+    videos = VideoClips(sequences, moved, **config.affine) if sequences else None
+    if videos and moved:
+        return [(videos, config.video_share), (moved, 1 - config.video_share)]
+    if only := videos or moved:
+        return [(only, 1.0)]
+    raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
 
 
 def _folders(data: Path, patterns: tuple[str, ...]) -> list[Path]:

@@ -20,7 +20,7 @@ from fiftyone_hs2s.masks import list_label_maps, read_label_map
 if TYPE_CHECKING:
     import numpy as np
 
-    from fiftyone_hs2s.tracking import Frames, Tracker
+    from fiftyone_hs2s.tracking import Frames, Steps, Tracker
 
     Found = dict[str, dict[int, float]]  # {frame name: {object id: confidence}}
 
@@ -87,10 +87,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         HS2SError: if the input is wrong, or something cannot be written
     """
+    from fiftyone_hs2s.files import prepare_folder
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.overlay import require_ffmpeg, write_overlay
-    from fiftyone_hs2s.tracking import Tracker, count_steps, open_frames
-    from fiftyone_hs2s.tracking.folders import MaskFiles, clear_masks, prepare_folder, track_to_folder
+    from fiftyone_hs2s.tracking import Steps, Tracker, open_frames
+    from fiftyone_hs2s.tracking.folders import MaskFiles, clear_masks, track_to_folder
 
     frames = open_frames(args.video)
     prompts = MaskFiles(args.mask, frames)
@@ -103,8 +104,9 @@ def run(args: argparse.Namespace) -> int:
     tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
     clear_masks(args.out)
     start = time.perf_counter()
-    with tqdm(total=count_steps(frames, prompts, args.direction), unit="frame", disable=None) as bar:
-        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, on_step=bar.update)
+    steps = Steps(frames, prompts, args.direction, lambda _: bar.update())
+    with tqdm(total=steps.total, unit="frame", disable=None) as bar:
+        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, on_step=steps)
     seconds = (time.perf_counter() - start) / len(found)
     print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
     if args.overlay:
@@ -112,9 +114,9 @@ def run(args: argparse.Namespace) -> int:
         write_overlay(args.overlay, tqdm(frames, unit="frame", disable=None), label_maps, frames.fps or 25)
         print(f"overlay: {args.overlay}")
     if args.json:
-        write_json(args.json, _report(args, tracker, frames, found, seconds))
-    if frames.incomplete:
-        raise HS2SError(f"{frames.incomplete} What was tracked until there is kept in {args.out}.")
+        write_json(args.json, _report(args, tracker, steps, found, seconds))
+    if steps.incomplete:
+        raise HS2SError(f"{steps.incomplete} What was tracked until there is kept in {args.out}.")
     return 0
 
 
@@ -125,7 +127,7 @@ def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarr
         yield read_label_map(folder / f"{name}.png") if name in found else None
 
 
-def _report(args: argparse.Namespace, tracker: Tracker, frames: Frames, found: Found, seconds: float) -> dict[str, Any]:
+def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Found, seconds: float) -> dict[str, Any]:
     return {
         "video": str(args.video),
         "model": args.model,
@@ -135,7 +137,7 @@ def _report(args: argparse.Namespace, tracker: Tracker, frames: Frames, found: F
         "direction": args.direction,
         "seconds_per_frame": seconds,
         "peak_memory_bytes": peak_memory(),
-        "incomplete": frames.incomplete,
+        "incomplete": steps.incomplete,
         "confidence": found,
     }
 

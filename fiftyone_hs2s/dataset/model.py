@@ -14,7 +14,7 @@ from fiftyone_hs2s.dataset.labels import label_map_to_detections
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import load_network
-from fiftyone_hs2s.tracking import Tracker, open_frames, track
+from fiftyone_hs2s.tracking import Steps, Tracker, open_frames, track
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,10 +126,11 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             )
         except HS2SError as error:
             raise HS2SError(f"sample {sample.id} ({reader.inpath}), field {field!r}: {error}") from error
-        found = {index + first: detections for index, detections in self.track(frames, prompts)}
-        if frames.incomplete:
+        steps = Steps(frames, prompts.masks, self.direction)
+        found = {index + first: detections for index, detections in self.track(frames, prompts, on_step=steps)}
+        if steps.incomplete:
             sample.tags.append(INCOMPLETE_TAG)
-            logger.warning("Sample %s is incomplete: %s", sample.id, frames.incomplete)
+            logger.warning("Sample %s is incomplete: %s", sample.id, steps.incomplete)
         return found
 
     def track(
@@ -147,11 +148,10 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             prompts: the prompts
             direction: the model's own if None
             mode: the model's own if None
-            on_step: called after each frame of each pass
+            on_step: called after each frame of each pass, see :class:`fiftyone_hs2s.tracking.Steps`
 
         Yields:
-            the 0-based frame index and the detections of each tracked frame; ``frames.incomplete`` says afterwards
-            whether the video broke off
+            the 0-based frame index and the detections of each tracked frame
         """
         direction, mode = direction or self.direction, mode or self.prompts
         for index, tracked in track(self.tracker, frames, prompts.masks, direction, mode, on_step):

@@ -162,5 +162,6 @@ def _sizes(view: fo.DatasetView) -> dict[str, tuple[int, int]]:
 def _turned_size(video: str) -> tuple[int, int] | None:
     """Height and width of a video's frames as they are shown: metadata give those before a phone's video is turned."""
     capture = cv2.VideoCapture(video, cv2.CAP_FFMPEG) if Path(video).is_file() else None
-    ok, frame = capture.read() if capture else (False, None)
-    return frame.shape[:2] if ok and frame is not None else None
+    if capture is None or not capture.isOpened():
+        return None
+    return int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))

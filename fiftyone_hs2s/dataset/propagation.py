@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 
 import fiftyone as fo
 import fiftyone.core.utils as fou
@@ -16,7 +15,7 @@ from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, P
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences, root_dataset
 from fiftyone_hs2s.dataset.status import StatusField
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.tracking import Frames, count_steps
+from fiftyone_hs2s.tracking import Frames, Steps
 
 logger = logging.getLogger(__name__)
 
@@ -184,19 +183,17 @@ class _Job:
         frames = sequence.open()
         prompts = self._collect(sequence, frames)
         self._start(sequence)
-        done, steps = count(1), count_steps(frames, prompts.masks, self.direction)
 
-        def on_step() -> None:
-            step = next(done)
-            self.show(Progress(number, total, step, max(step, steps)))
+        def show(steps: Steps) -> None:
+            self.show(Progress(number, total, steps.done, max(steps.done, steps.total)))
 
+        steps = Steps(frames, prompts.masks, self.direction, show)
         try:
-            self._track(sequence, frames, prompts, on_step)
+            self._track(sequence, frames, prompts, steps)
         except Exception:
             self._undo(sequence)
             raise
-        tracked_all = next(done) > steps  # though the video may break off beyond
-        self._finish(sequence, None if tracked_all else frames.incomplete)
+        self._finish(sequence, steps.incomplete)
 
     def _collect(self, sequence: LabeledSequence, frames: Frames) -> Prompts:
         source = self.prompt_field

@@ -43,14 +43,16 @@ class StatusField:
     def get(self, sequence: LabeledSequence) -> State | None:
         """The sequence's state; None if neither it nor what overlaps it was ever started.
 
-        A clip of a complete video is complete, unless it was started itself. What has been started within a sequence
-        since makes it ``"started"`` until that is complete.
+        A clip of a complete video is complete. What has been started within a sequence since makes it ``"started"``
+        until that is complete.
         """
-        states = {span: state for span, state in self._read(sequence).items() if _overlap(span, sequence.span)}
-        own = states.get(sequence.span, states.get(""))
-        later = [*states.values()][[*states].index(sequence.span) + 1 :] if sequence.span in states else states.values()
-        unfinished = own == "complete" and any(state != "complete" for state in later)
-        return "started" if unfinished or (own is None and states) else own
+        found: State | None = None
+        for span, state in self._read(sequence).items():  # what was noted later counts
+            if span in ("", sequence.span):
+                found = state
+            elif _overlap(span, sequence.span) and (state != "complete" or found is None):
+                found = "started"
+        return found
 
     def check_own(self, sequences: Iterable[LabeledSequence]) -> None:
         """Makes sure that not all of the sequences have labels that something else put into the field.

@@ -20,11 +20,12 @@ from fiftyone_hs2s.demo.app import open_app
 from fiftyone_hs2s.demo.dataset import TRACKED, TRUTH, open_dataset, put_video, read_label_maps
 from fiftyone_hs2s.demo.files import make_clip
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import prepare_folder
 from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, summarize
 from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, require_ffmpeg, write_overlay
 from fiftyone_hs2s.tracking import Frames, open_frames
-from fiftyone_hs2s.tracking.folders import MaskFiles, prepare_folder
+from fiftyone_hs2s.tracking.folders import MaskFiles
 
 SHEET_FRAMES, SHEET_WIDTH = 12, 480  # pictures on the contact sheet, pixels of each
 

@@ -13,7 +13,7 @@ from fiftyone_hs2s.errors import HS2SError
 
 PRESETS = Path(__file__).parent / "presets"
 BACKBONES = ("resnet50", "efficientnet_lite0")
-CELLS = ("paper", "tanh", "bounded")
+CELLS = ("paper", "decay", "tanh", "bounded")
 MERGE_KINDS = ("global_convolution", "cosine")
 SKIP_MERGE_KINDS = (*MERGE_KINDS, "attention")
 REFERENCES = ("first", "previous")
@@ -33,8 +33,9 @@ class HS2SConfig:
         encoder_mask: whether the encoder sees y_{t-1} besides x_t (eq. 8); the plain S2S sees the frame only
         initializer: whether h_0 and c_0 come from an initializer network (eq. 1) instead of zeros (eq. 5)
         width: channels of x~ and of the ConvLSTM at stride 32
-        cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound), ``"tanh"`` (the usual ConvLSTM:
-            tanh g and output, so that c can grow but not the output) or ``"bounded"`` (tanh g, forget and input gate
+        cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound), ``"decay"`` (the same, but a tenth
+            of c fades each frame), ``"tanh"`` (the usual ConvLSTM: tanh g and output, so that c can grow but not the
+            output) or ``"bounded"`` (tanh g, forget and input gate
             sum to one: the state stays in (-1, 1) however long the video)
         kernel: kernel size of the ConvLSTM at stride 32
         skip_width: channels of the ConvLSTM at stride 16 (the skip memory), 0 for none

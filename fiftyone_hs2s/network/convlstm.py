@@ -15,6 +15,7 @@ class ConvLSTMCell(nn.Module):
     """
 
     gates = 4
+    decay = 1.0  # what is left of c after a frame, besides what the forget gate leaves
 
     def __init__(self, inputs: int, width: int, kernel: int) -> None:
         super().__init__()
@@ -29,8 +30,14 @@ class ConvLSTMCell(nn.Module):
     def forward(self, x: torch.Tensor, memory: Memory) -> Memory:
         h, c = memory
         i, f, o, g = self.conv(torch.cat([x, h], 1)).sigmoid().chunk(4, 1)
-        c = f * c + i * g
+        c = self.decay * f * c + i * g
         return o * c.relu(), c
+
+
+class DecayingConvLSTMCell(ConvLSTMCell):
+    """The paper's cell with a state that fades by a tenth a frame, so c stays below ten."""
+
+    decay = 0.9
 
 
 class BoundedConvLSTMCell(ConvLSTMCell):
@@ -57,6 +64,7 @@ class TanhConvLSTMCell(ConvLSTMCell):
 
 CELLS: dict[str, type[ConvLSTMCell]] = {
     "paper": ConvLSTMCell,
+    "decay": DecayingConvLSTMCell,
     "tanh": TanhConvLSTMCell,
     "bounded": BoundedConvLSTMCell,
 }

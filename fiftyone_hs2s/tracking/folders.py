@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def track_to_folder(
         tracker: it is reset first
         frames: the video
         prompts: masks by frame index and object id
-        folder: where to write, see :func:`prepare_folder`
+        folder: where to write: one that is there, and may be written to
         direction: as for :func:`track`
         prompts_mode: as for :func:`track`
         on_step: as for :func:`track`
@@ -106,20 +105,6 @@ def track_to_folder(
         write_label_map(Path(folder) / f"{name}.png", tracked.label_map)
         confidence[name] = tracked.confidence
     return dict(reversed(confidence.items())) if direction == "backward" else confidence
-
-
-def prepare_folder(folder: str | os.PathLike[str]) -> None:
-    """Makes a folder and makes sure that files can be written to it.
-
-    Raises:
-        HS2SError: if they cannot
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise HS2SError(f"The folder {folder} cannot be written: {error.strerror}.") from error
 
 
 def clear_masks(folder: str | os.PathLike[str]) -> None:

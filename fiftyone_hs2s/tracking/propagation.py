@@ -42,7 +42,7 @@ def track(
     Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a temporary
     folder; objects from it have their mask (0 or 1) as probability.
 
-    A video that breaks off ends the iteration early, and ``frames.incomplete`` then says so.
+    A video that breaks off ends the iteration early; :class:`Steps` tells.
 
     Args:
         tracker: it is reset first
@@ -51,7 +51,7 @@ def track(
         direction: "forward", "backward" or "both"
         prompts_mode: "first" takes each object's first prompt in the direction of travel; "all" anchors it anew at
             each of its prompts
-        on_step: called after each frame of each pass, see :func:`count_steps`
+        on_step: called after each frame of each pass, see :class:`Steps`
 
     Yields:
         frame index (0-based), and what was found there; each frame once. On a prompted frame the mask given is the
@@ -73,8 +73,41 @@ def track(
         yield from _track_one_way(tracker, frames, prompts, plan, backward, on_step)
 
 
-def count_steps(frames: Frames, prompts: Prompts, direction: str = "forward") -> int:
-    """How many frames :func:`track` will work on, for a progress bar; as exact as the length of the video is known."""
+class Steps:
+    """Counts the frames that :func:`track` works on, as its ``on_step``.
+
+    Args:
+        frames: the video
+        prompts: as for :func:`track`
+        direction: as for :func:`track`
+        on_step: called with this object after each frame
+
+    Attributes:
+        done: how many frames of all passes are done
+        total: how many there will be, as exact as the length of the video was known beforehand
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        prompts: Prompts,
+        direction: str = "forward",
+        on_step: Callable[[Steps], object] = lambda steps: None,
+    ) -> None:
+        self.done, self.total = 0, _count_steps(frames, prompts, direction)
+        self._frames, self._on_step = frames, on_step
+
+    def __call__(self) -> None:
+        self.done += 1
+        self._on_step(self)
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why frames are missing in the end, in a sentence; None if the video breaks off beyond them, or nowhere."""
+        return self._frames.incomplete if self.done < self.total else None
+
+
+def _count_steps(frames: Frames, prompts: Prompts, direction: str) -> int:
     plan = _visible(prompts)
     if not plan:
         return 0

@@ -171,14 +171,26 @@ def test_damaged_frame_keeps_what_was_tracked_and_says_so(hs2s):
     assert "IMG_11.jpg" in json.loads(Path("report.json").read_text())["incomplete"]
 
 
-@needs_ffmpeg
-@pytest.mark.parametrize("direction", ["forward", "both"])
-def test_video_file_that_breaks_off_keeps_what_was_tracked(hs2s, direction):
+@pytest.fixture
+def cut_video(hs2s):
+    """A video of 40 frames whose file ends early."""
     source = ["-f", "lavfi", "-i", "testsrc=size=107x60:rate=10:duration=4", "-pix_fmt", "yuv444p"]
     subprocess.run(["ffmpeg", "-v", "error", *source, "-g", "5", "-movflags", "+faststart", "cut.mp4"], check=True)
     data = Path("cut.mp4").read_bytes()
     Path("cut.mp4").write_bytes(data[: len(data) // 2])
-    status, printed, error = hs2s("--direction", direction, video="cut.mp4")
+    return "cut.mp4"
+
+
+@needs_ffmpeg
+def test_video_file_that_breaks_off_beyond_what_is_wanted(hs2s, cut_video):
+    assert hs2s("--direction", "backward", video=cut_video)[0] == 0
+    assert os.listdir("out") == ["00000.png"]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_video_file_that_breaks_off_keeps_what_was_tracked(hs2s, cut_video, direction):
+    status, printed, error = hs2s("--direction", direction, video=cut_video)
     assert status == 2
     count = len(os.listdir("out"))
     assert 5 < count < 35

@@ -78,6 +78,16 @@ def test_video_that_breaks_off_is_tagged(dataset, broken_video):
     assert 10 < len(found(sample)) < 50
 
 
+def test_video_that_breaks_off_beyond_what_is_wanted_is_not_tagged(dataset, broken_video):
+    sample = fo.Sample(filepath=str(broken_video))
+    sample.frames[6]["gt"] = prompts(6)
+    dataset.add_sample(sample)
+    apply(dataset.to_clips([[(3, 6)]]), color_model(direction="backward"), prompt_field="frames.gt")
+    sample.reload()
+    assert sample.tags == []
+    assert_right(found(sample), range(3, 7))
+
+
 def test_output_on_disk(dataset, sample, tmp_path):
     apply(dataset, color_model(), prompt_field="frames.gt", output_dir=str(tmp_path))
     sample.reload()

@@ -8,7 +8,7 @@ from colour_network import ColourNetwork, iou, moving
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.network import build_network
-from fiftyone_hs2s.tracking import Tracker, count_steps, open_frames, track
+from fiftyone_hs2s.tracking import Steps, Tracker, open_frames, track
 
 EMPTY = np.zeros((120, 214), bool)
 
@@ -131,12 +131,13 @@ def test_unknown_choices_are_named(tracker):
 @pytest.mark.parametrize("prompts_mode", ["first", "all"])
 def test_steps_are_counted_right(tracker, direction, prompts_mode):
     frames, truth = moving()
-    done = []
     for prompts in ({0: truth[0]}, {3: truth[3]}, {2: truth[2], 4: truth[4], 5: truth[5]}):
-        done.clear()
-        list(track(tracker, open_frames(frames), prompts, direction, prompts_mode, on_step=lambda: done.append(1)))
-        assert len(done) == count_steps(open_frames(frames), prompts, direction)
-    assert count_steps(open_frames(frames), {0: {1: EMPTY}}) == 0
+        seen: list[int] = []
+        steps = Steps(open_frames(frames), prompts, direction, lambda steps, seen=seen: seen.append(steps.done))
+        list(track(tracker, open_frames(frames), prompts, direction, prompts_mode, on_step=steps))
+        assert seen == [*range(1, steps.total + 1)]
+        assert steps.incomplete is None
+    assert Steps(open_frames(frames), {0: {1: EMPTY}}).total == 0
 
 
 def test_masks_are_read_when_they_are_needed(tracker):

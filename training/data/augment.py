@@ -110,7 +110,8 @@ def degrade(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
         return np.clip(dark, 0, 255).astype(np.uint8)
     if kind == "jpeg":
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 50))]
-        return np.stack([cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR) for frame in frames])
+        coded = [cv2.imencode(".jpg", frame, quality)[1] for frame in frames]
+        return np.stack([np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR)) for code in coded])
     if kind == "blur":
         return np.stack([blur_motion(rng, frame, 7) for frame in frames])
     return frames

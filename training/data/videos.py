@@ -92,7 +92,8 @@ class VideoClips:
         shift: float = 0.08,
     ) -> None:
         self.occluders, self.occluded = occluders, occluded
-        self.affine = {"angle": angle, "scale": tuple(scale), "shear": shear, "shift": shift}
+        self.scale: tuple[float, float] = (scale[0], scale[1])
+        self.affine = {"angle": angle, "shear": shear, "shift": shift}
         self.videos = [video for video in videos if len(video) > 1]
         if not self.videos:
             raise HS2SError("No usable clip: it takes a video with at least two annotated frames")
@@ -142,8 +143,7 @@ class VideoClips:
         pull = rng.uniform(0, 0.7)
         centre = (width / 2 * (1 - pull) + xs.mean() * pull, height / 2 * (1 - pull) + ys.mean() * pull)
         fit = max(size[0] / height, size[1] / width)
-        low, high = self.affine["scale"]
-        pose = random_pose(rng, **{**self.affine, "scale": (low * fit, high * fit)})
+        pose = random_pose(rng, scale=(self.scale[0] * fit, self.scale[1] * fit), **self.affine)
         matrix = pose.matrix(centre, size)
         shrink = pose.scale < 0.6  # avoids aliasing when a large picture gets small
         frames = [cv2.blur(frame, (2, 2)) if shrink else frame for frame in frames]
