@@ -1,0 +1,102 @@
+"""Makes the README's pictures of the App: ``python docs/make_images.py``. Takes chromium, ffmpeg and minutes.
+
+The demo clip and harder forms of it (``benchmarks/hard_clip.py``), tracked with the shipped weights: the failures that
+show are the tracker's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import fiftyone as fo
+from playwright.sync_api import sync_playwright
+
+REPO = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPO), str(REPO / "tests" / "browser"), str(REPO / "benchmarks")]
+
+from app_page import OPEN_MODAL, AppPage, app_server, find_browser, wait_until  # noqa: E402
+from hard_clip import hard_layers  # noqa: E402
+
+import fiftyone_hs2s as hs2s  # noqa: E402
+from fiftyone_hs2s.dataset.videos import video_sample  # noqa: E402
+from fiftyone_hs2s.demo.clip import FPS, LENGTH, OBJECTS, Layer, make_layers, render_clip  # noqa: E402
+from fiftyone_hs2s.overlay import write_video  # noqa: E402
+
+PANEL = "[data-cy=panel-content-hs2s_panel]"
+LOST = 0.92
+"""Where to click on the ruler, a part of its width, to see an object that is lost."""
+COLORS = ["#ff6d04", "#3f8fff", "#7a3cff", "#e0246c", "#10a860", "#b09000"]
+CLIPS: dict[str, list[Layer]] = {
+    "flowers": make_layers(),
+    "wide-column": hard_layers(2.4),
+    "wider-column": hard_layers(3.2),
+    "widest-column": hard_layers(4.0),
+}
+
+
+def make_dataset(folder: Path) -> fo.Dataset:
+    """The clips, tracked, scored, and searched for failures."""
+    dataset = fo.Dataset("hs2s-flowers", overwrite=True)
+    for name, layers in CLIPS.items():
+        frames, truths = zip(*render_clip(LENGTH, layers), strict=True)
+        video = folder / f"{name}.mp4"
+        write_video(video, frames, FPS)
+        dataset.add_sample(video_sample(video, enumerate(truths, start=1), "ground_truth", OBJECTS))
+    dataset.compute_metadata()
+    dataset.app_config.color_scheme = fo.ColorScheme(color_by="value", color_pool=COLORS)
+    dataset.save()
+    print(hs2s.propagate(dataset, prompt_field="ground_truth", label_field="hs2s"))
+    hs2s.evaluate_propagation(dataset, "hs2s", "ground_truth", eval_key="hs2s_eval").print_report()
+    print(hs2s.find_failures(dataset, "hs2s", eval_key="hs2s_eval", save_views=True))
+    return dataset
+
+
+def shoot(app: AppPage, dataset: fo.Dataset) -> None:
+    """The grid, the panel beside it, and the sample that fails most with its curves."""
+    app.open()
+    app.page.wait_for_timeout(8000)  # thumbnails are painted late
+    app.screenshot("grid")
+    app.open_panel("hs2s_panel")
+    app.page.wait_for_selector(f"{PANEL} .scatterlayer .point", state="attached")
+    app.page.wait_for_timeout(3000)
+    app.screenshot("panel")
+    scores = dataset.values("hs2s_eval_JF")
+    app.open_sample(scores.index(min(scores)))
+    app.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
+    app.page.locator("#modal [data-cy=panel-tab-hs2s_panel]").click()
+    app.page.wait_for_selector(f"#modal {PANEL} .scatterlayer .trace", state="attached")
+    app.page.locator("#modal").get_by_title("Split horizontally").click()
+    app.page.locator("#modal [data-testid=timeline-controls-toggle]").click()
+    app.page.locator("#modal [data-track-label]").first.wait_for()
+    app.seek(LOST)
+    wait_until(lambda: app.frame(FPS) > 1, 60, "the video has moved")
+    app.page.wait_for_timeout(5000)
+    app.screenshot("modal")
+
+
+def main() -> None:
+    """Makes the dataset, serves it, takes the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=REPO / "docs" / "images", help="folder for the pictures")
+    args = parser.parse_args()
+    os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"  # else the page asks
+    fo.config.show_progress_bars = False
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = make_dataset(Path(folder))
+        plugins = Path(folder) / "plugins"
+        plugins.mkdir()
+        (plugins / "hs2s").symlink_to(REPO)
+        with app_server(plugins, Path(folder) / "server.log") as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_context(viewport={"width": 1360, "height": 850}).new_page()
+            shoot(AppPage(page, url, dataset.name, args.out), dataset)
+            browser.close()
+        dataset.delete()
+
+
+if __name__ == "__main__":
+    main()
