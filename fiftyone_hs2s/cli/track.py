@@ -65,6 +65,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     network.add_argument(
         "--size", type=_size, default=(256, 448), metavar="HxW", help="what the network sees (default 256x448)"
     )
+    network.add_argument(
+        "--reset-period",
+        type=int,
+        metavar="N",
+        help="start the recurrent state anew every N frames (0: never; default: as the model says)",
+    )
     network.add_argument("--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ...")
     network.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
@@ -100,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.json, args.overlay)
     if args.overlay:
         require_ffmpeg()
-    network = load_network(args.model, args.weights)
+    network = load_network(args.model, args.weights, args.reset_period)
     tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
     clear_masks(args.out)
     start = time.perf_counter()

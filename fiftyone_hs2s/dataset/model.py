@@ -36,6 +36,7 @@ def load_model(
     prompt_field: str | None = None,
     direction: Direction = "forward",
     prompts: PromptMode = "first",
+    reset_period: int | None = None,
     **tracker: Any,
 ) -> HS2SVideoModel:
     """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
@@ -48,6 +49,8 @@ def load_model(
         direction: ``"forward"``, ``"backward"`` or ``"both"``
         prompts: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it on
             every frame that has one
+        reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the model's
+            own
         **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``
 
     Returns:
@@ -56,7 +59,7 @@ def load_model(
     Raises:
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
     """
-    network = load_network(name.rsplit("/", 1)[-1].removesuffix("-video-torch"), weights=weights)
+    network = load_network(name.rsplit("/", 1)[-1].removesuffix("-video-torch"), weights, reset_period)
     return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts)
 
 

@@ -97,6 +97,8 @@ class HS2SConfig:
         self._one_of("references", self.references, REFERENCES)
         if not 1 <= len(self.decoder) <= 5:
             raise HS2SError(f"Model {self.name!r}: 'decoder' has {len(self.decoder)} blocks; give 1 to 5")
+        if self.reset_period < 0:
+            raise HS2SError(f"Model {self.name!r}: 'reset_period' is a number of frames, or 0 for never")
         if not 0 <= self.mask_stage <= 4 or (self.shared_trunk and self.mask_stage == 0):
             raise HS2SError(f"Model {self.name!r}: 'mask_stage' is 0 to 4, and at least 1 with 'shared_trunk'")
         if self.skip_merge == "attention" and not self.shared_trunk:

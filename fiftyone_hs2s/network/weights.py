@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import pickle
@@ -51,13 +52,15 @@ def default_weights(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def load_network(name: str, weights: str | Path | None = None) -> HS2S:
+def load_network(name: str, weights: str | Path | None = None, reset_period: int | None = None) -> HS2S:
     """Builds a network and loads its weights.
 
     Args:
         name: name of a preset, or of a registered model
         weights: a ``.safetensors`` file, or a ``.pth`` of the released checkpoint's form, for the preset; None for the
             shipped ones, or the registered model's own
+        reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the
+            network's own
 
     Returns:
         the network in eval mode, float32, on the CPU
@@ -66,7 +69,7 @@ def load_network(name: str, weights: str | Path | None = None) -> HS2S:
         HS2SError: unknown name, no shipped weights, a damaged file, or one of another network
     """
     if weights is None and (own := find_model(name)):
-        return _load(own, read_config(own))
+        return _load(own, read_config(own), reset_period)
     preset = HS2SConfig.preset(name) if weights is not None else _known_preset(name)
     path = Path(weights) if weights is not None else default_weights(name)
     if path is None:
@@ -74,7 +77,7 @@ def load_network(name: str, weights: str | Path | None = None) -> HS2S:
             f"No weights are shipped for {name!r}; pass weights=, for example the released checkpoint after"
             " 'hs2s weights convert weights_HS2S.pth hs2s-resnet50.safetensors'"
         )
-    return _load(path, preset)
+    return _load(path, preset, reset_period)
 
 
 def _known_preset(name: str) -> HS2SConfig:
@@ -86,11 +89,13 @@ def _known_preset(name: str) -> HS2SConfig:
     return HS2SConfig.preset(name)
 
 
-def _load(path: Path, config: HS2SConfig) -> HS2S:
+def _load(path: Path, config: HS2SConfig, reset_period: int | None) -> HS2S:
     state = read_state_dict(path)
     saved = _saved_config(path) or config
     if saved.name != config.name:
         raise HS2SError(f"{path} holds weights of {saved.name!r}, not of {config.name!r}")
+    if reset_period is not None:
+        saved = dataclasses.replace(saved, reset_period=reset_period)
     with torch.device("meta"):  # no time is spent on random weights
         network = HS2S(saved)
     _check(network.state_dict(), state, path)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fiftyone_hs2s.cli.main import main
 from fiftyone_hs2s.masks import davis_palette, list_label_maps, read_label_map, write_label_map
-from fiftyone_hs2s.network import build_network, register_model, save_weights
+from fiftyone_hs2s.network import build_network, load_network, register_model, save_weights
 
 SIZE = (60, 107)
 COUNT = 6
@@ -105,6 +105,15 @@ def test_device_and_precision_are_told(hs2s, caplog):
     with caplog.at_level("INFO", "fiftyone_hs2s"):
         hs2s("--device", "cpu")
     assert "Tracking with hs2s-lite on cpu in float32" in caplog.messages
+
+
+def test_reset_period(hs2s, monkeypatch):
+    loaded, load = [], load_network
+    monkeypatch.setattr("fiftyone_hs2s.network.load_network", lambda *given: loaded.append(load(*given)) or loaded[-1])
+    for options in ([], ["--reset-period", "20"]):
+        assert hs2s(*options, "--overwrite")[0] == 0
+    assert [network.config.reset_period for network in loaded] == [0, 20]
+    refused(hs2s("--reset-period", "-1", out="negative"), "reset_period", out="negative")
 
 
 def test_folder_of_masks_belongs_to_the_frames_of_the_same_names(hs2s):

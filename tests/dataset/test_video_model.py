@@ -141,12 +141,20 @@ def test_load_model(tmp_path):
     path = tmp_path / "random.safetensors"
     save_weights(build_network("hs2s-lite"), path, half=True)
     model = load_model(
-        "hs2s-lite-video-torch", path, size=(64, 96), device="cpu", direction="both", prompts="all", prompt_field="f"
+        "hs2s-lite-video-torch",
+        path,
+        size=(64, 96),
+        device="cpu",
+        direction="both",
+        prompts="all",
+        prompt_field="f",
+        reset_period=9,
     )
     assert isinstance(model, fom.Model)
     assert isinstance(model, fom.SamplesMixin)
     assert (model.media_type, model.direction, model.prompts) == ("video", "both", "all")
     assert model.tracker.size == (64, 96)
+    assert model.tracker.network.config.reset_period == 9
     with model:
         pass
     for name in ("hs2s-lite", "hs2s/hs2s-lite-video-torch"):
@@ -171,7 +179,7 @@ def test_load_model_with_the_shipped_weights():
 )
 def test_load_model_refuses(arguments, message, monkeypatch):
     if not {"weights", "name"} & arguments.keys():
-        monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_network", lambda name, weights: build_network(name))
+        monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_network", lambda name, *_: build_network(name))
     with pytest.raises(HS2SError, match=message):
         load_model(**arguments)
 

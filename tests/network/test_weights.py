@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.network import build_network, load_network, read_config, register_model, save_weights
+from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, register_model, save_weights
 
 
 def test_round_trip_in_half_precision(tmp_path: Path) -> None:
@@ -97,6 +98,17 @@ def test_a_registered_model_loads_by_name(models: Path, tmp_path: Path) -> None:
     assert loaded.config == network.config
     for key, value in network.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[key], value)
+
+
+def test_the_reset_period_of_a_file_is_its_own_unless_another_is_given(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    save_weights(build_network(dataclasses.replace(HS2SConfig.preset("s2s-lite"), reset_period=7)), file)
+    register_model("cells", file)
+    for source in ({"name": "cells"}, {"name": "s2s-lite", "weights": file}):
+        periods = [load_network(**source, reset_period=n).config.reset_period for n in (None, 0, 20)]
+        assert periods == [7, 0, 20]
+    with pytest.raises(HS2SError, match="'reset_period' is a number of frames"):
+        load_network("cells", reset_period=-1)
 
 
 def test_only_weights_of_ours_are_registered(models: Path, tmp_path: Path) -> None:
