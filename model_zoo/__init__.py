@@ -75,7 +75,7 @@ def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
         forms.direction_input(inputs)
         forms.prompts_input(inputs)
         if "resnet50" in model_name:
-            forms.weights_input(inputs)
+            forms.paper_model_inputs(inputs)
     except fiftyone_hs2s.HS2SError as error:
         forms.refuse(inputs, error)
     return types.Property(inputs)

@@ -95,6 +95,8 @@ def prompts_input(inputs: types.Object) -> None:
     choice(inputs, "prompts", {name: _PROMPT_LABELS[name] for name in PROMPT_MODES}, "Prompts", "first")
 
 
-def weights_input(inputs: types.Object) -> None:
-    """Adds the path of a model's weights."""
+def paper_model_inputs(inputs: types.Object) -> None:
+    """Adds what the paper's model takes: its weights, and how long its recurrent state may add up."""
     inputs.str("weights", required=True, label="Weights", description="Path of a .safetensors file")
+    about = "Frames after which the recurrent state starts anew, such as 20 for long videos; empty for never"
+    inputs.int("reset_period", min=1, label="Reset period", description=about)

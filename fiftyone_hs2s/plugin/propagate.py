@@ -65,7 +65,7 @@ class Propagate(foo.Operator):
         own = {name: f"{name} (fine-tuned)" for name in list_models()}
         forms.choice(inputs, "model", {**_MODELS, **own}, "Model", _LITE)
         if ctx.params.get("model") == _RESNET50:
-            forms.weights_input(inputs)
+            forms.paper_model_inputs(inputs)
         forms.direction_input(inputs)
         forms.prompts_input(inputs)
         inputs.bool(
@@ -101,7 +101,8 @@ class Propagate(foo.Operator):
             prompt_field: the frame field with the masks to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
-            **params: ``model``, ``weights``, ``direction``, ``prompts``, ``overwrite`` as in ``propagate()``
+            **params: ``model``, ``weights``, ``reset_period``, ``direction``, ``prompts``, ``overwrite`` as in
+                ``load_model()`` and ``propagate()``
 
         Returns:
             the operator's result
@@ -120,12 +121,12 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) 
 
     params = ctx.params
     model = params.get("model") or _LITE
-    weights = params.get("weights") if model in _MODELS else None  # another model's may be left in the form
+    given = params if model in _MODELS else {}  # another model's may be left in the form
     fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
     report = propagate(
         ctx.target_view(),
-        load_model(model, weights=weights or None),
+        load_model(model, weights=given.get("weights") or None, reset_period=given.get("reset_period")),
         **fields,
         direction=params.get("direction"),
         prompts=params.get("prompts"),

@@ -89,11 +89,13 @@ def test_form(operator, dataset, sample, video):
     assert properties["direction"].type.values == ["forward", "backward", "both"]
     assert properties["prompts"].type.values == ["first", "all"]
     assert "refusal" not in properties
-    assert "weights" not in properties
+    assert not {"weights", "reset_period"} & properties.keys()
 
 
 def test_form_asks_for_weights_that_are_not_shipped(operator, dataset, sample):
-    assert form(operator, dataset, model="hs2s-resnet50-video-torch")["weights"].required
+    properties = form(operator, dataset, model="hs2s-resnet50-video-torch")
+    assert properties["weights"].required
+    assert not properties["reset_period"].required
 
 
 def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monkeypatch, models):
@@ -103,7 +105,7 @@ def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monk
     assert offered.type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch", "cells"]
     assert offered.default == "hs2s-lite-video-torch"
     execute(dataset, model="cells", weights="left in the form.safetensors")
-    assert models == [(("cells",), {"weights": None})]
+    assert models == [(("cells",), {"weights": None, "reset_period": None})]
 
 
 def test_form_offers_targets(operator, dataset, sample, video):
@@ -174,11 +176,13 @@ def execute(dataset, *, context=None, **params):
 
 
 def test_immediate(operator, dataset, sample, models):
-    result = execute(dataset, direction="both", model="hs2s-resnet50-video-torch", weights="w.safetensors")
+    result = execute(
+        dataset, direction="both", model="hs2s-resnet50-video-torch", weights="w.safetensors", reset_period=20
+    )
     assert result.error is None
     sample.reload()
     assert_right(found(sample), range(1, T + 1))
-    assert models == [(("hs2s-resnet50-video-torch",), {"weights": "w.safetensors"})]
+    assert models == [(("hs2s-resnet50-video-torch",), {"weights": "w.safetensors", "reset_period": 20})]
 
 
 def test_immediate_reports_progress(operator, dataset, sample, monkeypatch):
