@@ -175,10 +175,11 @@ class AppPage:
         ruler = self.page.locator("#modal [data-testid=timeline-ruler]").bounding_box()
         self.page.mouse.click(ruler["x"] + part * ruler["width"], ruler["y"] + ruler["height"] / 2)
 
-    def frame(self, fps: float) -> int:
-        """The frame that the open video shows, from its player's time."""
+    def frames(self, fps: float) -> set[int]:
+        """The frame that the open video shows, or the two that it may be: its player's time is cut off to 0.01 s."""
         minutes, seconds = self.page.locator("[data-testid=timeline-playhead-time]").inner_text().split()[0].split(":")
-        return int((60 * int(minutes) + float(seconds)) * fps + 0.15) + 1  # the text is cut off to 0.01 s
+        time = 60 * int(minutes) + float(seconds)
+        return {int(moment * fps) + 1 for moment in (time, time + 0.01)}
 
     def plot(self, panel: str, place: int) -> dict[str, Any]:
         """The traces and the layout of a panel's plot."""
