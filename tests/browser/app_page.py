@@ -144,11 +144,18 @@ class AppPage:
         option.first.click()
 
     def click_mark(self, selector: str, place: int) -> None:
-        """Clicks a mark of a plot, which listens to the mouse's steps."""
+        """Clicks a mark of a plot, which takes clicks only on what it has found under the mouse and named."""
         mark = self.page.locator(selector).nth(place)
         mark.scroll_into_view_if_needed()
         box = mark.bounding_box()
-        self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        named = mark.locator("xpath=ancestor::*[contains(@class, 'js-plotly-plot')][1]").locator(".hovertext")
+
+        def point() -> bool:
+            for step in (1, 0):
+                self.page.mouse.move(box["x"] + box["width"] / 2 + step, box["y"] + box["height"] / 2)
+            return named.count() > 0
+
+        wait_until(point, SLOW / 1000, "the plot names the mark")
         self.page.wait_for_timeout(1000)
         self.page.mouse.down()
         self.page.mouse.up()
