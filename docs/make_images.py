@@ -18,7 +18,7 @@ from playwright.sync_api import sync_playwright
 REPO = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPO), str(REPO / "tests" / "browser"), str(REPO / "benchmarks")]
 
-from app_page import OPEN_MODAL, AppPage, app_server, find_browser, wait_until  # noqa: E402
+from app_page import COLORS, OPEN_MODAL, PANEL, AppPage, app_server, browser_page, wait_until  # noqa: E402
 from hard_clip import hard_layers  # noqa: E402
 
 import fiftyone_hs2s as hs2s  # noqa: E402
@@ -26,10 +26,8 @@ from fiftyone_hs2s.dataset.videos import video_sample  # noqa: E402
 from fiftyone_hs2s.demo.clip import FPS, LENGTH, OBJECTS, Layer, make_layers, render_clip  # noqa: E402
 from fiftyone_hs2s.overlay import write_video  # noqa: E402
 
-PANEL = "[data-cy=panel-content-hs2s_panel]"
 LOST = 0.92
 """Where to click on the ruler, a part of its width, to see an object that is lost."""
-COLORS = ["#ff6d04", "#3f8fff", "#7a3cff", "#e0246c", "#10a860", "#b09000"]
 CLIPS: dict[str, list[Layer]] = {
     "flowers": make_layers(),
     "wide-column": hard_layers(2.4),
@@ -67,11 +65,7 @@ def shoot(app: AppPage, dataset: fo.Dataset) -> None:
     scores = dataset.values("hs2s_eval_JF")
     app.open_sample(scores.index(min(scores)))
     app.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
-    app.page.locator("#modal [data-cy=panel-tab-hs2s_panel]").click()
-    app.page.wait_for_selector(f"#modal {PANEL} .scatterlayer .trace", state="attached")
-    app.page.locator("#modal").get_by_title("Split horizontally").click()
-    app.page.locator("#modal [data-testid=timeline-controls-toggle]").click()
-    app.page.locator("#modal [data-track-label]").first.wait_for()
+    app.open_curves()
     app.seek(LOST)
     wait_until(lambda: min(app.frames(FPS)) > 1, 60, "the video has moved")
     app.page.wait_for_timeout(5000)
@@ -90,11 +84,9 @@ def main() -> None:
         plugins = Path(folder) / "plugins"
         plugins.mkdir()
         (plugins / "hs2s").symlink_to(REPO)
-        with app_server(plugins, Path(folder) / "server.log") as url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_context(viewport={"width": 1360, "height": 850}).new_page()
+        log = Path(folder) / "server.log"
+        with app_server(plugins, log) as url, sync_playwright() as playwright, browser_page(playwright) as page:
             shoot(AppPage(page, url, dataset.name, args.out), dataset)
-            browser.close()
         dataset.delete()
 
 

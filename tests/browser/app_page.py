@@ -19,6 +19,11 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 OPEN_MODAL = "#modal.modalon"
+PANEL = "[data-cy=panel-content-hs2s_panel]"
+MODAL_PANEL = f"#modal {PANEL}"
+COLORS = ["#ff6d04", "#3f8fff", "#7a3cff", "#e0246c", "#10a860", "#b09000"]
+NO_WEB = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""The page asks for fonts and analytics, and would wait for them."""
 SLOW = 120_000
 """Milliseconds that a step may take on a busy machine."""
 
@@ -45,6 +50,17 @@ def app_server(plugins: Path, log: Path) -> Iterator[str]:
             yield url
         finally:
             server.terminate()
+
+
+@contextmanager
+def browser_page(playwright) -> Iterator[Any]:
+    """A page in a headless browser."""
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", NO_WEB]
+    browser = playwright.chromium.launch(executable_path=find_browser(), headless=True, args=arguments)
+    try:
+        yield browser.new_context(viewport={"width": 1360, "height": 850}).new_page()
+    finally:
+        browser.close()
 
 
 def answers(url: str) -> bool:
@@ -171,6 +187,14 @@ class AppPage:
         self.page.wait_for_selector(OPEN_MODAL)
         wait_until(lambda: sample_id in self.page.url, SLOW / 1000, f"the sample {sample_id} is open")
         self.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
+
+    def open_curves(self) -> None:
+        """Opens our panel beside the open sample's video, and below this a track per object."""
+        self.page.locator("#modal [data-cy=panel-tab-hs2s_panel]").click()
+        self.page.wait_for_selector(f"{MODAL_PANEL} .scatterlayer .trace", state="attached")
+        self.page.locator("#modal").get_by_title("Split horizontally").click()
+        self.page.locator("#modal [data-testid=timeline-controls-toggle]").click()
+        self.page.locator("#modal [data-track-label]").first.wait_for()
 
     def close_sample(self) -> None:
         """Clicks beside the open sample."""

@@ -10,7 +10,7 @@ import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
-from app_page import SLOW, AppPage, app_server, find_browser, wait_until
+from app_page import COLORS, MODAL_PANEL, PANEL, SLOW, AppPage, app_server, browser_page, find_browser, wait_until
 
 from fiftyone_hs2s.dataset.figures import histogram
 from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
@@ -23,11 +23,6 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="browser test skipp
 LENGTH, SIZE, FPS = 28, (428, 240), 12
 LOST = 13
 """From this frame on the saucer of one sample is lost."""
-COLORS = ["#ff6d04", "#3f8fff", "#7a3cff", "#e0246c", "#10a860", "#b09000"]
-PANEL = "[data-cy=panel-content-hs2s_panel]"
-MODAL_PANEL = f"#modal {PANEL}"
-NO_WEB = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-"""The page asks for fonts and analytics, and would wait for them."""
 
 
 def shrink(picture: np.ndarray, interpolation: int) -> np.ndarray:
@@ -74,21 +69,16 @@ def shots(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def app(demo, shots, tmp_path_factory, request):
     """The demo dataset, open in the App."""
-    browser_path = find_browser()
+    find_browser()  # or skip before anything is started
     plugins = tmp_path_factory.mktemp("plugins")
     (plugins / "hs2s").symlink_to(request.config.rootpath)
-    options = {"executable_path": browser_path, "headless": True}
-    options["args"] = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", NO_WEB]
     log = tmp_path_factory.mktemp("server") / "server.log"
-    with app_server(plugins, log) as url, sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**options)
-        page = browser.new_context(viewport={"width": 1360, "height": 850}).new_page()
+    with app_server(plugins, log) as url, sync_api.sync_playwright() as playwright, browser_page(playwright) as page:
         try:
             yield AppPage(page, url, demo.name, shots)
         finally:
             shutil.copy(log, shots / "server.log")
             page.screenshot(path=shots / "end.png")  # shows where a failure left the App
-            browser.close()
 
 
 def test_from_propagation_to_the_failing_sample(app, demo):
@@ -145,9 +135,7 @@ def test_from_propagation_to_the_failing_sample(app, demo):
 
 def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
     """Opens the panel beside the video: curves of both objects, events shaded, and a line where the video is."""
-    app.page.locator("#modal [data-cy=panel-tab-hs2s_panel]").click()
-    app.page.wait_for_selector(f"{MODAL_PANEL} .scatterlayer .trace", state="attached")
-    app.page.locator("#modal").get_by_title("Split horizontally").click()
+    app.open_curves()
     plot = app.plot(MODAL_PANEL, 0)
     _, *curves = plot["data"]
     assert [curve["name"] for curve in curves] == [f"{s} {name}" for name in ("dahlia 1", "saucer 2") for s in "JF"]
@@ -157,8 +145,6 @@ def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
     assert shades == sorted(failing.values("hs2s_events.detections.support")[0])
     assert [LOST, LENGTH] in shades
 
-    app.page.locator("#modal [data-testid=timeline-controls-toggle]").click()  # shows a track per object
-    app.page.locator("#modal [data-track-label]").first.wait_for()
     app.seek(0.75)
     wait_until(lambda: min(app.frames(FPS)) > 1, SLOW / 1000, "the video has moved")
     wait_until(lambda: set(playhead(app)) <= app.frames(FPS), SLOW / 1000, "the line is where the video is")
