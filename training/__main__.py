@@ -31,25 +31,32 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Trains; 2 for bad input."""
+    """Trains; 2 for bad input, 128 and the signal's number where one stopped the run."""
     args = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         if args.resume and not (args.run / "checkpoint.pt").is_file():
             raise HS2SError(f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there")
         from training.api import train
+        from training.stop import StoppedError, stop_between_steps
 
-        weights = train(
-            args.config,
-            args.run,
-            data=args.data,
-            samples=args.dataset,
-            field=args.field,
-            validation=args.val,
-            minutes=args.minutes,
-            workers=args.workers,
-            overrides=args.set,
-        )
+        try:
+            with stop_between_steps() as check:
+                weights = train(
+                    args.config,
+                    args.run,
+                    data=args.data,
+                    samples=args.dataset,
+                    field=args.field,
+                    validation=args.val,
+                    minutes=args.minutes,
+                    workers=args.workers,
+                    overrides=args.set,
+                    progress=check,
+                )
+        except StoppedError as stopped:
+            print(f"{stopped}: saved in {args.run}; the same command goes on from there", file=sys.stderr)
+            return 128 + stopped.number
     except HS2SError as error:
         print(error, file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -337,6 +338,30 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     state = torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)
     assert state["step"] == 2
     load_network("hs2s-lite", tmp_path / "run/weights.safetensors")
+
+
+def test_a_run_that_is_told_to_end_saves_the_step_it_was_at(data: Path, tmp_path: Path) -> None:
+    """A plain ``kill``, which would lose all since the last checkpoint; the same command then goes on."""
+    settings = json.dumps([{"steps": 1000, "size": [64, 96], "length": 2, "batch": 1}])
+    command = [sys.executable, "-m", "training", "--config", "finetune", "--data", str(data)]
+    command += ["--run", str(tmp_path / "run"), "--workers", "1", "--set", f"stages={settings}"]
+    command += ["--set", "videos=[video/*]", "--set", "precision='no'", "--set", "validation=[]"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    steps = [0]
+    for _ in range(2):
+        with subprocess.Popen(
+            command, cwd=CONFIGS.parents[1], env=environment, stderr=subprocess.PIPE, text=True
+        ) as run:
+            said = []
+            for line in run.stderr:
+                said.append(line)
+                if "{'step'" in line:  # it logs every tenth step
+                    run.terminate()
+        assert run.returncode == 128 + signal.SIGTERM
+        assert "the same command goes on" in said[-1] and not any("Traceback" in line for line in said)
+        assert steps == [0] or any(f"resumed at step {steps[-1]}" in line for line in said)
+        steps.append(torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"])
+    assert 10 <= steps[1] < steps[2] < 1000
 
 
 def test_frozen_stages_do_not_move(data: Path, tmp_path: Path) -> None:
