@@ -67,7 +67,7 @@ def shoot(app: AppPage, dataset: fo.Dataset) -> None:
     app.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
     app.open_curves()
     app.seek(LOST)
-    wait_until(lambda: min(app.frames(FPS)) > 1, 60, "the video has moved")
+    wait_until(lambda: app.frame(FPS) > 1, 60, "the video has moved")
     app.page.wait_for_timeout(5000)
     app.screenshot("modal")
 

@@ -206,11 +206,10 @@ class AppPage:
         ruler = self.page.locator("#modal [data-testid=timeline-ruler]").bounding_box()
         self.page.mouse.click(ruler["x"] + part * ruler["width"], ruler["y"] + ruler["height"] / 2)
 
-    def frames(self, fps: float) -> set[int]:
-        """The frame that the open video shows, or the two that it may be: its player's time is cut off to 0.01 s."""
+    def frame(self, fps: float) -> int:
+        """The frame at the open video's time, of which the player shows whole hundredths of a second."""
         minutes, seconds = self.page.locator("[data-testid=timeline-playhead-time]").inner_text().split()[0].split(":")
-        time = 60 * int(minutes) + float(seconds)
-        return {int(moment * fps) + 1 for moment in (time, time + 0.01)}
+        return round((60 * int(minutes) + float(seconds)) * fps) + 1
 
     def plot(self, panel: str, place: int) -> dict[str, Any]:
         """The traces and the layout of a panel's plot."""
