@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser test skipped: pip install playwright")
 
 LENGTH, SIZE, FPS = 28, (428, 240), 8
-"""At 12 frames a second the App's player loses steps: where 6/12 s + 1/12 s comes out a little under 7/12, it stays."""
+"""At 12 frames a second the App's player loses steps: 7 * (1 / 12) * 12 comes out a little under 7, and it stays."""
 LOST = 13
 """From this frame on the saucer of one sample is lost."""
 
