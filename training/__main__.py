@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError
+from training.stop import StoppedError, stop_between_steps
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -38,25 +39,23 @@ def main(argv: list[str] | None = None) -> int:
         if args.resume and not (args.run / "checkpoint.pt").is_file():
             raise HS2SError(f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there")
         from training.api import train
-        from training.stop import StoppedError, stop_between_steps
 
-        try:
-            with stop_between_steps() as check:
-                weights = train(
-                    args.config,
-                    args.run,
-                    data=args.data,
-                    samples=args.dataset,
-                    field=args.field,
-                    validation=args.val,
-                    minutes=args.minutes,
-                    workers=args.workers,
-                    overrides=args.set,
-                    progress=check,
-                )
-        except StoppedError as stopped:
-            print(f"{stopped}: saved in {args.run}; the same command goes on from there", file=sys.stderr)
-            return 128 + stopped.number
+        with stop_between_steps() as check:
+            weights = train(
+                args.config,
+                args.run,
+                data=args.data,
+                samples=args.dataset,
+                field=args.field,
+                validation=args.val,
+                minutes=args.minutes,
+                workers=args.workers,
+                overrides=args.set,
+                progress=check,
+            )
+    except StoppedError as stopped:
+        print(f"{stopped}: saved in {args.run}; the same command goes on from there", file=sys.stderr)
+        return 128 + stopped.number
     except HS2SError as error:
         print(error, file=sys.stderr)
         return 2

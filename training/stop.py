@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from training.loop import Progress
 
 
 class StoppedError(Exception):
@@ -19,7 +17,7 @@ class StoppedError(Exception):
 
 
 @contextmanager
-def stop_between_steps() -> Iterator[Progress]:
+def stop_between_steps() -> Iterator[Callable[..., None]]:
     """Yields a progress callback that raises :class:`StoppedError` after the step in which Ctrl+C or ``kill`` came.
 
     The second signal stops at once. A signal that is ignored, as under ``nohup``, stays so.
@@ -28,16 +26,21 @@ def stop_between_steps() -> Iterator[Progress]:
 
     def ask(number: int, _frame: Any) -> None:
         asked.append(number)
-        signal.signal(number, before[number])
+        restore()
 
     def check(*_: Any) -> None:
         if asked:
             raise StoppedError(asked[0])
 
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {int(number): signal.signal(number, ask) for number in numbers}
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, ask)
     try:
         yield check
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()

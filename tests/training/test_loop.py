@@ -315,8 +315,19 @@ def test_validation_scores_a_sequence_as_the_metrics_do(data: Path) -> None:
     assert scores.sequences.keys() == {"square"}
 
 
+def _arguments(data: Path, run: Path, steps: int) -> list[str]:
+    """Python's arguments for a run on the video from the shell."""
+    stages = json.dumps([{"steps": steps, "size": [64, 96], "length": 2, "batch": 1}])
+    settings = [f"stages={stages}", "videos=[video/*]", "precision='no'"]
+    arguments = ["-m", "training", "--config", "finetune", "--data", str(data), "--run", str(run)]
+    return arguments + [part for setting in settings for part in ("--set", setting)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
 def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
-    settings = json.dumps([{"steps": 2, "size": [64, 96], "length": 2, "batch": 1}])
     command = [
         sys.executable,
         "-m",
@@ -328,11 +339,9 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
         "1",
     ]
     command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command += ["-m", "training", "--config", "finetune", "--data", str(data), "--run", str(tmp_path / "run")]
-    command += ["--workers", "0", "--set", f"stages={settings}", "--set", "videos=[video/*]", "--set", "precision='no'"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command += [*_arguments(data, tmp_path / "run", steps=2), "--workers", "0"]
     result = subprocess.run(
-        command, cwd=CONFIGS.parents[1], env=environment, capture_output=True, text=True, timeout=240
+        command, cwd=CONFIGS.parents[1], env=_environment(), capture_output=True, text=True, timeout=240
     )
     assert result.returncode == 0, result.stderr[-2000:]
     state = torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)
@@ -342,15 +351,11 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_is_told_to_end_saves_the_step_it_was_at(data: Path, tmp_path: Path) -> None:
     """A plain ``kill``, which would lose all since the last checkpoint; the same command then goes on."""
-    settings = json.dumps([{"steps": 1000, "size": [64, 96], "length": 2, "batch": 1}])
-    command = [sys.executable, "-m", "training", "--config", "finetune", "--data", str(data)]
-    command += ["--run", str(tmp_path / "run"), "--workers", "1", "--set", f"stages={settings}"]
-    command += ["--set", "videos=[video/*]", "--set", "precision='no'", "--set", "validation=[]"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, *_arguments(data, tmp_path / "run", steps=1000)]
     steps = [0]
     for _ in range(2):
         with subprocess.Popen(
-            command, cwd=CONFIGS.parents[1], env=environment, stderr=subprocess.PIPE, text=True
+            command, cwd=CONFIGS.parents[1], env=_environment(), stderr=subprocess.PIPE, text=True
         ) as run:
             said = []
             for line in run.stderr:
