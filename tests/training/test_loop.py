@@ -350,18 +350,26 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_told_to_end_saves_the_step_it_was_at(data: Path, tmp_path: Path) -> None:
-    """A plain ``kill``, which would lose all since the last checkpoint; the same command then goes on."""
+    """A plain ``kill``, which would lose all since the last checkpoint; the same command then goes on.
+
+    The second one goes to all its processes, as schedulers send it: the workers must outlive the step.
+    """
     command = [sys.executable, *_arguments(data, tmp_path / "run", steps=1000)]
     steps = [0]
-    for _ in range(2):
+    for kill in (os.kill, os.killpg):
         with subprocess.Popen(
-            command, cwd=CONFIGS.parents[1], env=_environment(), stderr=subprocess.PIPE, text=True
+            command,
+            cwd=CONFIGS.parents[1],
+            env=_environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         ) as run:
             said = []
             for line in run.stderr:
                 said.append(line)
                 if "{'step'" in line:  # it logs every tenth step
-                    run.terminate()
+                    kill(run.pid, signal.SIGTERM)
         assert run.returncode == 128 + signal.SIGTERM
         assert "the same command goes on" in said[-1] and not any("Traceback" in line for line in said)
         assert steps == [0] or any(f"resumed at step {steps[-1]}" in line for line in said)

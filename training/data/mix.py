@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -84,10 +85,18 @@ def draw_batches(
         workers: number of processes
     """
     ahead = 3 if workers else None
-    loader = DataLoader(clips, batch_sampler=places, num_workers=workers, prefetch_factor=ahead)
+    loader = DataLoader(
+        clips, batch_sampler=places, num_workers=workers, prefetch_factor=ahead, worker_init_fn=_leave_stopping
+    )
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # ends OpenCV's threads: a worker, which has none of them, would wait for them for ever
     try:
         return iter(loader)
     finally:
         cv2.setNumThreads(threads)
+
+
+def _leave_stopping(_worker: int) -> None:
+    """Makes a worker leave it to the main process when to stop, where a signal goes to all processes of a run."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
