@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What Ctrl+C and ``kill`` send, schedulers to all processes of a run."""
+
 
 class StoppedError(Exception):
     """A signal asked to stop; ``number`` is the signal's."""
@@ -36,7 +39,7 @@ def stop_between_steps() -> Iterator[Callable[..., None]]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, ask)
@@ -44,3 +47,9 @@ def stop_between_steps() -> Iterator[Callable[..., None]]:
         yield check
     finally:
         restore()
+
+
+def leave_stopping_to_main(_worker: int) -> None:
+    """Called in a worker process: there the signals do nothing; it ends when the main process ends."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from fiftyone_hs2s.errors import HS2SError
 from training.data.augment import Size, degrade, jitter_colour
 from training.data.clip import Clip
+from training.stop import leave_stopping_to_main
 
 
 class ClipSource(Protocol):
@@ -86,7 +86,7 @@ def draw_batches(
     """
     ahead = 3 if workers else None
     loader = DataLoader(
-        clips, batch_sampler=places, num_workers=workers, prefetch_factor=ahead, worker_init_fn=_leave_stopping
+        clips, batch_sampler=places, num_workers=workers, prefetch_factor=ahead, worker_init_fn=leave_stopping_to_main
     )
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # ends OpenCV's threads: a worker, which has none of them, would wait for them for ever
@@ -94,9 +94,3 @@ def draw_batches(
         return iter(loader)
     finally:
         cv2.setNumThreads(threads)
-
-
-def _leave_stopping(_worker: int) -> None:
-    """Makes a worker leave it to the main process when to stop, where a signal goes to all processes of a run."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
