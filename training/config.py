@@ -67,6 +67,7 @@ class TrainingConfig:
             ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`
         freeze_norm_from: part of the run after which batch norm keeps its statistics
         portrait: share of the steps whose clips are upright, W x H instead of H x W
+        distractors: how many look-alikes and other objects move behind a pasted one at most; 0 for none
         affine: bounds of the transform that real clips get, see :class:`training.data.videos.VideoClips`
         validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
         validate_every: in steps; 0 for never
@@ -103,6 +104,7 @@ class TrainingConfig:
     own_mask_rise: float = float("inf")
     freeze_norm_from: float = 0.0
     portrait: float = 0.0
+    distractors: int = 1
     affine: dict[str, Any] = field(default_factory=dict)
     validation: tuple[str, ...] = ()
     validate_every: int = 0

@@ -60,7 +60,7 @@ def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequ
 
 def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list]) -> list[Weighted]:
     sets = [pairs for pairs in pictures if pairs]
-    moved = PictureClips(sets) if sets else None
+    moved = PictureClips(sets, distractors=config.distractors) if sets else None
     videos = VideoClips(sequences, moved, **config.affine) if sequences else None
     if videos and moved:
         return [(videos, config.video_share), (moved, 1 - config.video_share)]

@@ -414,6 +414,17 @@ def test_occluders_hide_the_object_but_not_on_the_first_frame(data: Path) -> Non
     assert max(hidden) > 0.1
 
 
+def test_look_alikes_surround_the_object_and_are_not_in_its_mask(data: Path) -> None:
+    red = []
+    for distractors in (0, 1, 5):
+        clips = PictureClips([list_pictures(data / "images/made")], 1.0, 1.0, occluder=0, distractors=distractors)
+        rng = np.random.default_rng(1)
+        drawn = [clip for _ in range(12) if (clip := clips.sample(rng, 2, (64, 96))) is not None]
+        colours = np.concatenate([clip.frames[clip.masks == 0] for clip in drawn]).astype(int)
+        red.append((colours[:, 0] > colours[:, 2] + 50).mean())
+    assert red[0] + 0.02 < red[1] and red[1] + 0.02 < red[2]
+
+
 def test_excluded_sequences_are_never_read(data: Path) -> None:
     assert [video.name for video in list_videos(data / "video/made")] == ["square"]
     with pytest.raises(HS2SError, match="No usable clip"):

@@ -46,19 +46,25 @@ class PictureClips:
     Args:
         sets: sets of pictures, each a list of (picture's path, mask's path or its PNG); see :func:`list_pictures`
         paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
-        distractor: share of the pasted clips with a look-alike (the same object, mirrored and tinted) or another object
+        distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other objects
+        distractors: how many of these there are at most; 0 for none
         occluder: share of the clips where something passes in front
     """
 
     def __init__(
-        self, sets: Sequence[list[Picture]], paste: float = 0.6, distractor: float = 0.5, occluder: float = 0.4
+        self,
+        sets: Sequence[list[Picture]],
+        paste: float = 0.6,
+        distractor: float = 0.5,
+        occluder: float = 0.4,
+        distractors: int = 1,
     ) -> None:
         self.sets = [pictures for pictures in sets if pictures]
         if not self.sets:
             raise HS2SError("There is no picture with a mask")
         weights = np.sqrt([len(pictures) for pictures in self.sets])
         self.weights = weights / weights.sum()
-        self.paste, self.distractor, self.occluder = paste, distractor, occluder
+        self.paste, self.distractor, self.occluder, self.distractors = paste, distractor, occluder, distractors
         self._unreadable: set[tuple[int, int]] = set()
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
@@ -104,8 +110,9 @@ class PictureClips:
         layer = _cut_out(image, target)
         if layer is None:
             return frames, masks
-        if rng.random() < self.distractor:
-            _paste(rng, frames, masks, self._distractor(rng, layer), size, label=0)
+        if self.distractors and rng.random() < self.distractor:
+            for _ in range(int(rng.integers(self.distractors)) + 1):
+                _paste(rng, frames, masks, self._distractor(rng, layer), size, label=0)
         _paste(rng, frames, masks, layer, size, label=1)
         return frames, masks
 
