@@ -25,14 +25,17 @@ class Stage:
     Attributes:
         steps: optimizer steps
         size: (H, W) of the clips, multiples of 32
-        length: frames a clip
+        length: frames a clip that are learnt from, with the first
         batch: clips a step
+        carried: up to so many more frames, drawn for each step, lie between the first and these; they carry the state
+            on without a gradient, so that the network sees it older than ``length`` at little cost
     """
 
     steps: int
     size: tuple[int, int] = (192, 352)
     length: int = 4
     batch: int = 4
+    carried: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,8 @@ def _stage(values: dict[str, Any]) -> Stage:
     stage = Stage(**{"steps": 0, **values, "size": tuple(values.get("size", Stage.size))})
     if stage.steps < 1:
         raise HS2SError("A training stage has at least one step: set its steps")
+    if stage.length < 2 or stage.batch < 1 or stage.carried < 0:
+        raise HS2SError("A training stage has a length of at least 2, a batch of at least 1, no fewer than 0 carried")
     if len(stage.size) != 2 or any(side < 32 or side % 32 for side in stage.size):
         raise HS2SError(f"The size of a training stage is (height, width) in multiples of 32, not {list(stage.size)}")
     return stage

@@ -167,12 +167,13 @@ class Trainer:
         with self.accelerator.autocast():
             logits, border = self.model(frames, truth, teacher_forcing=forcing.to(self.device), **self.options)
         logits, border = logits.float(), border.float() if border is not None else None
-        loss, values = weighted_loss(self.config.losses, logits, border, masks[:, 1:])
+        learnt = masks[:, -logits.shape[1] :]
+        loss, values = weighted_loss(self.config.losses, logits, border, learnt)
         if not torch.isfinite(loss):
             last = f"the last good state is {self.checkpoint}" if self.checkpoint.exists() else "nothing is saved yet"
             raise LossNotFiniteError(f"The loss is not finite at step {self.step}; {last}: try a lower lr")
         self.accelerator.backward(loss / self.config.accumulate)
-        return {"loss": loss.item(), **values, "j": _jaccard(logits, masks[:, 1:])}
+        return {"loss": loss.item(), **values, "j": _jaccard(logits, learnt)}
 
     def _number(self, part: int) -> int:
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
@@ -241,11 +242,13 @@ class Trainer:
             if self.done < share:
                 logger.info("stage until step %d: %s", end, stage)
                 batches = self._batches(stage, end)
+                self.options["learn_last"] = stage.length - 1
                 while self.done < share:
                     yield [next(batches) for _ in range(self.config.accumulate)]
 
     def _batches(self, stage: Stage, end: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        clips = MixedClips(self.sources, stage.length, stage.size, self.config.seed, self.config.portrait)
+        seed, portrait = self.config.seed, self.config.portrait
+        clips = MixedClips(self.sources, stage.length, stage.size, seed, portrait, stage.carried)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         parts = [part * processes + rank for part in range(self.config.accumulate)]
         places = (

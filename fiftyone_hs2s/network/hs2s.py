@@ -61,6 +61,7 @@ class HS2S(nn.Module):
         teacher_forcing: torch.Tensor | None = None,
         return_border: bool = False,
         memory_every: int | None = None,
+        learn_last: int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
         """Segments clips, one object each.
 
@@ -71,9 +72,11 @@ class HS2S(nn.Module):
                 step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in tracking
             memory_every: in place of the configuration's: clips are short
             return_border: also return the border logits (B, T-1, 42, H, W), None without a border head
+            learn_last: only the last so many frames are learnt from: those between the first and them carry the state
+                on, and are not kept. None: all but the first
 
         Returns:
-            logits (B, T-1, 1, H, W) of frames 2 to T
+            logits (B, T-1, 1, H, W) of frames 2 to T, or of the last ``learn_last``
         """
         if masks.ndim == 4:
             masks = masks[:, None]
@@ -82,8 +85,11 @@ class HS2S(nn.Module):
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
             logits, border, state = self._step(self.encode_image(frames[:, t]), state, memory_every)
-            outputs.append(logits)
-            borders += [] if border is None else [border]
+            if learn_last is not None and t < frames.shape[1] - learn_last:
+                state = state.detached()
+            else:
+                outputs.append(logits)
+                borders += [] if border is None else [border]
             if teacher_forcing is not None:
                 state.masks = torch.where(teacher_forcing[:, t].view(-1, 1, 1, 1), masks[:, t], state.masks)
         stacked = torch.stack(outputs, 1)

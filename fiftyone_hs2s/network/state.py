@@ -40,6 +40,11 @@ class State:
     def __len__(self) -> int:
         return len(self.masks)
 
+    def detached(self) -> State:
+        """The same state, through which no gradient goes back to earlier frames but the first."""
+        memories = tuple((h.detach(), c.detach()) for h, c in self.memories)
+        return replace(self, masks=self.masks.detach(), memories=memories)
+
     def select(self, indices: list[int]) -> State:
         """The state of some of the objects, in the order given."""
         image = self.image.select(indices) if len(self.image.joint) == len(self) > 1 else self.image

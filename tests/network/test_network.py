@@ -207,6 +207,22 @@ def test_teacher_forcing_replaces_the_networks_own_mask() -> None:
     assert not torch.allclose(mixed[0, 1], free[0, 1])
 
 
+def test_frames_that_carry_the_state_change_no_result_and_get_no_gradient() -> None:
+    torch.manual_seed(0)
+    network = build_network(slim("hs2s-lite", memory_frames=0)).eval()
+    frames, masks = clip(length=6)
+    frames.requires_grad_()
+    logits = network(frames, masks)
+    later = network(frames, masks, learn_last=2)
+    torch.testing.assert_close(later, logits[:, -2:])
+    (whole,) = torch.autograd.grad(logits[:, -2:].sum(), frames)
+    (part,) = torch.autograd.grad(later.sum(), frames)
+    assert whole.abs().sum((0, 2, 3, 4)).min() > 0
+    # The first frame is a reference of all others; the last that carries is the previous one of those learnt from.
+    reached = part.abs().sum((0, 2, 3, 4)) > 0
+    assert reached.tolist() == [True, False, False, True, True, True]
+
+
 def test_lite_is_light() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -523,6 +523,22 @@ def test_a_share_of_the_steps_has_upright_clips(data: Path) -> None:
     assert 8 <= shapes.count((96, 64)) <= 24
 
 
+def test_steps_with_frames_that_carry_the_state_learn_from_as_many_as_others(data: Path, tmp_path: Path) -> None:
+    stage = {"steps": 12, "size": [64, 96], "length": 3, "batch": 2, "carried": 4}
+    trainer = _trainer(data, tmp_path / "run", stages=[stage])
+    lengths, learnt, backward = [], [], trainer._backward
+
+    def spy(frames: torch.Tensor, masks: torch.Tensor, part: int) -> dict[str, float]:
+        lengths.append(frames.shape[1])
+        return backward(frames, masks, part)
+
+    trainer._backward = spy
+    trainer.model.register_forward_hook(lambda module, args, result: learnt.append(result[0].shape[1]))
+    trainer.train()
+    assert set(learnt) == {2}
+    assert set(lengths) == {3, 4, 5, 6, 7}
+
+
 def test_the_shipped_configs_load_and_honour_the_split() -> None:
     for path in CONFIGS.glob("*.yaml"):
         config = TrainingConfig.load(path.stem, ["lr=1e-4", "losses.bce=2"])
@@ -548,6 +564,8 @@ def test_settings_within_others_start_from_the_default_and_lists_take_one_text()
         ("precision=bf61", "Unknown precision 'bf61'"),
         ("stages=[{steps: 3, lenght: 4}]", "Unknown setting of a training stage 'lenght'; did you mean 'length'?"),
         ("stages=[{length: 3}]", "at least one step"),
+        ("stages=[{steps: 3, length: 1}]", "a length of at least 2"),
+        ("stages=[{steps: 3, carried: -1}]", "no fewer than 0 carried"),
         ("stages=[{steps: 3, size: [100, 100]}]", r"multiples of 32, not \[100, 100\]"),
         ("stages.0.steps=4", "'stages' holds none within it: set it as a whole"),
         ("lr", "write lr=VALUE"),

@@ -31,10 +31,11 @@ class MixedClips(Dataset):
 
     Args:
         sources: where clips come from, each with how often it is drawn, relative
-        length: frames a clip
+        length: frames a clip, at least
         size: (H, W), multiples of 32
         seed: of the random numbers
         portrait: share of the steps whose clips are (W, H); half of those clips lie on their side
+        carried: up to so many more frames a clip, as many for all clips of a step
     """
 
     def __init__(
@@ -44,29 +45,32 @@ class MixedClips(Dataset):
         size: Size,
         seed: int,
         portrait: float = 0.0,
+        carried: int = 0,
     ) -> None:
         self.sources = [source for source, _ in sources]
         weights = np.array([weight for _, weight in sources])
         self.weights = weights / weights.sum()
-        self.length, self.size, self.seed, self.portrait = length, size, seed, portrait
+        self.length, self.size, self.seed, self.portrait, self.carried = length, size, seed, portrait, carried
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         cv2.setNumThreads(1)  # the workers are the threads
         rng = np.random.default_rng([self.seed, *place])
-        # All clips of a step have one size.
-        upright = np.random.default_rng([self.seed, place[0]]).random() < self.portrait
+        # All clips of a step have one size and one length.
+        step = np.random.default_rng([self.seed, place[0]])
+        upright = step.random() < self.portrait
         turned = upright and rng.random() < 0.5
-        clip = self._draw(rng, self.size[::-1] if upright and not turned else self.size)
+        length = self.length + int(step.integers(self.carried + 1))
+        clip = self._draw(rng, length, self.size[::-1] if upright and not turned else self.size)
         clip = clip.turned() if turned else clip
         return (
             torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
             torch.from_numpy(np.ascontiguousarray(clip.masks[:, None])),
         )
 
-    def _draw(self, rng: np.random.Generator, size: Size) -> Clip:
+    def _draw(self, rng: np.random.Generator, length: int, size: Size) -> Clip:
         for _ in range(1000):
             source = self.sources[rng.choice(len(self.sources), p=self.weights)]
-            clip = source.sample(rng, self.length, size)
+            clip = source.sample(rng, length, size)
             if clip is not None:
                 clip = clip.flipped() if rng.random() < 0.5 else clip
                 frames = degrade(rng, jitter_colour(rng, np.ascontiguousarray(clip.frames)))
