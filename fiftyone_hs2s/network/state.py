@@ -41,9 +41,10 @@ class State:
         return len(self.masks)
 
     def detached(self) -> State:
-        """The same state, through which no gradient goes back to earlier frames but the first."""
+        """The same state, through which no gradient goes back to frames before this one but the first."""
         memories = tuple((h.detach(), c.detach()) for h, c in self.memories)
-        return replace(self, masks=self.masks.detach(), memories=memories)
+        recalled = tuple(x.detach() for x in self.recalled)
+        return replace(self, masks=self.masks.detach(), memories=memories, recalled=recalled)
 
     def select(self, indices: list[int]) -> State:
         """The state of some of the objects, in the order given."""

@@ -207,13 +207,15 @@ def test_teacher_forcing_replaces_the_networks_own_mask() -> None:
     assert not torch.allclose(mixed[0, 1], free[0, 1])
 
 
-def test_frames_that_carry_the_state_change_no_result_and_get_no_gradient() -> None:
+@pytest.mark.parametrize("memory_frames", [0, 3])
+def test_frames_that_carry_the_state_change_no_result_and_get_no_gradient(memory_frames: int) -> None:
     torch.manual_seed(0)
-    network = build_network(slim("hs2s-lite", memory_frames=0)).eval()
+    network = build_network(slim("hs2s-lite", memory_frames=memory_frames)).eval()
+    certain(network)
     frames, masks = clip(length=6)
     frames.requires_grad_()
-    logits = network(frames, masks)
-    later = network(frames, masks, learn_last=2)
+    logits = network(frames, masks, memory_every=1)
+    later = network(frames, masks, memory_every=1, learn_last=2)
     torch.testing.assert_close(later, logits[:, -2:])
     (whole,) = torch.autograd.grad(logits[:, -2:].sum(), frames)
     (part,) = torch.autograd.grad(later.sum(), frames)
