@@ -67,7 +67,6 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:
-        ctx.panel.set_state("followed", None)
         self._refresh(ctx)
 
     @guarded
@@ -76,7 +75,9 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def on_change_view(self, ctx: foo.ExecutionContext) -> None:
-        self._refresh(ctx)
+        """The App says this also when samples were evaluated, and at each step of an open video's player."""
+        if not ctx.current_sample:
+            self._refresh(ctx)
 
     @guarded
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
@@ -142,6 +143,7 @@ class HS2SPanel(foo.Panel):
 
     def _show_sample(self, ctx: foo.ExecutionContext, found: SampleCurves) -> None:
         ctx.panel.set_state("shown", "sample")
+        ctx.panel.set_state("followed", None)  # the curves come with the playhead at frame 1
         ctx.panel.set_state("message", found.headline)
         ctx.panel.set_state("layouts", {"curves": found.layout})
         ctx.panel.set_data("curves", found.traces)

@@ -110,6 +110,17 @@ def test_curves_of_the_open_sample(evaluated):
     assert panel.data["playhead"]["frames"][T] == [T, T]
 
 
+def test_what_the_app_calls_a_change_of_the_view_leaves_curves_and_playhead_alone(evaluated):
+    panel = Panel(evaluated, current_sample=evaluated.first().id)
+    panel.do("on_load")
+    panel.data["curves"][0]["x"] = [5, 5]  # as the App does where the player is at frame 5
+    panel.do("on_change_view")
+    assert panel.data["curves"][0]["x"] == [5, 5]
+    panel.context["current_sample"] = None
+    panel.do("on_change_view")
+    assert set(panel.shown) >= PLOTS
+
+
 def test_playhead_follows_each_sample_on_a_timeline_of_its_own(evaluated, video):
     first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
     evaluate_propagation(evaluated, "pred", "gt", "ev")
