@@ -39,7 +39,7 @@ class Train(MaskOperator):
         forms.choice(inputs, "length", _LENGTHS, "Length", "minutes", required=True)
         length = ctx.params.get("length", "minutes")
         if length == "minutes":
-            note = "Above ten, choose Schedule: what runs in the App itself is stopped then"
+            note = forms.long_work()
             inputs.float("minutes", default=10, min=0.1, required=True, label="Minutes", description=note)
         elif length == "steps":
             inputs.int("steps", default=200, min=1, required=True, label="Steps")

@@ -41,7 +41,8 @@ def app_server(plugins: Path, log: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins), "PYTHONPATH": str(HERE.parents[1])}
+    settings = {"FIFTYONE_PLUGINS_DIR": str(plugins), "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true"}
+    environment = {**os.environ, **settings, "PYTHONPATH": str(HERE.parents[1])}
     command = [sys.executable, str(HERE / "app_server.py"), "--port", str(port), "--address", "127.0.0.1"]
     with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as server:
         try:
@@ -111,7 +112,12 @@ class AppPage:
         wait_until(lambda: entries.inner_text().startswith(text), SLOW / 1000, f"the grid has {text}")
 
     def run_operator(self, label: str) -> None:
-        """Runs an operator from the operator browser, with its form's defaults."""
+        """Runs an operator with its form's defaults."""
+        self.open_form(label)
+        self.page.get_by_role("button", name="Execute").click()
+
+    def open_form(self, label: str) -> None:
+        """Opens an operator's form from the operator browser."""
         choice = self.page.locator("[data-cy=operators-browser]").get_by_text(label)
         for _ in range(20):  # plugins are there some seconds after the page
             self.page.keyboard.press("`")
@@ -124,7 +130,6 @@ class AppPage:
         self.page.keyboard.press("Enter")
         self.page.wait_for_selector("[data-cy=operators-prompt-modal]")
         self.page.wait_for_timeout(3000)  # until the form's defaults have been to the server and back
-        self.page.get_by_role("button", name="Execute").click()
 
     def dismiss(self) -> None:
         """Closes an operator's progress once the operator is done; after a quick one there is none to close."""

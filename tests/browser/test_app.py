@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from app_page import COLORS, MODAL_PANEL, PANEL, SLOW, AppPage, app_server, browser_page, find_browser, wait_until
+from fiftyone.operators.delegated import DelegatedOperationService
 
 from fiftyone_hs2s.dataset.figures import histogram
 from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
@@ -132,6 +134,21 @@ def test_from_propagation_to_the_failing_sample(app, demo):
     app.page.locator(PANEL).get_by_role("button", name="Refresh").click()
     app.page.locator(PANEL).get_by_text("There is no evaluation yet").wait_for()
     assert app.page.get_by_text("Traceback").count() == 0
+
+
+def test_training_is_scheduled(app, demo):
+    app.open()
+    app.open_form("HS2S: train")
+    app.page.locator("[data-cy=operators-prompt-modal] input").last.fill("flowers")
+    app.page.get_by_role("button", name="Schedule").click()
+    service = DelegatedOperationService()
+    queue = functools.partial(service.list_operations, operator="@hs2s/hs2s/train", dataset_name=demo.name)
+    wait_until(queue, SLOW / 1000, "the training is in the queue")
+    (operation,) = queue()
+    assert operation.run_state == "queued"
+    params = operation.context.request_params["params"]
+    assert params.items() >= {"field": "frames.ground_truth", "name": "flowers", "length": "minutes"}.items()
+    service.delete_operation(operation.id)
 
 
 def check_curves(app: AppPage, failing: fo.DatasetView) -> None:

@@ -93,6 +93,16 @@ def test_form(labeled, video):
     assert set(targets) == {"DATASET", "SELECTED_SAMPLES"}
 
 
+def test_form_says_how_work_is_scheduled(labeled, monkeypatch):
+    monkeypatch.setattr(fo.config, "operator_timeout", 300)
+    for allowed, way in (
+        (True, "choose"),
+        (False, "start the App with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true and choose"),
+    ):
+        monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", allowed)
+        assert form(URI, labeled)["minutes"].view.description.startswith(f"Above 5, {way} Schedule")
+
+
 def test_form_takes_images_with_instance_masks(dataset, tmp_path):
     image, mask = np.zeros((40, 60, 3), np.uint8), np.zeros((40, 60), bool)
     mask[10:20, 10:30] = True
