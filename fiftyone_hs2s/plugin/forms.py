@@ -39,14 +39,6 @@ def check_requirements() -> None:
         )
 
 
-def long_work() -> str:
-    """Where work of many minutes belongs, and how to get there: FiftyOne has a setting for those who run a queue."""
-    way = "choose Schedule"
-    if not fo.config.allow_legacy_orchestrators:
-        way = f"start the App with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true and {way}"
-    return f"Above {fo.config.operator_timeout / 60:g}, {way}: what runs in the App itself is stopped then"
-
-
 def refuse(inputs: types.Object, error: HS2SError) -> None:
     """Shows why the form cannot be executed, and blocks it."""
     sentence = str(error)

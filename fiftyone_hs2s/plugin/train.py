@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
@@ -39,8 +40,7 @@ class Train(MaskOperator):
         forms.choice(inputs, "length", _LENGTHS, "Length", "minutes", required=True)
         length = ctx.params.get("length", "minutes")
         if length == "minutes":
-            note = forms.long_work()
-            inputs.float("minutes", default=10, min=0.1, required=True, label="Minutes", description=note)
+            inputs.float("minutes", default=10, min=0.1, required=True, label="Minutes", description=_long_work())
         elif length == "steps":
             inputs.int("steps", default=200, min=1, required=True, label="Steps")
         views = ctx.dataset.list_saved_views()
@@ -114,6 +114,14 @@ class Train(MaskOperator):
         }
         params = {key: value for key, value in params.items() if value is not None}
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _long_work() -> str:
+    """Where work of many minutes belongs, and how to get there: FiftyOne has a setting for those who run a queue."""
+    way = "choose Schedule"
+    if not fo.config.allow_legacy_orchestrators:
+        way = f"start the App with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true and {way}"
+    return f"Above {fo.config.operator_timeout / 60:g}, {way}: what runs in the App itself is stopped then"
 
 
 def _train(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
