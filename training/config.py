@@ -71,6 +71,13 @@ class TrainingConfig:
         freeze_norm_from: part of the run after which batch norm keeps its statistics
         portrait: share of the steps whose clips are upright, W x H instead of H x W
         distractors: how many look-alikes and other objects move behind a pasted one at most; 0 for none
+        objects: how many objects of a clip are tracked at most; with more than 1, all instances of a picture are
+        copy_paste: share of the clips that get other moving objects pasted in, before and behind their own; see
+            :class:`training.data.copy_paste.CopyPaste`
+        twins: share of the pasted objects that are look-alikes: copies of another object of the clip, mirrored, in
+            another phase of its movement, or tinted
+        near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such clips of
+            videos step up to 10 frames, so that objects turn from one frame to the next
         affine: bounds of the transform that real clips get, see :class:`training.data.videos.VideoClips`
         validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
         validate_every: in steps; 0 for never
@@ -108,6 +115,10 @@ class TrainingConfig:
     freeze_norm_from: float = 0.0
     portrait: float = 0.0
     distractors: int = 1
+    objects: int = 1
+    copy_paste: float = 0.0
+    twins: float = 0.3
+    near: float = 0.0
     affine: dict[str, Any] = field(default_factory=dict)
     validation: tuple[str, ...] = ()
     validate_every: int = 0

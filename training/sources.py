@@ -8,7 +8,8 @@ from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
 from training.config import TrainingConfig
-from training.data.mix import ClipSource
+from training.data.clip import ClipSource
+from training.data.copy_paste import CopyPaste
 from training.data.pictures import PictureClips, list_pictures
 from training.data.videos import VideoClips, list_videos
 from training.validation import FolderSequence, ValidationSequence
@@ -60,13 +61,16 @@ def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequ
 
 def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list]) -> list[Weighted]:
     sets = [pairs for pairs in pictures if pairs]
-    moved = PictureClips(sets, distractors=config.distractors) if sets else None
-    videos = VideoClips(sequences, moved, **config.affine) if sequences else None
-    if videos and moved:
-        return [(videos, config.video_share), (moved, 1 - config.video_share)]
-    if only := videos or moved:
-        return [(only, 1.0)]
-    raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
+    several: dict[str, Any] = {"objects": config.objects, "near": config.near}
+    moved = PictureClips(sets, distractors=config.distractors, **several) if sets else None
+    videos = VideoClips(sequences, moved, **several, **config.affine) if sequences else None
+    shares = (config.video_share, 1 - config.video_share) if videos and moved else (1.0, 1.0)
+    parts = [(source, share) for source, share in zip((videos, moved), shares, strict=True) if source]
+    if not parts:
+        raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
+    if not config.copy_paste:
+        return list(parts)
+    return [(CopyPaste(source, parts, config.copy_paste, config.twins, **several), weight) for source, weight in parts]
 
 
 def _folders(data: Path, patterns: tuple[str, ...]) -> list[Path]:

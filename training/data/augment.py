@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 Size = tuple[int, int]  # height, width
+NEARER = 6.0  # how much nearer what is zoomed in on comes at most
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,60 @@ def pose_path(rng: np.random.Generator, start: Pose, length: int, speed: float =
         at = at + velocity + rng.normal(size=5) * np.array([1.0, 0.01, 0.5, 0.008, 0.006]) * strength
         poses.append(Pose(at[0], float(np.exp(at[1])), at[2], (at[3], at[4])))
     return poses
+
+
+def crossing_path(rng: np.random.Generator, start: Pose, meet: tuple[float, float], length: int) -> list[Pose]:
+    """A path that comes from the side with more room and passes the place ``meet``, a shift as in :class:`Pose`."""
+    side = np.where(np.asarray(meet) > 0, -1.0, 1.0)
+    away = side * (rng.uniform(0.25, 0.55), rng.uniform(0.0, 0.25))
+    begin = np.clip(meet + away, -0.42, 0.42)
+    step = (np.asarray(meet) - begin) / max(1.0, rng.uniform(0.3, 0.9) * (length - 1))
+    poses = pose_path(rng, Pose(start.angle, start.scale, start.shear, (begin[0], begin[1])), length, speed=0.3)
+    return [
+        Pose(pose.angle, pose.scale, pose.shear, (pose.shift[0] + t * step[0], pose.shift[1] + t * step[1]))
+        for t, pose in enumerate(poses)
+    ]
+
+
+def draw_zoom(rng: np.random.Generator, side: float, length: int) -> np.ndarray | None:
+    """Factors (T,) of something that comes up to ``NEARER`` times nearer, or goes away likewise.
+
+    Args:
+        rng: of all that is drawn
+        side: of what is seen, as a share of the frame where the factor is 1; it does not get much larger than the frame
+        length: T
+
+    Returns:
+        None if it is too large to come nearer
+    """
+    most = min(NEARER, 1.2 / max(side, 1e-6))
+    if most < 1.5:
+        return None
+    factors = np.exp(np.log(rng.uniform(1.5, most)) * np.linspace(0, 1, length))
+    return factors if rng.random() < 0.6 else factors[::-1]
+
+
+def zoomed_views(
+    rng: np.random.Generator, points: np.ndarray, factors: np.ndarray, source: Size, size: Size
+) -> list[np.ndarray]:
+    """The 2x3 matrices of a camera that looks at a point (x, y) of each picture and zooms, without leaving it.
+
+    Args:
+        rng: of the small turn and aim
+        points: (T, 2), what to look at
+        factors: (T,), 1 fills the frame with the picture
+        source: (H, W) of the pictures
+        size: (H, W) of the views
+    """
+    fit = max(size[0] / source[0], size[1] / source[1])
+    aim = rng.uniform(-0.2, 0.2, size=2)
+    angles = np.linspace(0, rng.uniform(-8, 8), len(points)) * (factors - 1) / (factors.max() - 1)
+    matrices = []
+    for point, factor, angle in zip(points, factors, angles, strict=True):
+        half = np.array(size[::-1]) / (2 * fit * factor)
+        middle = np.clip(point + aim * half, half, np.array(source[::-1]) - half)
+        matrices.append(Pose(angle, fit * factor).matrix((middle[0], middle[1]), size))
+    return matrices
 
 
 def warp(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,15 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from fiftyone_hs2s.errors import HS2SError
 from training.data.augment import Size, degrade, jitter_colour
-from training.data.clip import Clip
+from training.data.clip import Clip, ClipSource
 from training.stop import leave_stopping_to_main
-
-
-class ClipSource(Protocol):
-    """Something that draws clips."""
-
-    def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
-        """Draws a clip of ``length`` frames at ``size`` (H, W), or None if the draw failed."""
 
 
 class MixedClips(Dataset):

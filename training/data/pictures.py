@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,26 +15,20 @@ from training.data.augment import (
     Pose,
     Size,
     blur_motion,
+    draw_zoom,
     elastic,
     elastic_field,
-    jitter_colour,
     pose_path,
     random_pose,
     warp,
+    zoomed_views,
 )
-from training.data.clip import Clip, read_image, read_mask
+from training.data.clip import Clip, read_image, read_mask, renumber
+from training.data.cutouts import Cutout, cut_out, paste
 
 Picture = tuple[Path, "Path | bytes"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Layer:
-    """An object cut out of its picture: uint8 RGB and a uint8 alpha of 0 or 255, both cropped to the object."""
-
-    image: np.ndarray
-    alpha: np.ndarray
 
 
 class PictureClips:
@@ -49,6 +42,8 @@ class PictureClips:
         distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other objects
         distractors: how many of these there are at most; 0 for none
         occluder: share of the clips where something passes in front
+        objects: how many instances of a picture are tracked at most
+        near: share of the clips of a whole picture whose camera comes up to 6 times nearer or moves away
     """
 
     def __init__(
@@ -58,6 +53,8 @@ class PictureClips:
         distractor: float = 0.5,
         occluder: float = 0.4,
         distractors: int = 1,
+        objects: int = 1,
+        near: float = 0.0,
     ) -> None:
         self.sets = [pictures for pictures in sets if pictures]
         if not self.sets:
@@ -65,6 +62,7 @@ class PictureClips:
         weights = np.sqrt([len(pictures) for pictures in self.sets])
         self.weights = weights / weights.sum()
         self.paste, self.distractor, self.occluder, self.distractors = paste, distractor, occluder, distractors
+        self.objects, self.near = objects, near
         self._unreadable: set[tuple[int, int]] = set()
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
@@ -77,18 +75,28 @@ class PictureClips:
         ids = object_ids(mask)
         if not ids:
             return None
-        target = mask == rng.choice(ids)
+        target = rng.choice(ids)
+        others = [i for i in rng.permutation(ids) if i != target] if self.objects > 1 else []
+        labels = renumber(mask, [target, *others][:254])
         pasted = rng.random() < self.paste
         frames, masks = (
-            self._pasted(rng, image, target, length, size)
+            self._pasted(rng, image, labels, length, size)
             if pasted
-            else _moved(rng, image, np.where(mask == 255, 255, target).astype(np.uint8), length, size)
+            else _moved(rng, image, labels, length, size, self.near)
         )
         if rng.random() < self.occluder:
             self.occlude(rng, frames, masks)
         if rng.random() < 0.3:
             frames = np.stack([blur_motion(rng, frame) if rng.random() < 0.5 else frame for frame in frames])
-        return Clip.of_object(frames, masks == 1, masks == 255)
+        return Clip.of_objects(frames, masks, rng, self.objects)
+
+    def cutout(self, rng: np.random.Generator, length: int) -> Cutout | None:
+        """Draws an object to set into other clips, the same on all frames; None if what was drawn does not serve.
+
+        Raises:
+            HS2SError: if no picture can be read
+        """
+        return self._other(rng, whole=True)
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         while len(self._unreadable) < sum(map(len, self.sets)):
@@ -103,29 +111,30 @@ class PictureClips:
         raise HS2SError("None of the pictures can be read: see the warnings above")
 
     def _pasted(
-        self, rng: np.random.Generator, image: np.ndarray, target: np.ndarray, length: int, size: Size
+        self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, length: int, size: Size
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Objects of a picture, each with a motion of its own, before another one: (T, H, W, 3), (T, H, W)."""
         background, _ = self._draw(rng)
         frames, masks = _moved(rng, background, np.zeros(background.shape[:2], np.uint8), length, size)
-        layer = _cut_out(image, target)
-        if layer is None:
-            return frames, masks
-        if self.distractors and rng.random() < self.distractor:
+        count = int(rng.integers(self.objects)) + 1 if self.objects > 1 else 1
+        cutouts = {label: cut_out([image], [labels == label]) for label in range(1, count + 1)}
+        layers = {label: cutout for label, cutout in cutouts.items() if cutout is not None}
+        if layers and self.distractors and rng.random() < self.distractor:
             for _ in range(int(rng.integers(self.distractors)) + 1):
-                _paste(rng, frames, masks, self._distractor(rng, layer), size, label=0)
-        _paste(rng, frames, masks, layer, size, label=1)
+                _fly(rng, frames, masks, self._distractor(rng, next(iter(layers.values()))), size, label=0)
+        for label, layer in layers.items():
+            _fly(rng, frames, masks, layer, size, label)
         return frames, masks
 
-    def _distractor(self, rng: np.random.Generator, layer: Layer) -> Layer:
+    def _distractor(self, rng: np.random.Generator, layer: Cutout) -> Cutout:
         if rng.random() < 0.5:
-            image = jitter_colour(rng, layer.image[None, :, ::-1], 0.15)[0]
-            return Layer(np.ascontiguousarray(image), np.ascontiguousarray(layer.alpha[:, ::-1]))
+            return layer.mirrored().tinted(rng)
         return self._other(rng) or layer
 
-    def _other(self, rng: np.random.Generator) -> Layer | None:
+    def _other(self, rng: np.random.Generator, whole: bool = False) -> Cutout | None:
         image, mask = self._draw(rng)
         ids = object_ids(mask)
-        return _cut_out(image, mask == rng.choice(ids)) if ids else None
+        return cut_out([image], [mask == rng.choice(ids)], whole) if ids else None
 
     def occlude(self, rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray) -> None:
         """Lets another object pass in front, in place: frames (T, H, W, 3), masks (T, H, W).
@@ -138,7 +147,7 @@ class PictureClips:
             start = Pose(scale=rng.uniform(0.3, 1.2), shift=(side * rng.uniform(0.3, 0.8), rng.uniform(-0.2, 0.2)))
             # From slow, so that the object shows again on the far side while a part is still hidden, to fast.
             toward = -side * rng.uniform(0.04, 0.25)
-            _paste(rng, frames[1:], masks[1:], other, masks.shape[1:], label=0, start=start, toward=toward)
+            _fly(rng, frames[1:], masks[1:], other, masks.shape[1:], label=0, start=start, toward=toward)
 
 
 def list_pictures(root: Path) -> list[Picture]:
@@ -153,16 +162,8 @@ def _read(path: Path, mask: Path | bytes) -> tuple[np.ndarray, np.ndarray]:
     return image, fit_mask(read_mask(mask), image.shape[:2], f"mask of {path}")
 
 
-def _cut_out(image: np.ndarray, target: np.ndarray) -> Layer | None:
-    ys, xs = np.nonzero(target)
-    if len(ys) < 400:
-        return None
-    box = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
-    return Layer(image[box], target[box].astype(np.uint8) * 255)
-
-
 def _moved(
-    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, length: int, size: Size
+    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, length: int, size: Size, near: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """A whole picture under a moving camera: (T, H, W, 3), (T, H, W)."""
     height, width = image.shape[:2]
@@ -170,11 +171,22 @@ def _moved(
     start = random_pose(rng, angle=10, scale=(fit, 1.5 * fit), shear=5, shift=0.1)
     poses = pose_path(rng, start, length, speed=rng.uniform(0.1, 1.0))
     matrices = [pose.matrix((width / 2, height / 2), size) for pose in poses]
+    if near and rng.random() < near:
+        matrices = _approach(rng, mask, length, size) or matrices
     frames = np.stack([warp(image, matrix, size) for matrix in matrices])
     masks = np.stack([warp(mask, matrix, size, nearest=True, border=0) for matrix in matrices])
     if mask.any():
         _deform(rng, frames, masks)
     return frames, masks
+
+
+def _approach(rng: np.random.Generator, mask: np.ndarray, length: int, size: Size) -> list[np.ndarray] | None:
+    """A camera that comes near to object 1 or moves away from it; None if it is too large for that."""
+    x, y, width, height = cv2.boundingRect((mask == 1).view(np.uint8))
+    factors = draw_zoom(rng, max(width / mask.shape[1], height / mask.shape[0]), length)
+    if factors is None:
+        return None
+    return zoomed_views(rng, np.tile((x + width / 2, y + height / 2), (length, 1)), factors, mask.shape, size)
 
 
 def _deform(rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray) -> None:
@@ -185,18 +197,18 @@ def _deform(rng: np.random.Generator, frames: np.ndarray, masks: np.ndarray) -> 
         masks[t] = elastic(masks[t], field * t / len(frames), nearest=True)
 
 
-def _paste(
+def _fly(
     rng: np.random.Generator,
     frames: np.ndarray,
     masks: np.ndarray,
-    layer: Layer,
+    layer: Cutout,
     size: Size,
     label: int,
     start: Pose | None = None,
     toward: float = 0.0,
 ) -> None:
-    """Moves a layer over the frames, in place; its pixels get ``label``."""
-    height, width = layer.alpha.shape
+    """Moves an object over the frames, in place; its pixels get ``label``."""
+    height, width = layer.images[0].shape[:2]
     if start is None:
         share = rng.uniform(0.2, 0.75)
         start = random_pose(rng, angle=20, scale=(1, 1.0001), shear=8, shift=0.3)
@@ -204,12 +216,8 @@ def _paste(
     fit = min(size[0] / height, size[1] / width)
     poses = pose_path(rng, Pose(start.angle, start.scale * fit, start.shear, start.shift), len(frames))
     field = elastic_field(rng, size, rng.uniform(0, 0.025))
-    for t, pose in enumerate(poses):
-        drift = toward * t
-        pose = Pose(pose.angle, pose.scale, pose.shear, (pose.shift[0] + drift, pose.shift[1]))
-        matrix = pose.matrix((width / 2, height / 2), size)
-        image = elastic(warp(layer.image, matrix, size), field * t / len(poses))
-        alpha = elastic(warp(layer.alpha, matrix, size, border=0), field * t / len(poses))
-        soft = cv2.GaussianBlur(alpha, (3, 3), 0)[..., None].astype(np.float32) / 255
-        frames[t] = (image * soft + frames[t] * (1 - soft) + 0.5).astype(np.uint8)
-        masks[t][alpha > 127] = label
+    drifted = [
+        Pose(pose.angle, pose.scale, pose.shear, (pose.shift[0] + toward * t, pose.shift[1]))
+        for t, pose in enumerate(poses)
+    ]
+    paste(frames, masks, layer, drifted, label, field=field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, object_ids
-from training.data.augment import Size, random_pose, warp
-from training.data.clip import Clip, read_image, read_mask
-from training.data.pictures import PictureClips
+from training.data.augment import Size, draw_zoom, random_pose, warp, zoomed_views
+from training.data.clip import Clip, read_image, read_mask, renumber
+from training.data.cutouts import Cutout, cut_out
+from training.data.pictures import PictureClips, list_pictures
 
-VOID = 255
 MAX_STEP = 6  # frames between two frames of a clip
+MOST = 254  # objects of a label map
+LONG_STEP = 10  # likewise, in clips that come near
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +40,15 @@ class AnnotatedVideo(Protocol):
 
 
 class VideoFolder:
-    """A sequence of a DAVIS-layout folder ``<root>/{JPEGImages,Annotations}/<name>``."""
+    """An annotated sequence of pictures.
 
-    def __init__(self, root: Path, name: str) -> None:
-        self.name = name
-        images = {path.stem: path for path in (root / "JPEGImages" / name).iterdir()}
-        masks = sorted((root / "Annotations" / name).glob("*.png"))
-        self._pairs = [(images[path.stem], path) for path in masks if path.stem in images]
+    Args:
+        name: for messages
+        pairs: picture and mask of each annotated frame, in order
+    """
+
+    def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]]) -> None:
+        self.name, self._pairs = name, pairs
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -58,13 +63,30 @@ class VideoFolder:
 
 
 def list_videos(root: Path, exclude: Sequence[str] = ()) -> list[VideoFolder]:
-    """The sequences of a DAVIS-layout folder, but for those of held-out and development splits."""
-    names = sorted(path.name for path in (root / "Annotations").iterdir() if path.is_dir())
-    return [VideoFolder(root, name) for name in names if name not in exclude]
+    """The sequences of a folder, but for those of held-out and development splits.
+
+    The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS; or a set of pictures, ``{Images,Masks}``, of
+    which a ``sequences.json`` says which are frames of one video, in order: ``{name: [{"stem": ...}, ...]}``. Other
+    folders have none.
+    """
+    if (listing := root / "sequences.json").is_file():
+        pictures = {image.stem: (image, mask) for image, mask in list_pictures(root) if isinstance(mask, Path)}
+        stems = {name: [frame["stem"] for frame in frames] for name, frames in json.loads(listing.read_text()).items()}
+        pairs = {name: [pictures[stem] for stem in found if stem in pictures] for name, found in stems.items()}
+    else:
+        names = sorted(path.name for path in root.glob("Annotations/*") if path.is_dir())
+        pairs = {name: _folder_pairs(root, name) for name in names if name not in exclude}
+    return [VideoFolder(name, found) for name, found in pairs.items() if name not in exclude]
+
+
+def _folder_pairs(root: Path, name: str) -> list[tuple[Path, Path]]:
+    images = {path.stem: path for path in (root / "JPEGImages" / name).iterdir()}
+    masks = sorted((root / "Annotations" / name).glob("*.png"))
+    return [(images[path.stem], path) for path in masks if path.stem in images]
 
 
 class VideoClips:
-    """Random clips of one object from annotated videos.
+    """Random clips from annotated videos.
 
     A video that cannot be read is named once, and left out from then on.
 
@@ -76,6 +98,9 @@ class VideoClips:
         scale: its scale, from and to, relative to a clip that fills the frame
         shear: degrees, up to +-
         shift: part of the frame, up to +-
+        objects: how many objects of a video are tracked at most
+        near: share of the clips with a camera that comes up to 6 times nearer to an object or moves away from it, and
+            with up to 10 frames of the video from one frame to the next, so that objects turn
 
     Raises:
         HS2SError: if no video has two annotated frames
@@ -90,7 +115,10 @@ class VideoClips:
         scale: Sequence[float] = (0.9, 1.7),
         shear: float = 8,
         shift: float = 0.08,
+        objects: int = 1,
+        near: float = 0.0,
     ) -> None:
+        self.objects, self.near = objects, near
         self.occluders, self.occluded = occluders, occluded
         self.scale: tuple[float, float] = (scale[0], scale[1])
         self.affine = {"angle": angle, "shear": shear, "shift": shift}
@@ -101,59 +129,93 @@ class VideoClips:
         self.weights = np.sqrt([len(video) for video in self.videos])
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
-        """Draws a clip, None if the object drawn is too small at its first frame, or the video cannot be read.
+        """Draws a clip, None if the objects are too small at its first frame, or the video cannot be read.
 
         Raises:
             HS2SError: if no video can be read
         """
+        near = self.near > 0 and rng.random() < self.near
+        drawn = self._draw(rng, length, LONG_STEP if near else MAX_STEP)
+        if drawn is None:
+            return None
+        frames, masks, target = drawn
+        views = _approach(rng, masks, target, size) if near else None
+        moved, labels = _view(frames, masks, views or self._one_view(rng, masks, target, size), size)
+        others = [i for i in object_ids(masks[0]) if i != target] if self.objects > 1 else []
+        labels = renumber(labels, [target, *others][:MOST])
+        if self.occluders is not None and rng.random() < self.occluded:
+            self.occluders.occlude(rng, moved, labels)
+        return Clip.of_objects(moved, labels, rng, self.objects)
+
+    def cutout(self, rng: np.random.Generator, length: int) -> Cutout | None:
+        """Draws an object to set into other clips, None if what was drawn does not serve.
+
+        Raises:
+            HS2SError: if no video can be read
+        """
+        drawn = self._draw(rng, length, MAX_STEP)
+        return cut_out(drawn[0], [mask == drawn[2] for mask in drawn[1]], whole=True) if drawn else None
+
+    def _draw(
+        self, rng: np.random.Generator, length: int, longest: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray], int] | None:
+        """Frames, label maps, and an object of the first frame."""
         if not self.weights.any():
             raise HS2SError("None of the videos can be read: see the warnings above")
         number = rng.choice(len(self.videos), p=self.weights / self.weights.sum())
         video = self.videos[number]
-        places = _places(rng, len(video), length)
+        places = _places(rng, len(video), length, longest)
         try:
-            return self._clip(rng, video, places, size)
+            masks = video.masks(places)
+            if not object_ids(masks[0]):
+                return None  # no need to read frames
+            frames = video.frames(places)
+            masks = [fit_mask(mask, frame.shape[:2]) for mask, frame in zip(masks, frames, strict=True)]
         except (HS2SError, OSError) as error:
             logger.warning("Left out %s: %s", video.name, error)
             self.weights[number] = 0
             return None
-
-    def _clip(self, rng: np.random.Generator, video: AnnotatedVideo, places: list[int], size: Size) -> Clip | None:
-        masks = video.masks(places)
-        if not object_ids(masks[0]):
-            return None  # no need to read frames
-        frames = video.frames(places)
-        masks = [fit_mask(mask, frame.shape[:2]) for mask, frame in zip(masks, frames, strict=True)]
         ids = object_ids(masks[0])
-        if not ids:
-            return None
-        target = rng.choice(ids)
-        moved, labels = self._crop(rng, frames, masks, target, size)
-        labels = np.where(labels == target, 1, np.where(labels == VOID, VOID, 0)).astype(np.uint8)
-        if self.occluders is not None and rng.random() < self.occluded:
-            self.occluders.occlude(rng, moved, labels)
-        return Clip.of_object(moved, labels == 1, labels == VOID)
+        return (frames, masks, int(rng.choice(ids))) if ids else None
 
-    def _crop(
-        self, rng: np.random.Generator, frames: list[np.ndarray], masks: list[np.ndarray], target: int, size: Size
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _one_view(self, rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size) -> list[np.ndarray]:
         """One affine for the whole clip, around a place between the picture's middle and the object."""
-        height, width = frames[0].shape[:2]
+        height, width = masks[0].shape
         ys, xs = np.nonzero(masks[0] == target)
         pull = rng.uniform(0, 0.7)
         centre = (width / 2 * (1 - pull) + xs.mean() * pull, height / 2 * (1 - pull) + ys.mean() * pull)
         fit = max(size[0] / height, size[1] / width)
         pose = random_pose(rng, scale=(self.scale[0] * fit, self.scale[1] * fit), **self.affine)
-        matrix = pose.matrix(centre, size)
-        shrink = pose.scale < 0.6  # avoids aliasing when a large picture gets small
-        frames = [cv2.blur(frame, (2, 2)) if shrink else frame for frame in frames]
-        moved = np.stack([warp(frame, matrix, size) for frame in frames])
-        return moved, np.stack([warp(mask, matrix, size, nearest=True, border=0) for mask in masks])
+        return [pose.matrix(centre, size)] * len(masks)
 
 
-def _places(rng: np.random.Generator, count: int, length: int) -> list[int]:
+def _view(
+    frames: list[np.ndarray], masks: list[np.ndarray], matrices: list[np.ndarray], size: Size
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a camera sees: (T, H, W, 3), (T, H, W)."""
+    if np.sqrt(abs(np.linalg.det(matrices[0][:, :2]))) < 0.6:  # avoids aliasing when a large picture gets small
+        frames = [cv2.blur(frame, (2, 2)) for frame in frames]
+    moved = [warp(frame, matrix, size) for frame, matrix in zip(frames, matrices, strict=True)]
+    labels = [warp(mask, matrix, size, nearest=True, border=0) for mask, matrix in zip(masks, matrices, strict=True)]
+    return np.stack(moved), np.stack(labels)
+
+
+def _approach(rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size) -> list[np.ndarray] | None:
+    """A camera that comes near to an object or moves away; None if the object is too large for that."""
+    boxes = np.array([cv2.boundingRect((mask == target).view(np.uint8)) for mask in masks])
+    for t in range(1, len(boxes)):
+        if not boxes[t, 2]:
+            boxes[t] = boxes[t - 1]  # not in view
+    shares = boxes[:, 2:] / np.array(masks[0].shape[::-1])
+    factors = draw_zoom(rng, shares.max(), len(masks))
+    if factors is None:
+        return None
+    return zoomed_views(rng, boxes[:, :2] + boxes[:, 2:] / 2, factors, masks[0].shape, size)
+
+
+def _places(rng: np.random.Generator, count: int, length: int, longest: int = MAX_STEP) -> list[int]:
     """Indices with random steps, in either direction of time; short videos run back and forth."""
-    steps = rng.integers(1, rng.integers(1, MAX_STEP + 1) + 1, size=length - 1)
+    steps = rng.integers(1, rng.integers(1, longest + 1) + 1, size=length - 1)
     offsets = np.concatenate([[0], np.cumsum(steps)])
     start = rng.integers(0, max(1, count - offsets[-1]))
     at = start + offsets
