@@ -45,8 +45,9 @@ def evaluate_propagation(
     """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean J&F.
 
     Objects are matched by identity: by ``instance`` if both fields share one, else by ``index``, else by ``label``.
-    Only frames with ground truth count, without those that the protocol leaves out. With an ``eval_key`` these are
-    written:
+    Only frames with ground truth count, without those that the protocol leaves out. A mask that the tracker was given,
+    a first mask or a correction, is no result: :func:`propagate` marks it (``keyframe`` of the detection), and all
+    protocols but ``all`` leave the frame out for that object. With an ``eval_key`` these are written:
 
     - on samples ``<key>_J``, ``<key>_F``, ``<key>_JF``: means over frames, then over objects
     - on frames the same names: means over the frame's objects
@@ -258,7 +259,7 @@ class _Run:
         for problem in [scored.problem, *(problem.message for problem in result.problems)]:
             if problem:
                 self._note(piece, problem)
-        self.objects += object_rows(scored, result.sequences[piece.key])
+        self.objects += object_rows(scored, result.sequences[piece.key], self._protocol)
         self.series[piece.key] = {"sample_id": piece.sample_id, "names": _texts(scored), "data": pack(scored.sequence)}
         self._add_labels(scored)
         if self._writer:

@@ -11,8 +11,17 @@ import numpy as np
 from fiftyone_hs2s.dataset import figures
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, unpack
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.metrics import Evaluation, ObjectScores, SequenceResult, SequenceScores, summarize
+from fiftyone_hs2s.metrics import (
+    Evaluation,
+    ObjectScores,
+    Protocol,
+    SequenceResult,
+    SequenceScores,
+    get_protocol,
+    summarize,
+)
 from fiftyone_hs2s.metrics.events import runs
+from fiftyone_hs2s.metrics.protocols import counted_prompts
 
 if TYPE_CHECKING:
     import pandas
@@ -69,6 +78,17 @@ class PropagationResults(foud.DetectionResults):
     def JF(self) -> float:
         """(J + F) / 2."""
         return (self.J + self.F) / 2
+
+    @property
+    def prompts_note(self) -> str:
+        """What became of the masks that the tracker was given, in a sentence; empty if none would count."""
+        count = sum(row.get("prompts", 0) for row in self.objects)
+        if not count:
+            return ""
+        masks = "1 mask that was a prompt" if count == 1 else f"{count} masks that were prompts"
+        if get_protocol(self.config.protocol).skip_prompts:
+            return f"{masks} left out of the scores"
+        return f"{masks} counted as if tracked: the protocol {self.config.protocol} takes all frames"
 
     def scores(self, key: str) -> SequenceScores:
         """The frame by frame values of a video.
@@ -130,6 +150,8 @@ class PropagationResults(foud.DetectionResults):
         print("\nworst objects")
         for row in sorted(self.objects, key=lambda row: row["JF"])[:worst]:
             print(f"  {row['JF']:.{digits}f}  {row['name']}  (sample {row['sample_id']}, {row['frames']} frames)")
+        if self.prompts_note:
+            print(f"note: {self.prompts_note}")
         for problem in self.problems:
             print(f"note: sample {problem['sample_id']}: {problem['message']}")
         print()
@@ -140,6 +162,7 @@ class PropagationResults(foud.DetectionResults):
 
         Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number); ``name``;
         ``label``; ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted;
+        ``prompts`` (frames left out because their mask was given to the tracker; by the protocol ``all`` they count);
         ``length`` (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated
         frames without it, after its first one).
 
@@ -219,7 +242,7 @@ class PropagationResults(foud.DetectionResults):
         )
 
 
-def object_rows(scored: ScoredPiece, result: SequenceResult) -> list[dict[str, Any]]:
+def object_rows(scored: ScoredPiece, result: SequenceResult, protocol: Protocol) -> list[dict[str, Any]]:
     """The rows of the objects table that belong to a piece."""
     return [
         {
@@ -236,6 +259,7 @@ def object_rows(scored: ScoredPiece, result: SequenceResult) -> list[dict[str, A
             "J_decay": found.J.decay,
             "F_decay": found.F.decay,
             "frames": len(found.frames),
+            "prompts": counted_prompts(scored.sequence.objects[number], protocol),
             **_visibility(scored.sequence.objects[number]),
         }
         for number, found in result.objects.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import fiftyone as fo
 import numpy as np
 from scipy import ndimage
 
+from fiftyone_hs2s.dataset.sequences import KEYFRAME
 from fiftyone_hs2s.errors import HS2SError
 
 ObjectKey = tuple["str | int | None", ...]
@@ -136,6 +137,7 @@ def label_map_to_detections(
     label_map: np.ndarray,
     identities: Mapping[int, Identity],
     confidence: Mapping[int, float] | None = None,
+    prompts: Container[int] = (),
 ) -> fo.Detections:
     """Cuts a label map into one detection an object.
 
@@ -143,6 +145,7 @@ def label_map_to_detections(
         label_map: uint8 or uint16 ``(height, width)``, 0 is background
         identities: who each id is; other values of the map are left out
         confidence: each id's confidence in 0..1
+        prompts: the ids whose mask was given to the tracker; their detections say so with ``keyframe``
 
     Returns:
         detections with boxes on pixel edges, so that :func:`detection_mask` gives back the same pixels
@@ -169,8 +172,15 @@ def label_map_to_detections(
         )
         if identity.instance is not None:
             detection.instance = identity.instance
+        if object_id in prompts:
+            detection[KEYFRAME] = True
         detections.append(detection)
     return fo.Detections(detections=detections)
+
+
+def is_prompt(detection: fo.Detection) -> bool:
+    """Whether a tracker was given this mask, or a person drew it, rather than that it is a result."""
+    return detection.has_field(KEYFRAME) and bool(detection[KEYFRAME])
 
 
 def _mask_pixels(detection: fo.Detection) -> np.ndarray | None:

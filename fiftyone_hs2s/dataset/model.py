@@ -158,7 +158,8 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         """
         direction, mode = direction or self.direction, mode or self.prompts
         for index, tracked in track(self.tracker, frames, prompts.masks, direction, mode, on_step):
-            yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence)
+            given = prompts.masks.get(index, {})
+            yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence, given)
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import numpy as np
 
+from fiftyone_hs2s.dataset.labels import is_prompt
 from fiftyone_hs2s.dataset.matching import FrameObjects, Matching
 from fiftyone_hs2s.dataset.pieces import Piece
 from fiftyone_hs2s.errors import HS2SError
@@ -97,6 +98,7 @@ def score_piece(
             frame=frame.number,
             confidence=_confidence(predicted, protocol.merge_objects),
             agreement=agrees,
+            prompted=_prompted(predicted, protocol.merge_objects),
         )
         frame_ids.append(frame.frame_id)
         if keep_labels:
@@ -137,6 +139,12 @@ def _confidence(predicted: FrameObjects, merge: bool) -> dict[int, float]:
     for number, parts in predicted.detections.items():
         known.setdefault(1 if merge else number, []).extend(d.confidence for d in parts if d.confidence is not None)
     return {number: min(values) for number, values in known.items() if values}
+
+
+def _prompted(predicted: FrameObjects, merge: bool) -> set[int]:
+    """The objects whose mask the tracker was given; of merged ones, only if it was given all of them."""
+    given = {number for number, parts in predicted.detections.items() if any(map(is_prompt, parts))}
+    return given if not merge else {1} if given and given == predicted.detections.keys() else set()
 
 
 def agreement(predicted: FrameObjects, other: FrameObjects) -> dict[int, float]:

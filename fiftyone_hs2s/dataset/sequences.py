@@ -19,6 +19,8 @@ from fiftyone_hs2s.errors import HS2SError
 if TYPE_CHECKING:
     from fiftyone_hs2s.tracking import Frames
 
+KEYFRAME = "keyframe"
+"""Attribute of detections whose mask was given, as the App's tracks have it: its timeline marks such frames."""
 _BLOCK = 100
 """Frames whose labels are held at once."""
 
@@ -131,6 +133,7 @@ class VideoSequence(LabeledSequence):
 
     def add_field(self, field: str) -> None:
         self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+        self.dataset.add_frame_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
         ids = {number: frame_id for frame_id, number, _ in self._survey(self.samples)}
@@ -202,6 +205,7 @@ class ImageSequence(LabeledSequence):
 
     def add_field(self, field: str) -> None:
         self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+        self.dataset.add_sample_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
         by_id = {self._ids[index]: detections for index, detections in labels.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Protocol:
     """Frames count from the one after the object's first."""
     exclude_void: bool = False
     """Void pixels are left out instead of being background."""
+    skip_prompts: bool = True
+    """Masks that the tracker was given do not count: they say nothing about how it tracks."""
 
 
 PROTOCOLS = {
@@ -37,10 +39,13 @@ PROTOCOLS = {
         Protocol("davis2016", merge_objects=True, skip_ends=True),
         Protocol("davis2017", skip_ends=True, first_frame_objects=True),
         Protocol("youtube-vos", after_appearance=True, exclude_void=True),
-        Protocol("all", exclude_void=True),
+        Protocol("all", exclude_void=True, skip_prompts=False),
     )
 }
 """The protocols by name.
+
+Where predictions say which of their masks the tracker was given (``ObjectScores.prompted``), such a mask counts for
+``all`` alone: the official protocols leave out the first one, and a correction is no more a result than that.
 
 ``davis2016``: one foreground object; all frames but the first and the last; mean over frames, then over sequences.
 
@@ -54,7 +59,7 @@ is not predicted); decay is right for more than 255 frames (there the limits of 
 over frames, then over objects; with seen and unseen classes G, the mean of the four J and F. The server's code is not
 public: that the first frame of an object is left out is the common reading.
 
-``all``: all objects and all annotated frames, void pixels left out.
+``all``: all objects and all annotated frames, prompts too; void pixels left out.
 """
 
 
@@ -95,7 +100,14 @@ def counted_frames(scores: ObjectScores, protocol: Protocol) -> np.ndarray:
     if protocol.after_appearance:
         appeared = np.flatnonzero(scores.visible())
         counted[: appeared[0] + 1 if len(appeared) else None] = False
+    if protocol.skip_prompts:
+        counted &= ~scores.prompted
     return counted
+
+
+def counted_prompts(scores: ObjectScores, protocol: Protocol) -> int:
+    """On how many frames the mask was given, of those that count or would count if it were a result."""
+    return int((counted_frames(scores, replace(protocol, skip_prompts=False)) & scores.prompted).sum())
 
 
 @dataclass(frozen=True)

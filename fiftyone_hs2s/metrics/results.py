@@ -28,7 +28,7 @@ class Problem:
     """Something in the input that is not as it should be, and how it was scored."""
 
     kind: str
-    """missing-sequence, missing-frame, size, extra-id, late-object, unlisted, no-frames, or no-class."""
+    """missing-sequence, missing-frame, size, extra-id, late-object, unlisted, no-frames, prompts, or no-class."""
     sequence: str
     message: str
     frames: tuple[str, ...] = ()
@@ -237,7 +237,7 @@ def summarize(
             ids = [i for i in ids if i in listed]
         found = {i: _object_result(name, sequence, i, protocol, of_class.get(i), seen, listed) for i in ids}
         results[name] = SequenceResult(name, {i: result for i, result in found.items() if result})
-        problems += _result_problems(name, ids, results[name], seen)
+        problems += _result_problems(name, sequence, ids, results[name], seen)
     return Evaluation(protocol, results, problems)
 
 
@@ -283,12 +283,17 @@ def _list_problems(
 
 
 def _result_problems(
-    name: str, ids: list[int], result: SequenceResult, seen: Collection[str] | None
+    name: str, sequence: SequenceScores, ids: list[int], result: SequenceResult, seen: Collection[str] | None
 ) -> Iterator[Problem]:
     if not ids:
         yield Problem("no-frames", name, "no object in the truth: not scored")
-    if short := [i for i in ids if i not in result.objects]:
+    missing = [i for i in ids if i not in result.objects]
+    prompts = [i for i in missing if sequence.objects[i].prompted.any()]
+    if short := [i for i in missing if i not in prompts]:
         yield Problem("no-frames", name, f"{_ids(short)} without a frame that counts: not scored")
+    if prompts:
+        message = f"{_ids(prompts)} with no frame that counts but those whose mask was a prompt: not scored"
+        yield Problem("prompts", name, message)
     if seen is not None and (unknown := [i for i, o in result.objects.items() if o.seen is None]):
         yield Problem("no-class", name, f"{_ids(unknown)} of unknown class: neither seen nor unseen")
 

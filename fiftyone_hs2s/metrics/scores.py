@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -133,6 +133,8 @@ class ObjectScores:
     """The tracker's confidence in 0..1, NaN where none was given."""
     agreement: np.ndarray
     """J in 0..1 of this prediction with one of another run, such as backward from the end; NaN where none was given."""
+    prompted: np.ndarray
+    """bool: the predicted mask is one that the tracker was given, a first mask or a correction."""
     diagonal: float
     """Diagonal of the image in pixels."""
 
@@ -201,6 +203,7 @@ class SequenceScorer:
         frame: int | None = None,
         confidence: Mapping[int, float] | None = None,
         agreement: Mapping[int, float] | None = None,
+        prompted: Collection[int] = (),
     ) -> dict[int, FrameScore]:
         """Adds the next frame.
 
@@ -210,6 +213,7 @@ class SequenceScorer:
             frame: number of the frame, greater than the last one; by default the next one
             confidence: the tracker's confidence in 0..1, by object id
             agreement: J in 0..1 with the prediction of another run, by object id
+            prompted: ids of the objects whose mask on this frame the tracker was given
 
         Returns:
             the scores of the objects on this frame, by id
@@ -222,9 +226,9 @@ class SequenceScorer:
         self._frames.append(frame)
         self._annotated.append(truth is not None)
         confidence, agreement = confidence or {}, agreement or {}
-        for i in scores.keys() | confidence.keys() | agreement.keys():
+        for i in scores.keys() | confidence.keys() | agreement.keys() | {*prompted}:
             score = scores.get(i, _absent(truth is not None))
-            row = (len(self._frames) - 1, *score, confidence.get(i, NAN), agreement.get(i, NAN))
+            row = (len(self._frames) - 1, *score, confidence.get(i, NAN), agreement.get(i, NAN), i in prompted)
             self._rows.setdefault(i, array("d")).extend(row)
         return scores
 
@@ -256,14 +260,17 @@ class SequenceScorer:
 
     def _object(self, object_id: int, frames: np.ndarray, annotated: np.ndarray) -> ObjectScores:
         rows = np.array(self._rows[object_id]).reshape(-1, 1 + len(_COLUMNS))
-        table = np.array([(*_absent(known), NAN, NAN) for known in annotated])
+        table = np.array([(*_absent(known), NAN, NAN, False) for known in annotated])
         table[rows[:, 0].astype(int)] = rows[:, 1:]
         columns = {name: values.astype(kind) for (name, kind), values in zip(_COLUMNS.items(), table.T, strict=True)}
         return ObjectScores(object_id, frames, annotated, **columns, diagonal=self._diagonal)
 
 
 _COUNTS = ("truth_area", "predicted_area", "intersection", "other_id", "other_area")
-_COLUMNS = {name: int if name in _COUNTS else float for name in (*FrameScore._fields, "confidence", "agreement")}
+_COLUMNS: dict[str, type] = {
+    **{name: int if name in _COUNTS else float for name in (*FrameScore._fields, "confidence", "agreement")},
+    "prompted": bool,
+}
 
 
 def _absent(known: bool) -> FrameScore:

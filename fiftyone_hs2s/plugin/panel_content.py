@@ -101,6 +101,8 @@ def _headline(results: PropagationResults) -> str:
     samples = len({row["sample_id"] for row in results.objects})
     text = f"**J&F {results.JF:.3f}** · J {results.J:.3f} · F {results.F:.3f}\n\n"
     text += f"{results.config.protocol}: {len(results.objects)} objects in {samples} samples"
+    if results.prompts_note:
+        text += f". {results.prompts_note}"
     if results.problems:
         first = results.problems[0]
         text += f". {len(results.problems)} notes, such as: sample {first['sample_id']}: {first['message']}"

@@ -6,7 +6,20 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
-from fiftyone_kit import H, T, W, assert_right, color_model, detection, found, iou, picture, prompts, truth
+from fiftyone_kit import (
+    H,
+    T,
+    W,
+    assert_right,
+    color_model,
+    detection,
+    found,
+    iou,
+    picture,
+    prompted_sample,
+    prompts,
+    truth,
+)
 from PIL import Image
 
 from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures, propagate
@@ -54,6 +67,45 @@ def test_identity_is_kept(dataset, sample, model):
         assert not ids & {first.id, second.id}
         assert 0 < first.confidence <= 1
     assert sample.frames[4].pred.detections[0].confidence == 1
+
+
+@pytest.mark.parametrize(("mode", "given"), [("first", {2: [0], 5: [1]}), ("all", {2: [0], 5: [0, 1], 9: [1]})])
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_masks_that_were_given_say_so(dataset, video, model, mode, given, direction):
+    sample = fo.Sample(filepath=str(video))
+    for number, indices in {2: [0], 5: [0, 1], 9: [1]}.items():
+        sample.frames[number]["gt"] = prompts(number, indices)
+    dataset.add_sample(sample)
+    run(dataset, model, prompts=mode, direction=direction)
+    marked = dataset.filter_labels("frames.pred", F("keyframe") == True)  # noqa: E712
+    frames = {number: frame.pred for number, frame in marked.first().frames.items() if frame.pred}
+    assert {
+        number: [d.index for d in labels.detections] for number, labels in frames.items() if labels.detections
+    } == given
+
+
+def test_corrections_are_left_out_of_the_scores(dataset, video, model):
+    """With ``all`` frame 6 is a correction of both squares; with ``first`` its masks are not used."""
+    sample = prompted_sample(video, "gt")
+    for number in (1, 6):
+        sample.frames[number]["start"] = prompts(number)
+    dataset.add_sample(sample)
+    for mode, counted in (("first", range(2, T)), ("all", [n for n in range(2, T) if n != 6])):
+        run(dataset, model, prompt_field="start", label_field=mode, prompts=mode)
+        results = evaluate_propagation(dataset, mode, "gt", f"{mode}_eval")
+        assert [row["frames"] for row in results.objects] == [len(counted)] * 2
+        assert [row["prompts"] for row in results.objects] == [int(mode == "all")] * 2
+        scored = [n for n, value in enumerate(dataset.values(f"frames.{mode}_eval_JF")[0], 1) if value is not None]
+        assert scored == list(counted)
+    assert results.prompts_note == "2 masks that were prompts left out of the scores"
+    everything = evaluate_propagation(dataset, "all", "gt", protocol="all")
+    assert [row["frames"] for row in everything.objects] == [T, T]
+    assert "4 masks that were prompts counted as if tracked" in everything.prompts_note
+    run(dataset, model, label_field="copied", prompts="all")
+    with pytest.raises(
+        HS2SError, match="nothing could be scored: objects 1, 2 with no frame that counts but those whose"
+    ):
+        evaluate_propagation(dataset, "copied", "gt")
 
 
 def test_object_that_appears_later(dataset, sample, model):

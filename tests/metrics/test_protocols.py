@@ -8,7 +8,7 @@ from metric_reference import reference_f, reference_j
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import list_label_maps, object_ids, read_label_map
 from fiftyone_hs2s.metrics import PROTOCOLS, SequenceScorer, get_protocol, summarize
-from fiftyone_hs2s.metrics.protocols import frame_statistics
+from fiftyone_hs2s.metrics.protocols import counted_prompts, frame_statistics
 
 
 def sequence_of(*frames, protocol="davis2017", size=(4, 8)):
@@ -143,3 +143,36 @@ def test_nothing_to_score():
 def test_unknown_protocol():
     with pytest.raises(HS2SError, match="did you mean davis2017"):
         get_protocol("davis17")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "frames", "j", "prompts"),
+    [
+        ("davis2016", [1, 2, 4], 3 / 4, 1),
+        ("davis2017", [1, 2, 4], 1 / 2, 1),
+        ("youtube-vos", [1, 2, 4, 5], 1 / 2, 1),
+        ("all", [0, 1, 2, 3, 4, 5], (4 / 2 + 2) / 6, 2),
+    ],
+)
+def test_prompts_are_no_results(protocol, frames, j, prompts):
+    """The mask of object 1 is given on frames 0 and 3, else half right; that of object 2 is right throughout."""
+    truth, half = (np.tile([[int(c) for c in text]], (4, 1)).astype(np.uint8) for text in ("11000022", "10000022"))
+    scorer = SequenceScorer(merge_objects=PROTOCOLS[protocol].merge_objects)
+    for number in range(6):
+        given = number in (0, 3)
+        scorer.update(truth, truth if given else half, prompted={1} if given else ())
+    sequence = scorer.finish()
+    first, *others = summarize({"s": sequence}, protocol).results
+    assert (first.frames, first.J.mean) == (frames, pytest.approx(j))
+    assert counted_prompts(sequence.objects[1], PROTOCOLS[protocol]) == prompts
+    assert all(3 in other.frames for other in others)
+
+
+def test_nothing_but_prompts():
+    scorer = SequenceScorer()
+    for _ in range(4):
+        scorer.update(np.eye(4, dtype=np.uint8), np.eye(4, dtype=np.uint8), prompted={1})
+    result = summarize({"s": scorer.finish()})
+    assert not result.results
+    assert [problem.kind for problem in result.problems] == ["prompts"]
+    assert "object 1 with no frame that counts but those whose mask was a prompt" in result.problems[0].message
