@@ -1,20 +1,25 @@
-"""Where results go."""
+"""Where results go, and how files are written: whole, or not at all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, mkstemp
 
 from fiftyone_hs2s.errors import HS2SError
 
+PathLike = str | os.PathLike[str]
 
-def prepare_folder(folder: str | os.PathLike[str], mend: str = "give another folder") -> None:
+
+def prepare_folder(folder: PathLike, fix: str = "give another folder") -> None:
     """Makes a folder and makes sure that files can be written to it, before work that would be lost.
 
     Args:
         folder: the folder
-        mend: what to do where that fails, for the message
+        fix: what to do where that fails, for the message
 
     Raises:
         HS2SError: if it cannot be made, or nothing written to it
@@ -24,4 +29,94 @@ def prepare_folder(folder: str | os.PathLike[str], mend: str = "give another fol
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise HS2SError(f"the folder {folder} cannot be written to ({error.strerror}): {mend}") from error
+        raise HS2SError(f"the folder {folder} cannot be written to ({reason(error)}): {fix}") from error
+
+
+def check_file(path: PathLike, what: str = "file") -> Path:
+    """Makes sure that there is a file to read: no folder, and no pipe or device, where reading may wait for ever.
+
+    Args:
+        path: the file
+        what: what it is, for the message
+
+    Returns:
+        the path
+
+    Raises:
+        HS2SError: if there is none
+    """
+    path = Path(path)
+    try:
+        if path.is_file():
+            return path
+        kind = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else ""
+    except (OSError, ValueError) as error:
+        raise HS2SError(f"The {what} {path} cannot be read ({reason(error)})") from error
+    raise HS2SError(f"The {what} {path} {kind}: give a file" if kind else f"There is no {what} {path}")
+
+
+def read_text(path: PathLike) -> str:
+    """Reads a text file in UTF-8.
+
+    Raises:
+        HS2SError: if there is none, or it is none
+    """
+    try:
+        return check_file(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HS2SError(f"{path} cannot be read ({reason(error)})") from error
+
+
+@contextmanager
+def new_file(path: PathLike) -> Iterator[Path]:
+    """Gives a place beside a file to write its new content to; the file gets it once the block is left.
+
+    Where that fails, or the block is left by an exception, the file stays as it was and nothing else is left behind.
+
+        with new_file("scores.json") as part:
+            part.write_text("{}")
+
+    Args:
+        path: the file; its folder must exist
+
+    Yields:
+        an empty file of its own in the same folder and with the same suffix
+
+    Raises:
+        HS2SError: if the file cannot be written
+    """
+    target = Path(os.path.realpath(path))  # a link stays one
+    part = None
+    try:
+        if target.is_symlink() or (target.exists() and not target.is_file()):  # what is a link still is a loop
+            raise HS2SError(f"{path} cannot be written: it is no regular file")
+        handle, name = mkstemp(dir=target.parent, prefix=f".{target.stem[:20]}.", suffix=target.suffix[:20])
+        os.close(handle)
+        part = Path(name)
+        yield part
+        part.chmod(0o666 & ~_umask())
+        part.replace(target)
+    except OSError as error:
+        raise HS2SError(f"{path} cannot be written ({reason(error)})") from error
+    finally:
+        if part:
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Writes a text file in UTF-8, as :func:`new_file` does."""
+    with new_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read or written, without its name."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+@lru_cache(maxsize=1)
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it; mkstemp ignores it and makes private files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -3,22 +3,64 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Sequence
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+from pydantic import BeforeValidator, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import check_file
+from fiftyone_hs2s.network.config import WHAT as NETWORK
+from fiftyone_hs2s.network.config import HS2SConfig
+from fiftyone_hs2s.settings import (
+    Number,
+    Share,
+    Size,
+    Unbounded,
+    Whole,
+    check_names,
+    from_mapping,
+    parse_yaml,
+    read_yaml,
+    settings,
+)
 
 CONFIGS = Path(__file__).parent / "configs"
 LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border")
 PRECISIONS = ("no", "bf16", "fp16", "auto")
+OPTIMIZERS = ("adamw", "adam")
+WHAT = "training setting"
+STAGE = "training stage setting"
+
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Precision = Annotated[str, BeforeValidator(lambda value: "no" if value is False else value)]  # YAML's no
 
 
-@dataclass(frozen=True)
+@with_config(ConfigDict(extra="forbid"))
+class Affine(TypedDict, total=False):
+    """See :class:`training.data.videos.VideoClips`."""
+
+    angle: Number
+    scale: tuple[Positive, Positive]
+    shear: Number
+    shift: Number
+    occluded: Share
+
+
+def _stages(values: Any) -> Any:
+    """Names a stage's unknown settings."""
+    if isinstance(values, list):
+        return [from_mapping(Stage, value, STAGE) if isinstance(value, dict) else value for value in values]
+    return values
+
+
+@settings(STAGE)
 class Stage:
     """Part of a run with clips of one form.
 
@@ -31,14 +73,20 @@ class Stage:
             on without a gradient, so that the network sees it older than ``length`` at little cost
     """
 
-    steps: int
-    size: tuple[int, int] = (192, 352)
-    length: int = 4
-    batch: int = 4
-    carried: int = 0
+    steps: Annotated[Whole, Field(ge=1)]
+    size: tuple[Size, Size] = (192, 352)
+    length: Annotated[Size, Field(ge=2)] = 4
+    batch: Size = 4
+    carried: Annotated[Whole, Field(le=1000)] = 0
+
+    def __post_init__(self) -> None:
+        if any(side % 32 for side in self.size):
+            raise HS2SError(
+                f"The size of a training stage is (height, width) in multiples of 32, not {list(self.size)}"
+            )
 
 
-@dataclass(frozen=True)
+@settings(WHAT)
 class TrainingConfig:
     """A training run.
 
@@ -89,44 +137,50 @@ class TrainingConfig:
     """
 
     model: str
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(_stages), Field(min_length=1)]
     network: dict[str, Any] = field(default_factory=dict)
-    memory_every: int = 2
+    memory_every: Size = 2
     init: str | None = None
-    videos: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    video_share: float = 0.5
-    duration: float = float("inf")
-    lr: float = 3e-4
-    pretrained_lr: float = 0.5
-    frozen_stages: int = 4
-    warmup: int = 100
-    decay_share: float = 0.3
-    decay_drops: int = 0
-    final_lr: float = 0.05
+    videos: Texts = ()
+    pictures: Texts = ()
+    exclude: Texts = ()
+    video_share: Share = 0.5
+    duration: Unbounded = float("inf")
+    lr: NotNegative = 3e-4
+    pretrained_lr: NotNegative = 0.5
+    frozen_stages: Whole = 4
+    warmup: Whole = 100
+    decay_share: Share = 0.3
+    decay_drops: Whole = 0
+    final_lr: Share = 0.05
     optimizer: str = "adamw"
-    accumulate: int = 1
-    precision: str = "no"
-    losses: dict[str, float] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
-    own_mask: float = 0.7
-    own_mask_from: float = 0.0
-    own_mask_rise: float = float("inf")
-    freeze_norm_from: float = 0.0
-    portrait: float = 0.0
-    distractors: int = 1
-    objects: int = 1
-    copy_paste: float = 0.0
-    twins: float = 0.3
-    near: float = 0.0
-    affine: dict[str, Any] = field(default_factory=dict)
-    validation: tuple[str, ...] = ()
-    validate_every: int = 0
-    patience: int = 0
-    ema: float = 0.995
-    clip_norm: float = 1.0
-    weight_decay: float = 0.01
-    seed: int = 1
+    accumulate: Size = 1
+    precision: Precision = "no"
+    losses: dict[str, NotNegative] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
+    own_mask: Share = 0.7
+    own_mask_from: Share = 0.0
+    own_mask_rise: Unbounded = float("inf")
+    freeze_norm_from: NotNegative = 0.0
+    portrait: Share = 0.0
+    distractors: Annotated[Whole, Field(le=100)] = 1
+    objects: Annotated[Size, Field(le=100)] = 1
+    copy_paste: Share = 0.0
+    twins: Share = 0.3
+    near: Share = 0.0
+    affine: Affine = field(default_factory=Affine)
+    validation: Texts = ()
+    validate_every: Whole = 0
+    patience: Whole = 0
+    ema: Share = 0.995
+    clip_norm: Positive = 1.0
+    weight_decay: NotNegative = 0.01
+    seed: Whole = 1
+
+    def __post_init__(self) -> None:
+        check_names(self.network, [f.name for f in dataclasses.fields(HS2SConfig)], NETWORK)
+        check_names(self.losses, LOSSES, "loss")
+        check_names([self.optimizer], OPTIMIZERS, "optimizer")
+        check_names([self.precision], PRECISIONS, "precision")
 
     @property
     def steps(self) -> int:
@@ -144,75 +198,51 @@ class TrainingConfig:
             HS2SError: for a missing file, an override that is none, and as :meth:`from_dict`
         """
         path = Path(path) if Path(path).suffix else CONFIGS / f"{path}.yaml"
-        if not path.is_file():
+        if not os.path.exists(path):
             known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
             raise HS2SError(f"No training config {path}; give a YAML file or one of {known}")
         values = _read(path)
-        defaults = {f.name: f.default_factory() for f in dataclasses.fields(cls) if callable(f.default_factory)}
         for override in overrides:
-            names, equals, value = override.partition("=")
-            *parents, name = names.strip().split(".")
-            target = values
-            for parent in parents:
-                target = target.setdefault(parent, defaults.get(parent, {}))
-                if not isinstance(target, dict):
-                    raise HS2SError(f"The training setting {parent!r} holds none within it: set it as a whole")
-            if not equals:
-                raise HS2SError(f"The override {override!r} sets nothing: write {override}=VALUE")
-            target[name] = yaml.safe_load(value)
-        return cls.from_dict(values)
+            _set(values, override)
+        try:
+            return cls.from_dict(values)
+        except HS2SError as error:
+            raise HS2SError(f"{path}: {error}") from error
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
+    def from_dict(cls, values: Any) -> TrainingConfig:
         """Builds a configuration from plain values.
 
         Raises:
-            HS2SError: for unknown keys, losses or precisions, and sizes that are no multiples of 32
+            HS2SError: names the first value that is unknown, missing, of another type, or out of bounds
         """
-        _check_names(values, [f.name for f in dataclasses.fields(cls)], "training setting")
-        _check_names(values.get("losses", ()), LOSSES, "loss")
-        # YAML reads 1e-4, without a point, as text.
-        numbers = {
-            f.name: float(values[f.name]) for f in dataclasses.fields(cls) if f.type == "float" and f.name in values
-        }
-        if missing := {"model", "stages"} - set(values):
-            raise HS2SError(f"The training settings lack {', '.join(sorted(missing))}")
-        lists: dict[str, Any] = {
-            key: _texts(values[key]) for key in ("videos", "pictures", "exclude", "validation") if key in values
-        }
-        stages = tuple(_stage(stage) for stage in values["stages"])
-        precision = "no" if values.get("precision", False) is False else values["precision"]  # YAML's no is False
-        _check_names([precision], PRECISIONS, "precision")
-        return cls(**{**values, **numbers, **lists, "stages": stages, "precision": precision})
+        return from_mapping(cls, values, WHAT)
 
 
-def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise HS2SError(f"Unknown {what} {name!r}; {mend}")
+def _set(values: dict[str, Any], override: str) -> None:
+    """Applies ``key=value`` or ``a.b=c``."""
+    defaults = {f.name: f.default_factory() for f in dataclasses.fields(TrainingConfig) if callable(f.default_factory)}
+    names, _, value = override.partition("=")
+    *parents, name = names.strip().split(".")
+    if not value.strip():
+        raise HS2SError(f"The override {override!r} sets nothing: write {names}=VALUE, such as lr=1e-4 or init=null")
+    target = values
+    for parent in parents:
+        target = target.setdefault(parent, defaults.get(parent, {}))
+        if not isinstance(target, dict):
+            raise HS2SError(f"The {WHAT} {parent!r} holds none within it: set it as a whole")
+    target[name] = parse_yaml(value, f"The override {override!r}")
 
 
-def _stage(values: dict[str, Any]) -> Stage:
-    _check_names(values, [f.name for f in dataclasses.fields(Stage)], "setting of a training stage")
-    stage = Stage(**{"steps": 0, **values, "size": tuple(values.get("size", Stage.size))})
-    if stage.steps < 1:
-        raise HS2SError("A training stage has at least one step: set its steps")
-    if stage.length < 2 or stage.batch < 1 or stage.carried < 0:
-        raise HS2SError("A training stage has a length of at least 2, a batch of at least 1, no fewer than 0 carried")
-    if len(stage.size) != 2 or any(side < 32 or side % 32 for side in stage.size):
-        raise HS2SError(f"The size of a training stage is (height, width) in multiples of 32, not {list(stage.size)}")
-    return stage
-
-
-def _texts(values: str | Sequence[str]) -> tuple[str, ...]:
-    return (values,) if isinstance(values, str) else tuple(values)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    values = yaml.safe_load(path.read_text())
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The values of a file, and of those that it is based on."""
+    path = check_file(path, f"config (the base of {above[-1]})" if above else "config").resolve()
+    if path in above:
+        raise HS2SError(f"The config {path} is its own base: remove 'base' from {' or '.join(map(str, above))}")
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise HS2SError(f"{path} holds no settings: it takes lines such as 'model: hs2s-lite'")
     base = values.pop("base", None)
-    return {**_read(path.with_name(f"{base}.yaml")), **values} if base else values
+    if not base:
+        return values
+    return {**_read(path.parent / f"{base}.yaml", (*above, path)), **values}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-import yaml
+from pydantic import Field
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.settings import Number, Share, Size, Whole, check_names, from_mapping, read_yaml, settings
 
 PRESETS = Path(__file__).parent / "presets"
 BACKBONES = ("resnet50", "efficientnet_lite0")
@@ -17,9 +18,14 @@ CELLS = ("paper", "decay", "tanh", "bounded")
 MERGE_KINDS = ("global_convolution", "cosine")
 SKIP_MERGE_KINDS = (*MERGE_KINDS, "attention")
 REFERENCES = ("first", "previous")
+WHAT = "network setting"
+
+Width = Annotated[Whole, Field(le=8192)]
+Kernel = Annotated[Size, Field(le=31)]
+Channel = tuple[Number, Number, Number]
 
 
-@dataclass(frozen=True)
+@settings(WHAT)
 class HS2SConfig:
     """What the network is made of (HS2S.md sections 2 and 3). The defaults are the paper's network.
 
@@ -59,44 +65,50 @@ class HS2SConfig:
         mean, std: normalization of the RGB input
     """
 
-    name: str = "hs2s-resnet50"
+    name: Annotated[str, Field(max_length=100)] = "hs2s-resnet50"
     backbone: str = "resnet50"
-    mask_stage: int = 0
+    mask_stage: Whole = 0
     shared_trunk: bool = False
     encoder_mask: bool = True
     initializer: bool = False
-    width: int = 1024
+    width: Size = 1024
     cell: str = "paper"
-    kernel: int = 3
-    skip_width: int = 1024
-    skip_kernel: int = 5
+    kernel: Kernel = 3
+    skip_width: Width = 1024
+    skip_kernel: Kernel = 5
     reset_period: int = 0
     references: tuple[str, ...] = ("first", "previous")
-    memory_frames: int = 0
-    memory_trust: float = 0.7
-    memory_every: int = 5
+    memory_frames: Annotated[Whole, Field(le=100)] = 0
+    memory_trust: Share = 0.7
+    memory_every: Size = 5
     merge: str = "global_convolution"
     skip_merge: str = "global_convolution"
-    merge_width: int = 512
-    global_convolution_width: int = 256
-    key_width: int = 256
-    decoder: tuple[tuple[int, int], ...] = ((1024, 512), (512, 256), (256, 128), (128, 64), (64, 64))
-    decoder_kernel: int = 5
+    merge_width: Size = 512
+    global_convolution_width: Size = 256
+    key_width: Size = 256
+    decoder: Annotated[tuple[tuple[Size, Size], ...], Field(min_length=1, max_length=5)] = (
+        (1024, 512),
+        (512, 256),
+        (256, 128),
+        (128, 64),
+        (64, 64),
+    )
+    decoder_kernel: Kernel = 5
     border_head: bool = True
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: Channel = (0.485, 0.456, 0.406)
+    std: Channel = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        for key in ("references", "mean", "std"):
-            object.__setattr__(self, key, tuple(getattr(self, key)))
-        object.__setattr__(self, "decoder", tuple(tuple(block) for block in self.decoder))
-        self._one_of("backbone", (self.backbone,), BACKBONES)
-        self._one_of("cell", (self.cell,), CELLS)
-        self._one_of("merge", (self.merge,), MERGE_KINDS)
-        self._one_of("skip_merge", (self.skip_merge,), SKIP_MERGE_KINDS)
-        self._one_of("references", self.references, REFERENCES)
-        if not 1 <= len(self.decoder) <= 5:
-            raise HS2SError(f"Model {self.name!r}: 'decoder' has {len(self.decoder)} blocks; give 1 to 5")
+        for key, known in (("backbone", BACKBONES), ("cell", CELLS), ("merge", MERGE_KINDS)):
+            check_names([getattr(self, key)], known, key)
+        check_names([self.skip_merge], SKIP_MERGE_KINDS, "skip_merge")
+        check_names(self.references, REFERENCES, "reference")
+        if len(set(self.references)) < len(self.references):
+            raise HS2SError(f"Model {self.name!r}: 'references' names one twice")
+        if not all(kernel % 2 for kernel in (self.kernel, self.skip_kernel, self.decoder_kernel)):
+            raise HS2SError(f"Model {self.name!r}: the size of a kernel is odd")
+        if min(self.std) <= 0:
+            raise HS2SError(f"Model {self.name!r}: 'std' is above 0")
         if self.reset_period < 0:
             raise HS2SError(f"Model {self.name!r}: 'reset_period' is a number of frames, or 0 for never")
         if not 0 <= self.mask_stage <= 4 or (self.shared_trunk and self.mask_stage == 0):
@@ -109,25 +121,14 @@ class HS2SConfig:
                 " stride 16; without that set it to 0"
             )
 
-    def _one_of(self, key: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
-        for value in values:
-            if value not in known:
-                raise HS2SError(f"Model {self.name!r}: {key} {value!r} is not one of {', '.join(known)}")
-
     @classmethod
-    def from_dict(cls, values: dict) -> HS2SConfig:
+    def from_dict(cls, values: Any) -> HS2SConfig:
         """Builds a configuration from plain values.
 
         Raises:
-            HS2SError: names the keys that are unknown
+            HS2SError: names the first value that is unknown, of another type, or out of bounds
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            raise HS2SError(f"Unknown network setting {unknown[0]!r}{hint}")
-        return cls(**values)
+        return from_mapping(cls, values, WHAT)
 
     def to_dict(self) -> dict:
         """Returns plain values, the inverse of :meth:`from_dict`."""
@@ -143,7 +144,7 @@ class HS2SConfig:
         if name not in available_models():
             near = difflib.get_close_matches(name, available_models(), n=3) or available_models()
             raise HS2SError(f"Unknown model {name!r}; did you mean {' or '.join(repr(n) for n in near)}?")
-        values = yaml.safe_load((PRESETS / f"{name}.yaml").read_text()) or {}
+        values = read_yaml(PRESETS / f"{name}.yaml") or {}
         base = values.pop("base", None)
         inherited = cls.preset(base).to_dict() if base else {}
         return cls.from_dict({**inherited, **values, "name": name})

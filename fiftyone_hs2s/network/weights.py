@@ -18,6 +18,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network.config import HS2SConfig, available_models
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.registry import find_model, list_models, store
+from fiftyone_hs2s.settings import parse_json
 
 WEIGHT_FOLDERS = (
     Path(__file__).parents[1] / "weights",  # in an installed wheel
@@ -152,7 +153,12 @@ def _saved_config(path: Path) -> HS2SConfig | None:
         return None
     with _open(path) as file:
         metadata = file.metadata() or {}
-    return HS2SConfig.from_dict(json.loads(metadata["config"])) if "config" in metadata else None
+    if "config" not in metadata:
+        return None
+    try:
+        return HS2SConfig.from_dict(parse_json(metadata["config"], "its configuration"))
+    except HS2SError as error:
+        raise HS2SError(f"{path} cannot be used: {error}") from error
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -250,3 +252,34 @@ def test_unknown_names_and_settings_are_refused_with_the_near_ones() -> None:
     with pytest.raises(HS2SError, match="efficientnet_lite0"):
         HS2SConfig(backbone="vgg")
     assert {"hs2s-lite", "hs2s-resnet50"} <= set(available_models())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"memory_frames": 10**9}, "'memory_frames' cannot be 1000000000: .* 100"),
+        ({"width": 10**9}, "'width' cannot be 1000000000"),
+        ({"width": 0}, "'width' cannot be 0"),
+        ({"width": "wide"}, "'width' cannot be 'wide': .* integer"),
+        ({"width": True}, "'width' cannot be True: give a number"),
+        ({"kernel": 4}, "the size of a kernel is odd"),
+        ({"mean": [0.5, 0.5]}, r"lack mean\.2"),
+        ({"std": [0, 1, 1]}, "'std' is above 0"),
+        ({"decoder": []}, "at least 1 item"),
+        ({"decoder": [[64, -1]]}, r"'decoder\.0\.1' cannot be -1"),
+        ({"references": ["first", "first"]}, "one twice"),
+        ({"references": "first"}, "'references' cannot be 'first'"),
+        ({3: 4}, "Unknown network setting 3"),
+        (["width"], r"names with values, not \['width'\]"),
+    ],
+)
+def test_settings_of_other_types_or_out_of_bounds_are_refused(values: object, message: str) -> None:
+    with pytest.raises(HS2SError, match=message):
+        HS2SConfig.from_dict(values)
+
+
+def test_a_configuration_is_checked_where_it_is_changed() -> None:
+    config = HS2SConfig.preset("hs2s-lite")
+    assert HS2SConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(HS2SError, match="'skip_width' cannot be -1"):
+        dataclasses.replace(config, skip_width=-1)
