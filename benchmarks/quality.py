@@ -4,6 +4,7 @@ FOLDER holds DAVIS-layout folders (``<set>/JPEGImages/<sequence>``, ``<set>/Anno
 the first mask copied to every frame, and the mask warped along DIS optical flow. J, F and J&F are DAVIS's (first and
 last frame left out); "late" is J from the tenth frame after the first third on, which with ``--condition occluded`` is
 after the occlusion; "t=10" and so on are J on that frame after the first, mean over the objects that last so long.
+``--folders`` scores DAVIS-layout folders whole, each as a set of its own, such as those of ``rendered.py``.
 """
 
 from __future__ import annotations
@@ -157,10 +158,19 @@ def _tracker(args: argparse.Namespace) -> Tracker:
     return Tracker(network, size=tuple(args.size), precision=args.precision, aggregation=args.aggregation)
 
 
+def _sets(args: argparse.Namespace) -> dict[str, list[tuple[Path, str]]]:
+    """The DAVIS-layout folder and the name of each sequence, by set."""
+    if args.folders:
+        return {f.name: [(f, path.name) for path in sorted((f / "Annotations").iterdir())] for f in args.folders}
+    chosen = {name: [item.split("/") for item in SETS[name]] for name in args.sets.split(",")}
+    return {name: [(args.data / folder, sequence) for folder, sequence in items] for name, items in chosen.items()}
+
+
 def main() -> None:
-    """Runs all methods on both sets."""
+    """Runs all methods on all sets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder of the sets")
+    parser.add_argument("--folders", type=Path, nargs="+", help="DAVIS-layout folders, instead of --data and --sets")
     parser.add_argument("--weights", type=Path, help="of the model; the shipped ones by default")
     parser.add_argument("--model", default="hs2s-lite")
     parser.add_argument("--methods", default="copy,flow,ours")
@@ -176,18 +186,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
     args = parser.parse_args()
-    for name in args.sets.split(","):
+    if not (args.data or args.folders):
+        parser.error("give --data or --folders")
+    for name, sequences in _sets(args).items():
         columns = ("J", "F", "J&F", "late", *(f"t={t}" for t in TIMES))
         print(f"\n{name:24s}" + "".join(f"{column:>8s}" for column in columns) + " s a frame")
         for method in args.methods.split(","):
             function = {"copy": copy, "flow": flow}.get(method) or tracked(_tracker(args))
             scores, speeds = {}, []
-            for item in SETS[name]:
-                folder, sequence = item.split("/")
+            for folder, sequence in sequences:
                 if not args.sequences or sequence in args.sequences.split(","):
-                    scores[sequence], seconds = score(
-                        function, args.data / folder, sequence, args.there_and_back, args.condition
-                    )
+                    scores[sequence], seconds = score(function, folder, sequence, args.there_and_back, args.condition)
                     speeds.append(seconds)
             report(args.model if method == "ours" else method, scores, float(np.mean(speeds)), args.each)
 
