@@ -23,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from fiftyone_hs2s.files import write_text
+
 MODELS = ("hs2s-lite", "hs2s-resnet50")
 LENGTHS = (100, 500, 2000)
 QUICK_LENGTHS = {"hs2s-lite": (20, 200), "hs2s-resnet50": (6,)}
@@ -46,7 +48,7 @@ def main() -> None:
                 print(f"{model:14} {objects:7} {length:7} {figures}", flush=True)
     print("\n" + "\n".join(summary(results)))
     if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+        write_text(args.json, json.dumps(results, indent=1) + "\n")
 
 
 def parse() -> argparse.Namespace:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryFile, mkstemp
+from tempfile import TemporaryFile
+from uuid import uuid4
 
 from fiftyone_hs2s.errors import HS2SError
 
@@ -29,7 +29,7 @@ def prepare_folder(folder: PathLike, fix: str = "give another folder") -> None:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise HS2SError(f"the folder {folder} cannot be written to ({reason(error)}): {fix}") from error
+        raise HS2SError(f"The folder {folder} cannot be written to ({reason(error)}): {fix}") from error
 
 
 def check_file(path: PathLike, what: str = "file") -> Path:
@@ -90,11 +90,10 @@ def new_file(path: PathLike) -> Iterator[Path]:
     try:
         if target.is_symlink() or (target.exists() and not target.is_file()):  # what is a link still is a loop
             raise HS2SError(f"{path} cannot be written: it is no regular file")
-        handle, name = mkstemp(dir=target.parent, prefix=f".{target.stem[:20]}.", suffix=target.suffix[:20])
-        os.close(handle)
-        part = Path(name)
+        name = f".{target.stem[:20]}.{uuid4().hex[:8]}{target.suffix[:20]}"
+        target.with_name(name).touch(exist_ok=False)
+        part = target.with_name(name)
         yield part
-        part.chmod(0o666 & ~_umask())
         part.replace(target)
     except OSError as error:
         raise HS2SError(f"{path} cannot be written ({reason(error)})") from error
@@ -112,11 +111,3 @@ def write_text(path: PathLike, text: str) -> None:
 def reason(error: Exception) -> str:
     """Why a file could not be read or written, without its name."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-@lru_cache(maxsize=1)
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it; mkstemp ignores it and makes private files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

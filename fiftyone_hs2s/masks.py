@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fiftyone_hs2s.errors import MaskError
+from fiftyone_hs2s.errors import HS2SError, MaskError
+from fiftyone_hs2s.files import new_file
 
 VOID = 255
 """The value of a uint8 label map at pixels that are to be ignored."""
@@ -150,28 +150,11 @@ def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray) -> None
     image = Image.fromarray(label_map)
     if label_map.dtype == np.uint8:
         image.putpalette(davis_palette().tobytes())
-    path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(suffix=".tmp", prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise MaskError(f"The label map {path} cannot be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format="PNG")
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise MaskError(f"The label map {path} cannot be written: {error.strerror}.") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-@lru_cache(maxsize=1)
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it; mkstemp ignores it and makes private files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with new_file(path) as part:
+            image.save(part, format="PNG")
+    except HS2SError as error:
+        raise MaskError(f"The label map {error}") from error
 
 
 def object_ids(label_map: np.ndarray) -> list[int]:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.files import new_file
 from fiftyone_hs2s.masks import VOID, davis_palette
 
 
@@ -109,12 +109,8 @@ class VideoWriter:
         self._executable, self._path, self._fps, self._crf = require_ffmpeg(), Path(path), fps, crf
         self._process: subprocess.Popen[bytes] | None = None
         self._size: tuple[int, int] | None = None
-        try:
-            handle, temporary = tempfile.mkstemp(suffix=".mp4", prefix=f".{self._path.stem}.", dir=self._path.parent)
-        except OSError as error:
-            raise HS2SError(f"The video {path} cannot be written: {error.strerror}.") from error
-        os.close(handle)
-        self._temporary = Path(temporary)
+        self._file = new_file(path)
+        self._part = self._file.__enter__()
 
     def write(self, frame: np.ndarray) -> None:
         """Appends a frame, uint8 (H, W, 3), RGB, of the same size as the first."""
@@ -135,21 +131,28 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.push(self._file)  # told of what is raised below, too
+            if error is not None:
+                self._kill()
+                raise error
+            if self._process is None:
+                raise VideoError(f"There is no frame to write to {self._path}.")
             self._finish()
-            if kind is None and self._process is not None:
-                self._temporary.chmod(0o644)
-                self._temporary.replace(self._path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
 
     def _start(self, height: int, width: int) -> subprocess.Popen[bytes]:
         size = f"{width + width % 2}x{height + height % 2}"
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(self._fps), "-i", "-"]
         target = ["-c:v", "libx264", "-crf", str(self._crf), "-pix_fmt", "yuv420p", "-g", "12"]
         target += ["-movflags", "+faststart"]
-        command = [self._executable, "-y", "-v", "error", *source, *target, str(self._temporary)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = [self._executable, "-y", "-v", "error", *source, *target, str(self._part)]
+        # in a session of its own, so that Ctrl-C reaches this process alone
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
 
     def _finish(self) -> None:
         if self._process is None or self._process.returncode is not None:

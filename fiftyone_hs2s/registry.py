@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import prepare_folder
+from fiftyone_hs2s.files import new_file, prepare_folder
 
 SUFFIX = ".safetensors"
+_FIX = "set HS2S_MODELS to another folder for models"
 _PRESETS = Path(__file__).parent / "network" / "presets"
 
 
@@ -61,7 +61,7 @@ def check_folder() -> None:
     Raises:
         HS2SError: if it cannot
     """
-    prepare_folder(models_folder(), "set HS2S_MODELS to another folder for models")
+    prepare_folder(models_folder(), _FIX)
 
 
 def store(name: str, weights: str | Path, overwrite: bool = False) -> Path:
@@ -79,17 +79,12 @@ def store(name: str, weights: str | Path, overwrite: bool = False) -> Path:
         HS2SError: if the name cannot be used, or the folder cannot be written to
     """
     path = models_folder() / f"{check_name(name, overwrite)}{SUFFIX}"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    check_folder()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(weights, part)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise HS2SError(
-            f"the model {name!r} cannot be written to {path} ({error}): set HS2S_MODELS to another folder"
-        ) from error
+        with new_file(path) as part:
+            shutil.copyfile(weights, part)
+    except HS2SError as error:
+        raise HS2SError(f"the model {name!r}: {error}; {_FIX}") from error
     return path
 
 

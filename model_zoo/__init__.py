@@ -13,6 +13,7 @@ from fiftyone.operators import types
 
 try:
     import fiftyone_hs2s
+    from fiftyone_hs2s.files import new_file
 except ImportError as error:
     raise ImportError(
         "the HS2S zoo models need the package fiftyone-hs2s: install it with `pip install` from the repository that "
@@ -40,9 +41,8 @@ def download_model(model_name: str, model_path: str) -> None:
         raise fiftyone_hs2s.HS2SError(
             f"the weights {path.name} of {model_name} are missing: install fiftyone-hs2s again"
         )
-    partial = path.with_suffix(".part")
-    shutil.copyfile(source, partial)
-    partial.replace(path)
+    with new_file(path) as part:
+        shutil.copyfile(source, part)
 
 
 def load_model(model_name: str, model_path: str, weights: str | None = None, **options: Any) -> HS2SVideoModel:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import cast
+from typing import IO, Any, cast
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import new_file
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
@@ -196,9 +197,8 @@ class Trainer:
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
         self.run.mkdir(parents=True, exist_ok=True)
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self.checkpoint)
+        with new_file(self.checkpoint) as part, part.open("wb") as file:
+            _save(state, file)
         save_weights(self.averaged, self.run / "weights.safetensors", half=True)
 
     def _resume(self) -> None:
@@ -288,6 +288,13 @@ class Trainer:
     def _speed(self, steps_a_second: float) -> str:
         left = min((self.config.steps - self.step) / steps_a_second / 60, self.config.duration - self.seconds / 60)
         return f"{1 / steps_a_second:.2f} s a step, {left:.0f} min left"
+
+
+def _save(state: dict[str, Any], file: IO[bytes]) -> None:
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:  # in which torch wraps what went wrong
+        raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:

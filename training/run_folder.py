@@ -12,6 +12,7 @@ import torch
 import yaml
 from torch.utils.tensorboard import SummaryWriter
 
+from fiftyone_hs2s.files import write_text
 from training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -29,9 +30,9 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         values = json.loads(json.dumps(dataclasses.asdict(config)))  # tuples become lists
-        (path / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        write_text(path / "config.yaml", yaml.safe_dump(values, sort_keys=False))
         about = {"revision": _revision(), "torch": torch.__version__, "devices": torch.cuda.device_count()}
-        (path / "run.json").write_text(json.dumps(about, indent=1) + "\n")
+        write_text(path / "run.json", json.dumps(about, indent=1) + "\n")
         self._board = SummaryWriter(str(path / "tensorboard"))
 
     def log(self, step: int, values: dict[str, float], note: str = "") -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import new_file, write_text
 from fiftyone_hs2s.metrics import Problem
 
 
@@ -66,13 +67,13 @@ def check_outputs(*files: Path | None) -> None:
 
 def write_json(file: Path, data: Mapping[str, Any]) -> None:
     """Writes a JSON file."""
-    file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(data, indent=1) + "\n")
 
 
 def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes a CSV file, with the keys of the first row as head."""
     rows = list(rows)
-    with file.open("w", newline="", encoding="utf-8") as stream:
+    with new_file(file) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
         writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fiftyone_hs2s.demo import assets, clip
+from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.overlay import write_video
 
@@ -32,7 +33,7 @@ def make_clip(folder: Path) -> tuple[Path, Path]:
     shutil.rmtree(masks, ignore_errors=True)
     masks.mkdir()
     write_video(video, _frames_while_writing_masks(masks), clip.FPS)
-    stamp.write_text(version)
+    write_text(stamp, version)
     return video, masks
 
 

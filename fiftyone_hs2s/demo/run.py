@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import fiftyone as fo
 import numpy as np
+from PIL import Image
 
 from fiftyone_hs2s.cli.output import percent, text_table
 from fiftyone_hs2s.dataset.model import load_model
@@ -20,7 +21,7 @@ from fiftyone_hs2s.demo.app import open_app
 from fiftyone_hs2s.demo.dataset import TRACKED, TRUTH, open_dataset, put_video, read_label_maps
 from fiftyone_hs2s.demo.files import make_clip
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import prepare_folder
+from fiftyone_hs2s.files import new_file, prepare_folder
 from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, summarize
 from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, require_ffmpeg, write_overlay
@@ -110,5 +111,6 @@ def _draw(frames: Frames, label_maps: list[np.ndarray | None], name: Path) -> No
     ]
     factor = min(1, SHEET_WIDTH / frames.size[1])
     tiles = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) for image in shown]
-    cv2.imwrite(str(sheet), cv2.cvtColor(contact_sheet(tiles), cv2.COLOR_RGB2BGR))
+    with new_file(sheet) as part:
+        Image.fromarray(contact_sheet(tiles)).save(part)
     print(f"overlay video: {overlay}\ncontact sheet: {sheet}")

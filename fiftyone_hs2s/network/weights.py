@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import new_file
 from fiftyone_hs2s.network.config import HS2SConfig, available_models
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.registry import find_model, list_models, store
@@ -111,15 +112,16 @@ def save_weights(network: HS2S, path: str | Path, half: bool = False) -> None:
         network: the network
         path: file to write
         half: store floats in half precision (they are read back as float32)
+
+    Raises:
+        HS2SError: if the file cannot be written
     """
-    path = Path(path)
     state = {
         key: (value.half() if half and value.is_floating_point() else value).contiguous()
         for key, value in network.state_dict().items()
     }
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(save(state, metadata={"config": json.dumps(network.config.to_dict())}))
-    part.replace(path)
+    with new_file(path) as part:
+        part.write_bytes(save(state, metadata={"config": json.dumps(network.config.to_dict())}))
 
 
 def register_model(name: str, weights: str | Path, overwrite: bool = False) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
+from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import label_dtype, read_label_map, write_label_map
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.tracker import TrackedFrame, Tracker
@@ -169,7 +170,7 @@ class _Spool:
         label_map = np.where(np.isin(tracked.label_map, ids), tracked.label_map, 0).astype(label_dtype(ids))
         write_label_map(self._folder / f"{index}.png", label_map)
         confidence = {str(i): tracked.confidence[i] for i in ids}
-        (self._folder / f"{index}.json").write_text(json.dumps(confidence))
+        write_text(self._folder / f"{index}.json", json.dumps(confidence))
 
     def has(self, index: int) -> bool:
         """Whether any object was kept on this frame."""
