@@ -182,7 +182,7 @@ def split_label_map(label_map: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def join_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Puts masks together to a label map; where masks overlap, the later one is on top.
+    """Puts masks together to a label map; where masks overlap, the smaller one is on top (a shirt over its wearer).
 
     Args:
         masks: bool mask (H, W) of each object, by id (1 to 65535)
@@ -192,9 +192,19 @@ def join_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> np.nda
         the label map (H, W), of the type that ``label_dtype`` gives
     """
     label_map = np.zeros(size, label_dtype(masks))
-    for object_id, mask in masks.items():
-        label_map[mask] = object_id
+    draw_masks(label_map, masks)
     return label_map
+
+
+def draw_masks(label_map: np.ndarray, masks: Mapping[int, np.ndarray]) -> None:
+    """Draws masks over a label map, in place: the smaller over the larger, of equals the later one.
+
+    Args:
+        label_map: (H, W), of a type that holds the ids
+        masks: bool mask (H, W) of each object, by id
+    """
+    for object_id, mask in sorted(masks.items(), key=lambda item: -np.count_nonzero(item[1])):
+        label_map[mask] = object_id
 
 
 def label_dtype(ids: Iterable[int]) -> type[np.uint8] | type[np.uint16]:

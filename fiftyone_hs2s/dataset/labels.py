@@ -1,58 +1,25 @@
-"""FiftyOne detections to full-frame masks, and label maps back to detections."""
+"""The mask of a FiftyOne detection on the whole frame."""
 
 from __future__ import annotations
-
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import fiftyone as fo
 import numpy as np
-from scipy import ndimage
 
-from fiftyone_hs2s.dataset.sequences import KEYFRAME
 from fiftyone_hs2s.errors import HS2SError
 
-ObjectKey = tuple["str | int | None", ...]
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom edge in pixels of the frame."""
 
-
-@dataclass(frozen=True)
-class Identity:
-    """What propagated detections take over from the prompt of their object."""
-
-    label: str | None = None
-    index: int | None = None
-    instance: fo.Instance | None = None
-
-    @classmethod
-    def of(cls, detection: fo.Detection) -> Identity:
-        """Reads the identity of a detection."""
-        instance = detection.instance if detection.instance_id is not None else None
-        return cls(detection.label, detection.index, instance)
-
-
-def object_key(detection: fo.Detection) -> ObjectKey:
-    """Names the object that a detection shows, the same on all frames of its video.
-
-    Args:
-        detection: the detection
-
-    Returns:
-        ``("instance", id)``, else ``("index", index)`` (0 counts), else ``("label", label)``
-    """
-    if detection.instance_id is not None:
-        return "instance", str(detection.instance_id)
-    if detection.index is not None:
-        return "index", detection.index
-    return "label", detection.label
+_FAR = 4.0
+"""Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge goes on for less."""
 
 
 def detection_mask(detection: fo.Detection, size: tuple[int, int]) -> np.ndarray | None:
-    """Renders a detection's mask onto the whole frame.
+    """Draws a detection's mask onto the whole frame.
 
-    The mask's own pixels are the truth: they are placed at the box's rounded corner as they are, and resized to the
-    box only if they were made at another resolution than the frame's.
+    The mask's own pixels are the truth: they are placed at the box's rounded corner as they are, and stretched to the
+    box, as FiftyOne draws them, only if they were made at another resolution than the frame's.
 
     Args:
         detection: a detection whose mask is cropped to its relative bounding box
@@ -62,125 +29,47 @@ def detection_mask(detection: fo.Detection, size: tuple[int, int]) -> np.ndarray
         a bool ``(height, width)`` mask, or None where the object is absent: no mask, an empty mask or an empty box
 
     Raises:
-        HS2SError: if the mask cannot be read or doesn't belong to its box
+        HS2SError: if the mask or the box cannot be read, or the mask is that of the whole frame
     """
     pixels = _mask_pixels(detection)
-    box = np.asarray(detection.bounding_box or (0, 0, 0, 0), dtype=float)
     if pixels is None or not pixels.any():
         return None
-    if not np.isfinite(box).all():
-        raise HS2SError(f"its bounding box {box.tolist()} is not finite: mend or remove the detection")
-    if (box[2:] <= 0).any():
+    box = pixel_box(detection, size)
+    if box is None:
         return None
-    left, top, width, height = box * (size[1], size[0], size[1], size[0])
-    pixels = _fit(pixels, width, height)
-    full = _paste(pixels, round(top), round(left), size)
+    full = _paste(*_fit(pixels, box, size), size)
     return full if full.any() else None
 
 
-class FrameObject(NamedTuple):
-    """An object as one frame shows it."""
-
-    mask: np.ndarray
-    """bool ``(height, width)``"""
-    identity: Identity
-
-
-def read_objects(detections: fo.Detections | None, size: tuple[int, int]) -> dict[ObjectKey, FrameObject]:
-    """Renders the objects of one frame.
-
-    Detections with the same instance or index are parts of one object. Detections that have nothing but the same label
-    are several objects: the second is keyed ``("label", label, 2)``, the third ``("label", label, 3)``, and so on.
+def pixel_box(detection: fo.Detection, size: tuple[int, int]) -> Box | None:
+    """A detection's bounding box in pixels.
 
     Args:
-        detections: the frame's detections, or None
+        detection: the detection
         size: the frame's ``(height, width)`` in pixels
 
     Returns:
-        the objects that are present, by their :func:`object_key`
+        its edges, not rounded and perhaps beyond the frame's; None if there is no box, or an empty one
 
     Raises:
-        HS2SError: if a mask is unusable, or one index stands for two labels
+        HS2SError: if it is no box
     """
-    objects: dict[ObjectKey, FrameObject] = {}
-    for detection in detections.detections if detections else ():
-        mask = detection_mask(detection, size)
-        if mask is not None:
-            _add_object(objects, detection, mask)
-    return objects
-
-
-def _add_object(objects: dict[ObjectKey, FrameObject], detection: fo.Detection, mask: np.ndarray) -> None:
-    key, identity = object_key(detection), Identity.of(detection)
-    if key[0] == "label":
-        count = sum(other[:2] == key for other in objects)
-        key = (*key, count + 1) if count else key
-    elif key in objects:
-        check_same(key, objects[key].identity, identity)
-        mask = mask | objects[key].mask
-    objects[key] = FrameObject(mask, identity)
-
-
-def check_same(key: ObjectKey, one: Identity, other: Identity) -> None:
-    """Makes sure that what has the same key is one object.
-
-    Raises:
-        HS2SError: if it has two labels
-    """
-    if one.label != other.label:
+    values = list(detection.bounding_box or ())
+    if not values:
+        return None
+    if len(values) != 4:
         raise HS2SError(
-            f"{key[0]} {key[1]} is both {one.label!r} and {other.label!r}: give each object its own {key[0]}"
+            f"its bounding box {values} has {len(values)} numbers: it takes left, top, width and height, in 0..1"
         )
-
-
-def label_map_to_detections(
-    label_map: np.ndarray,
-    identities: Mapping[int, Identity],
-    confidence: Mapping[int, float] | None = None,
-    prompts: Container[int] = (),
-) -> fo.Detections:
-    """Cuts a label map into one detection an object.
-
-    Args:
-        label_map: uint8 or uint16 ``(height, width)``, 0 is background
-        identities: who each id is; other values of the map are left out
-        confidence: each id's confidence in 0..1
-        prompts: the ids whose mask was given to the tracker; their detections say so with ``keyframe``
-
-    Returns:
-        detections with boxes on pixel edges, so that :func:`detection_mask` gives back the same pixels
-    """
-    height, width = label_map.shape
-    found = ndimage.find_objects(label_map)
-    detections = []
-    for object_id, identity in identities.items():
-        region = found[object_id - 1] if object_id <= len(found) else None
-        if region is None:
-            continue
-        rows, columns = region
-        detection = fo.Detection(
-            label=identity.label,
-            bounding_box=[
-                columns.start / width,
-                rows.start / height,
-                (columns.stop - columns.start) / width,
-                (rows.stop - rows.start) / height,
-            ],
-            mask=label_map[region] == object_id,
-            index=identity.index,
-            confidence=(confidence or {}).get(object_id),
-        )
-        if identity.instance is not None:
-            detection.instance = identity.instance
-        if object_id in prompts:
-            detection[KEYFRAME] = True
-        detections.append(detection)
-    return fo.Detections(detections=detections)
-
-
-def is_prompt(detection: fo.Detection) -> bool:
-    """Whether a tracker was given this mask, or a person drew it, rather than that it is a result."""
-    return detection.has_field(KEYFRAME) and bool(detection[KEYFRAME])
+    box = np.asarray(values, dtype=float)
+    if not np.isfinite(box).all():
+        raise HS2SError(f"its bounding box {values} is not finite: fix or remove the detection")
+    if (np.abs(box) > _FAR).any():
+        raise HS2SError(f"its bounding box {values} is not relative: divide pixels by the frame's width and height")
+    if (box[2:] <= 0).any():
+        return None
+    left, top, width, height = (box * (size[1], size[0], size[1], size[0])).tolist()
+    return left, top, left + width, top + height
 
 
 def _mask_pixels(detection: fo.Detection) -> np.ndarray | None:
@@ -190,36 +79,69 @@ def _mask_pixels(detection: fo.Detection) -> np.ndarray | None:
         raise HS2SError(f"its mask {detection.mask_path!r} cannot be read ({error}): restore the file") from error
     if pixels is None:
         return None
+    if pixels.dtype.kind not in "biuf":
+        raise HS2SError(f"its mask holds values of the type {pixels.dtype}: masks must be 0 or 1")
     if pixels.ndim != 2:
         raise HS2SError(f"its mask has shape {pixels.shape}: masks must be 2D, one value a pixel")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise HS2SError("its mask holds values that are not finite: masks must be 0 or 1")
     if pixels.dtype.itemsize > 1 and len(np.unique(pixels[pixels != 0])) > 1:
         raise HS2SError("its mask holds several values other than 0: give each object its own 0/1 mask")
-    return pixels > 0
+    return pixels != 0
 
 
-def _fit(pixels: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Brings mask pixels to the size of their box (in pixels of the frame) unless they have it."""
+def _fit(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
+    """Stretches mask pixels to their box unless they have its size.
+
+    Returns:
+        the pixels, and the top and left of where they lie
+    """
     rows, columns = pixels.shape
+    width, height = box[2] - box[0], box[3] - box[1]
     if abs(columns - width) < 1.5 and abs(rows - height) < 1.5:
-        return pixels
-    if not _close(columns, width * rows / height) and not _close(rows, height * columns / width):
+        return pixels, round(box[1]), round(box[0])
+    if _is_whole_frame(pixels, box, size):
         raise HS2SError(
-            f"its mask is {columns}x{rows} pixels but its box is {width:.0f}x{height:.0f}: "
+            f"its mask is that of the whole frame, {columns}x{rows} pixels, but its box is {width:.0f}x{height:.0f}: "
             "crop the mask to the box (fo.Detection.from_mask does)"
         )
-    target = max(1, round(width)), max(1, round(height))
-    interpolation = cv2.INTER_AREA if target[0] < columns else cv2.INTER_LINEAR
-    return cv2.resize(pixels.astype(np.float32), target, interpolation=interpolation) >= 0.5
+    left, top, right, bottom = (int(np.floor(edge + 1e-6)) for edge in box)  # as FiftyOne does
+    target = max(1, right - left), max(1, bottom - top)
+    interpolation = cv2.INTER_AREA if target[0] < columns and target[1] < rows else cv2.INTER_LINEAR
+    return cv2.resize(pixels.astype(np.float32), target, interpolation=interpolation) >= 0.5, top, left
 
 
-def _close(side: int, expected: float) -> bool:
-    """Whether a side is what the other side's scale makes one expect.
+def _is_whole_frame(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> bool:
+    """Whether mask pixels are plainly not cropped to their box, but those of the whole frame.
+
+    They are if they have the frame's aspect, and show the object where the box is. With exactly the frame's size it is
+    enough that the object lies within the box, or that the box is of another aspect.
+    """
+    rows, columns = pixels.shape
+    if not _same_aspect(pixels.shape, size):
+        return False
+    scale = np.array([size[1] / columns, size[0] / rows] * 2)
+    slack = 1 + scale
+    inward = np.array([1, 1, -1, -1])
+    edges = (np.array(box) - (0, 0, size[1], size[0])) * inward
+    if (edges <= slack).all():  # the box is the whole frame, too
+        return False
+    y, x = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+    beyond = (np.array([x[0], y[0], x[-1] + 1, y[-1] + 1]) * scale - box) * inward
+    if (rows, columns) == tuple(size):
+        return bool((beyond >= -slack).all()) or not _same_aspect((box[3] - box[1], box[2] - box[0]), size)
+    return bool((np.abs(beyond) <= slack).all())
+
+
+def _same_aspect(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two sizes (height, width) have about the same aspect.
 
     The slack is wide since video encoders stretch frames to multiples of 16 pixels, which is much on a small video.
     """
-    return abs(side - expected) <= 1 + 0.2 * side
+    (rows, columns), (height, width) = one, other
+    return abs(columns - width * rows / height) <= 1 + 0.2 * columns or (
+        abs(rows - height * columns / width) <= 1 + 0.2 * rows
+    )
 
 
 def _paste(pixels: np.ndarray, top: int, left: int, size: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ import fiftyone as fo
 import fiftyone.core.clips as foc
 import fiftyone.core.models as fom
 
-from fiftyone_hs2s.dataset.labels import label_map_to_detections
+from fiftyone_hs2s.dataset.objects import label_map_to_detections
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import load_network

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import FrameObject, Identity, ObjectKey, check_same, object_key, read_objects
+from fiftyone_hs2s.dataset.objects import (
+    FrameObject,
+    Identity,
+    ObjectKey,
+    check_same,
+    read_objects,
+    refuse_shared_label,
+)
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
@@ -117,7 +124,7 @@ def collect_prompts(
 def _bare_boxes(detections: fo.Detections | None) -> set[ObjectKey]:
     """The objects of a frame that have a box there, but no mask."""
     found = detections.detections if detections else ()
-    return {object_key(d) for d in found if not d.has_mask and any(d.bounding_box or ())}
+    return {Identity.of(d).key() for d in found if not d.has_mask and any(d.bounding_box or ())}
 
 
 class _Census:
@@ -130,21 +137,22 @@ class _Census:
         self._ambiguous: dict[str | int | None, int] = {}
         self._repeated: dict[str | int | None, tuple[int, int]] = {}
         self.identities: dict[ObjectKey, Identity] = {}
-        self.anchors: dict[ObjectKey, list[int]] = {}
+        self.anchors: dict[ObjectKey, dict[int, int]] = {}
+        """By object, the frames that it is anchored on, and its place among the objects of that frame."""
 
     def add(self, index: int, objects: dict[ObjectKey, FrameObject]) -> None:
-        for key, found in objects.items():
+        for place, (key, found) in enumerate(objects.items()):
             self._note_label(index, key)
             if self._mode == "all" or key not in self.anchors:
-                self.anchors.setdefault(key, []).append(index)
+                self.anchors.setdefault(key, {})[index] = place
             elif self._backward:
-                self.anchors[key] = [index]
+                self.anchors[key] = {index: place}
             check_same(key, self.identities.setdefault(key, found.identity), found.identity)
 
     def anchored(self) -> list[tuple[int, ObjectKey]]:
-        """Frame and object of each prompt, by frame."""
-        pairs = [(index, key) for key, indices in self.anchors.items() for index in indices]
-        return sorted(pairs, key=lambda pair: pair[0])
+        """Frame and object of each prompt, by frame, as they lie there."""
+        places = [(index, place, key) for key, found in self.anchors.items() for index, place in found.items()]
+        return [(index, key) for index, _, key in sorted(places, key=lambda row: row[:2])]
 
     def _note_label(self, index: int, key: ObjectKey) -> None:
         if key[0] != "label":
@@ -160,10 +168,7 @@ class _Census:
         """Refuses several objects of one bare label on several frames: which is which?"""
         for label in self._ambiguous.keys() & self._repeated.keys():
             first, second = (index + first_number for index in self._repeated[label])
-            raise HS2SError(
-                f"several detections have only the label {label!r}, on the frames {first} and {second}: "
-                "set their `index` or `instance` so that they can be told apart, or keep the masks of one frame"
-            )
+            refuse_shared_label(label, first, second, otherwise=", or keep the masks of one frame")
 
     def named(self) -> dict[ObjectKey, Identity]:
         """The identities; objects that share a bare label get a free index."""

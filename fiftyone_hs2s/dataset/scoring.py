@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import is_prompt
-from fiftyone_hs2s.dataset.matching import FrameObjects, Matching
+from fiftyone_hs2s.dataset.matching import Matching
+from fiftyone_hs2s.dataset.objects import FrameObjects, is_prompt
 from fiftyone_hs2s.dataset.pieces import Piece
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import ObjectScores, Protocol, SequenceScorer, SequenceScores, get_protocol, jaccard

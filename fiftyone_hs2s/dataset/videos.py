@@ -9,7 +9,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
+from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import object_ids
 
@@ -56,6 +56,6 @@ def video_sample(
     identities: dict[int, Identity] = {}
     for number, label_map in label_maps:
         for i in object_ids(label_map):
-            identities.setdefault(i, Identity((labels or {}).get(i, f"object {i}"), i, fo.Instance()))
+            identities.setdefault(i, Identity((labels or {}).get(i, f"object {i}"), i, str(fo.Instance().id)))
         sample.frames[number] = fo.Frame(**{field: label_map_to_detections(label_map, identities)})
     return sample

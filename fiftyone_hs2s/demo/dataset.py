@@ -8,9 +8,8 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import detection_mask
+from fiftyone_hs2s.dataset.objects import render
 from fiftyone_hs2s.dataset.videos import open_dataset, video_sample
-from fiftyone_hs2s.masks import join_masks
 
 TRUTH, TRACKED = "ground_truth", "hs2s"
 
@@ -45,8 +44,4 @@ def read_label_maps(sample: fo.Sample, field: str, size: tuple[int, int]) -> Ite
     """The label maps of a sample's frames, (H, W), by the detections' index; None where a frame has no labels."""
     for _, frame in sample.frames.items():
         labels = frame[field] if frame.has_field(field) else None
-        if labels is None:
-            yield None
-            continue
-        masks = ((detection.index, detection_mask(detection, size)) for detection in labels.detections)
-        yield join_masks({index: mask for index, mask in masks if mask is not None}, size)
+        yield render(labels, size, lambda key: int(key[1] or 0), kind="index").label_map

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
-from fiftyone_hs2s.masks import fit_mask, label_dtype
+from fiftyone_hs2s.masks import draw_masks, fit_mask, label_dtype
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.state import State
@@ -199,8 +199,7 @@ class Tracker:
         for state, masks in zip(self._states, own[:, None].split(self.chunk_size), strict=True):
             state.masks = masks
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
-        for object_id, mask in sorted(self._given.items(), key=lambda item: -item[1].sum()):  # a shirt over its wearer
-            labels[mask] = object_id
+        draw_masks(labels, self._given)
         lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)
         return TrackedFrame(labels, self._confidence(margins, probabilities), lazy)
 

@@ -15,7 +15,7 @@ from app_page import COLORS, MODAL_PANEL, PANEL, SLOW, AppPage, app_server, brow
 from fiftyone.operators.delegated import DelegatedOperationService
 
 from fiftyone_hs2s.dataset.figures import histogram
-from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
+from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.demo.clip import OBJECTS, render_clip
 from fiftyone_hs2s.overlay import write_video
 
@@ -43,7 +43,7 @@ def demo(tmp_path_factory) -> fo.Dataset:
     for name, story in stories.items():
         sample = fo.Sample(filepath=str(folder / f"{name}.mp4"), tags=[name])
         write_video(Path(sample.filepath), (np.ascontiguousarray(frame) for frame, _ in story), FPS)
-        identities = {i: Identity(label, i, fo.Instance()) for i, label in OBJECTS.items()}
+        identities = {i: Identity(label, i, str(fo.Instance().id)) for i, label in OBJECTS.items()}
         for number, (_, label_map) in enumerate(story, start=1):
             sample.frames[number] = fo.Frame(ground_truth=label_map_to_detections(label_map.copy(), identities))
         dataset.add_sample(sample)

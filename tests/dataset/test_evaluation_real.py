@@ -4,7 +4,7 @@ import fiftyone as fo
 import pytest
 
 from fiftyone_hs2s import evaluate_propagation, find_failures
-from fiftyone_hs2s.dataset.labels import Identity, label_map_to_detections
+from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.masks import list_sequences, read_label_map
 from fiftyone_hs2s.metrics import evaluate_folders
 

@@ -3,45 +3,25 @@ from __future__ import annotations
 import fiftyone as fo
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from fiftyone_hs2s.dataset.labels import (
-    Identity,
-    detection_mask,
-    label_map_to_detections,
-    object_key,
-    read_objects,
-)
+from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.errors import HS2SError
 
 H, W = 48, 64
 
 
+def disc(height: int, width: int, tight: bool = False) -> np.ndarray:
+    """A mask of a disc: the frame's, where it lies at (24, 20) of 64x48; or cropped, as large as fits."""
+    y, x = np.mgrid[:height, :width]
+    if tight:
+        return ((y + 0.5) / height - 0.5) ** 2 + ((x + 0.5) / width - 0.5) ** 2 <= 0.25
+    return (y * H / height - 20) ** 2 + (x * W / width - 24) ** 2 <= 8.5**2
+
+
 def cut(mask: np.ndarray, **attributes) -> fo.Detection:
     """FiftyOne's own way from a full-frame mask to a detection."""
     return fo.Detection.from_mask(mask, label=attributes.pop("label", "thing"), **attributes)
-
-
-@st.composite
-def label_maps(draw):
-    height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    coarse = rng.integers(0, 4, (draw(st.integers(1, 6)), draw(st.integers(1, 6))), np.uint8)
-    rows = np.arange(height) * coarse.shape[0] // height
-    columns = np.arange(width) * coarse.shape[1] // width
-    return coarse[rows[:, None], columns]
-
-
-@settings(max_examples=150, deadline=None)
-@given(label_maps())
-def test_label_map_survives_the_way_to_detections_and_back(label_map):
-    detections = label_map_to_detections(label_map, {i: Identity("thing", i) for i in range(4) if i})
-    again = np.zeros_like(label_map)
-    for detection in detections.detections:
-        again[detection_mask(detection, label_map.shape)] = detection.index
-    np.testing.assert_array_equal(again, label_map)
 
 
 def test_agrees_with_fiftyones_own_rendering():
@@ -107,62 +87,57 @@ def test_mask_of_another_resolution_lands_on_its_object(scale):
 @pytest.mark.parametrize(
     ("mask", "box", "message"),
     [
-        (np.ones((H, W), bool), [0.5, 0.5, 0.25, 0.05], "64x48 pixels but its box is 16x2: crop the mask"),
+        (np.ones((H, W), bool), [0.5, 0.5, 0.25, 0.05], "whole frame, 64x48 pixels, but its box is 16x2: crop"),
+        (disc(H, W), [16 / W, 12 / H, 17 / W, 17 / H], "whole frame, 64x48 pixels, but its box is 17x17: crop"),
+        (disc(H, W), [10 / W, 8 / H, 28 / W, 24 / H], "whole frame, 64x48 pixels, but its box is 28x24: crop"),
+        (disc(2 * H, 2 * W), [16 / W, 12 / H, 17 / W, 17 / H], "whole frame, 128x96 pixels, but its box is 17x17"),
         (np.ones((5, 5, 3), np.uint8), [0, 0, 0.1, 0.1], r"shape \(5, 5, 3\): masks must be 2D"),
         (np.full((5, 6), np.nan), [0, 0, 0.1, 0.1], "not finite: masks must be 0 or 1"),
         (np.ones((5, 6)), [0, np.inf, 0.1, 0.1], "bounding box .* is not finite"),
         (np.arange(30, dtype=np.uint16).reshape(5, 6), [0, 0, 0.1, 0.1], "several values"),
+        (np.ones((5, 6)), [0, 0, 1e9, 0.1], r"bounding box .* is not relative: divide pixels by"),
+        (np.ones((5, 6)), [120, 80, 6, 5], "bounding box .* is not relative"),
+        (np.ones((5, 6)), [0, 0], r"bounding box \[0\.0, 0\.0\] has 2 numbers"),
+        (np.ones((5, 6)), [0, 0, 0.1, 0.1, 0.9], "bounding box .* has 5 numbers"),
+        (np.ones((5, 6), [("a", "u1"), ("b", "f4")]), [0, 0, 0.1, 0.1], "values of the type .*'a'.*: masks must be"),
+        (np.ones((5, 6), "datetime64[s]"), [0, 0, 0.1, 0.1], r"values of the type datetime64\[s\]"),
+        (np.array([["a", "b"]]), [0, 0, 0.1, 0.1], "values of the type <U1"),
     ],
-    ids=["full-frame mask", "RGB", "NaN mask", "infinite box", "16-bit ids"],
 )
 def test_unusable_masks_are_named(mask, box, message):
     with pytest.raises(HS2SError, match=message):
         detection_mask(fo.Detection(label="thing", bounding_box=box, mask=mask), (H, W))
 
 
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        ((28, 28), [0.125, 0.42, 0.625, 0.16]),
+        ((28, 28), [0.1, 0.1, 0.2, 0.8]),
+        ((14, 14), [0, 0, 1, 1]),
+        ((9, 40), [0.25, 0.25, 0.5, 0.5]),
+        ((H, W), [0.25, 0.25, 0.375, 0.375]),
+        ((96, 96), [0.25, 0.5, 0.5, 0.25]),
+    ],
+)
+def test_mask_of_another_shape_is_stretched_to_its_box_as_fiftyone_draws_it(shape, box):
+    detection = fo.Detection(label="thing", bounding_box=box, mask=disc(*shape, tight=True))
+    found = detection_mask(detection, (H, W))
+    drawn = detection.to_segmentation(frame_size=(W, H), target=1).mask.astype(bool)
+    assert (found & drawn).sum() / (found | drawn).sum() > 0.95
+
+
+def test_mask_of_a_polyline():
+    """FiftyOne makes masks of polylines at any size that it is asked for."""
+    points = [(0.125, 0.42), (0.75, 0.42), (0.75, 0.58), (0.125, 0.58)]
+    line = fo.Polyline(label="a", index=1, points=[points], closed=True, filled=True)
+    detection = line.to_detection(mask_size=(28, 28))
+    drawn = detection.to_segmentation(frame_size=(80, 60)).mask > 0
+    found = detection_mask(detection, (60, 80))
+    np.testing.assert_array_equal(found, drawn)
+
+
 def test_missing_mask_file_is_named(tmp_path):
     detection = fo.Detection(label="thing", bounding_box=[0, 0, 1, 1], mask_path=str(tmp_path / "gone.png"))
     with pytest.raises(HS2SError, match=r"gone\.png"):
         detection_mask(detection, (H, W))
-
-
-def test_identity_is_instance_then_index_then_label():
-    instance = fo.Instance()
-    assert object_key(fo.Detection(label="a", index=3, instance=instance)) == ("instance", str(instance.id))
-    assert object_key(fo.Detection(label="a", index=0)) == ("index", 0)
-    assert object_key(fo.Detection(label="a")) == ("label", "a")
-
-
-def test_identity_and_confidence_are_set_and_ids_are_new():
-    instance = fo.Instance()
-    prompt = fo.Detection(label="dog", index=0, instance=instance)
-    label_map = np.zeros((H, W), np.uint8)
-    label_map[4:8, 4:9] = 1
-    (found,) = label_map_to_detections(label_map, {1: Identity.of(prompt), 2: Identity("gone")}, {1: 0.75}).detections
-    assert (found.label, found.index, found.instance_id, found.confidence) == ("dog", 0, instance.id, 0.75)
-    assert found.id != prompt.id
-    (plain,) = label_map_to_detections(label_map, {1: Identity("dog")}).detections
-    assert plain.index is plain.instance_id is plain.confidence is None
-
-
-def square(left: int, **attributes) -> fo.Detection:
-    return fo.Detection(bounding_box=[left / W, 0, 4 / W, 4 / H], mask=np.ones((4, 4), bool), **attributes)
-
-
-def test_parts_of_one_object_are_united():
-    objects = read_objects(
-        fo.Detections(detections=[square(0, index=5, label="a"), square(8, index=5, label="a")]), (H, W)
-    )
-    assert objects.keys() == {("index", 5)}
-    assert objects["index", 5].mask.sum() == 32
-
-
-def test_detections_with_nothing_but_a_label_are_several_objects():
-    detections = [square(0, label="a"), square(8, label="b"), square(16, label="a"), square(24, label="a")]
-    objects = read_objects(fo.Detections(detections=detections), (H, W))
-    assert list(objects) == [("label", "a"), ("label", "b"), ("label", "a", 2), ("label", "a", 3)]
-
-
-def test_index_of_two_labels_is_refused():
-    with pytest.raises(HS2SError, match="index 5 is both 'a' and 'b'"):
-        read_objects(fo.Detections(detections=[square(0, index=5, label="a"), square(8, index=5, label="b")]), (H, W))

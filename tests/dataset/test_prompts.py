@@ -106,9 +106,9 @@ def test_several_objects_of_a_bare_label_on_one_frame_get_an_index():
 
 def test_several_objects_of_a_bare_label_on_several_frames_are_refused():
     two = [square(0, label="a"), square(8, label="a")]
-    with pytest.raises(HS2SError, match="only the label 'a', on the frames 3 and 6: set their `index`"):
+    with pytest.raises(HS2SError, match="of the frames 3 and 6 have only the label 'a': set their `index`"):
         collect({2: [square(label="a")], 5: two})
-    with pytest.raises(HS2SError, match="on the frames 3 and 6"):
+    with pytest.raises(HS2SError, match="the frames 3 and 6"):
         collect({2: two, 5: [square(label="a")]})
 
 

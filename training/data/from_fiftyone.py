@@ -16,9 +16,11 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from fiftyone_hs2s.dataset.fields import check_detections
-from fiftyone_hs2s.dataset.labels import ObjectKey, read_objects
+from fiftyone_hs2s.dataset.labels import pixel_box
+from fiftyone_hs2s.dataset.objects import ObjectKey, refuse_shared_label, render
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.tracking import Frames
 from training.data.clip import read_image, read_mask
 from training.data.pictures import Picture
@@ -149,11 +151,9 @@ def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
 
 def _check_distinct(numbers: dict[ObjectKey, int], number: int) -> None:
     """Refuses several objects of one bare label: which is which on the next frame?"""
-    if repeated := next((key[1] for key in numbers if len(key) > 2), None):
-        raise HS2SError(
-            f"several detections of frame {number} have only the label {repeated!r}: "
-            "set their `index` or `instance` so that they can be told apart"
-        )
+    for key in numbers:
+        if len(key) > 2:
+            refuse_shared_label(key[1], number)
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -170,18 +170,14 @@ def _label_map(detections: fo.Detections | None, size: tuple[int, int], numbers:
 
     What has a box but no mask is somewhere in its box: nothing is learned from there (255), nor from further objects.
     """
+    drawn = render(detections, size, lambda key: min(numbers.setdefault(key, len(numbers) + 1), VOID)).label_map
     label_map = np.zeros(size, np.uint8)
     for detection in detections.detections if detections else ():
-        if not detection.has_mask:
-            box = np.array(detection.bounding_box or (0, 0, 0, 0), float) * (size[::-1] * 2)
-            if not np.isfinite(box).all():
-                raise HS2SError("a bounding box is not finite: mend or remove the detection")
-            left, top, width, height = box
-            right, bottom = max(0, round(left + width)), max(0, round(top + height))
-            label_map[max(0, int(top)) : bottom, max(0, int(left)) : right] = 255
-    for key, found in read_objects(detections, size).items():
-        label_map[found.mask] = min(numbers.setdefault(key, len(numbers) + 1), 255)
-    return label_map
+        box = None if detection.has_mask else pixel_box(detection, size)
+        if box is not None:
+            left, top, right, bottom = (max(0, edge) for edge in box)
+            label_map[int(top) : round(bottom), int(left) : round(right)] = VOID
+    return label_map if drawn is None else np.where(drawn, drawn, label_map).astype(np.uint8)
 
 
 def _png(label_map: np.ndarray) -> bytes:
