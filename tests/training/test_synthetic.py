@@ -23,7 +23,7 @@ from training.synthetic.clips import ClipMaker, Settings, claim, render_missing
 from training.synthetic.objects import HELD_OUT, is_held_out, list_models
 from training.synthetic.pictures import PictureSets
 from training.synthetic.render import Renderer
-from training.synthetic.scenes import SCENES
+from training.synthetic.scenes import FIGURE_SCENES, SCENES
 from training.synthetic.stage import Stage
 from training.synthetic.world import STEPS_PER_FRAME, World, write_texture
 
@@ -141,15 +141,16 @@ def test_a_box_throws_its_shadow_away_from_the_lamp(empty_stage: Stage) -> None:
     assert place @ -toward / np.linalg.norm(place) / np.linalg.norm(toward) > 0.9
 
 
-@pytest.mark.parametrize("scene", sorted(set(SCENES) - {"walk", "fall", "near"}))
+@pytest.mark.parametrize("scene", sorted(set(SCENES) - {*FIGURE_SCENES, "fall", "near"}))
 def test_every_scene_makes_clips(scene: str) -> None:
     clip = ClipMaker(dataclasses.replace(SMALL, scenes=(scene,), frames=2, samples=1)).make(0)
     assert len(clip.frames) == 2
     assert len(object_ids(clip.label_maps[0])) >= 2
 
 
-def test_figures_are_cut_out_of_pictures(picture_set: Path) -> None:
-    settings = dataclasses.replace(SMALL, scenes=("walk",), labels=(3, 5), pictures=(picture_set,))
+@pytest.mark.parametrize("scene", FIGURE_SCENES)
+def test_figures_are_cut_out_of_pictures(scene: str, picture_set: Path) -> None:
+    settings = dataclasses.replace(SMALL, scenes=(scene,), labels=(3, 5), pictures=(picture_set,))
     clip = ClipMaker(settings).make(0)
     figures = [int(label) for label, entry in clip.story["objects"].items() if entry["name"] == "disks/disk"]
     assert figures

@@ -23,7 +23,7 @@ from training.synthetic.camera import Camera, shaken
 from training.synthetic.objects import SPLITS, ground_pictures, list_models
 from training.synthetic.pictures import PictureSets
 from training.synthetic.render import Renderer
-from training.synthetic.scenes import SCENES, passers_by
+from training.synthetic.scenes import FIGURE_SCENES, SCENES, passers_by
 from training.synthetic.stage import Actor, Stage
 from training.synthetic.world import RATE, World
 
@@ -90,10 +90,10 @@ class ClipMaker:
         self.pictures = PictureSets(settings.pictures)
         self.grounds = ground_pictures(settings.objects3d)
         self.scenes = settings.scenes
-        if "walk" in self.scenes and not self.pictures.has_figures:
+        if not self.pictures.has_figures and (without := [s for s in self.scenes if s in FIGURE_SCENES]):
             if self.scenes != Settings.scenes:
-                raise HS2SError("The scene walk takes --pictures with Images and Masks, to cut figures out of")
-            self.scenes = tuple(scene for scene in self.scenes if scene != "walk")
+                raise HS2SError(f"The scene {without[0]} takes --pictures with Images and Masks to cut figures out of")
+            self.scenes = tuple(scene for scene in self.scenes if scene not in without)
 
     def name(self, number: int) -> str:
         """The name of a clip's folder: its scene and its number."""

@@ -198,13 +198,29 @@ def walk(stage: Stage) -> Camera:
     for _ in range(int(rng.integers(1, 4))):
         stage.put(stage.look(), (rng.uniform(-1.5, 1.5), rng.uniform(-0.6, 1.5), GROUND), rng.uniform(0.4, 0.9))
     stage.run()
-    return _arc(stage, np.array([0, 0.6, 0.5 * tall]), distance=(2.6, 4), tilt=(2, 14), pan=12)
+    return _arc(stage, np.array([0, 0.6, 0.5 * tall]), distance=(2.2, 4), tilt=(2, 14), pan=12)
 
 
+def gather(stage: Stage) -> Camera:
+    """A group of people or animals, most of them alike, moves on together and changes places, close to the camera."""
+    rng, count, tall = stage.rng, int(stage.rng.integers(3, 7)), stage.rng.uniform(0.9, 1.5)
+    way, paths = rng.uniform(-1.2, 1.2), []
+    for depth in rng.permutation(np.linspace(-0.4, 0.6, count)):
+        path = _stroll(stage, depth)
+        own = rng.uniform(0.1, 0.5) * np.sin(np.linspace(0, rng.uniform(1, 6), stage.steps) + rng.uniform(0, 6))
+        path[:, 0] = rng.uniform(-0.9, 0.9) + np.linspace(0, way, stage.steps) + own
+        paths.append(path)
+    stage.figures(paths, [tall * rng.uniform(0.92, 1.08) for _ in paths], twins=int(rng.integers(2, count + 1)))
+    stage.run()
+    return _arc(stage, np.array([0.5 * way, 0, 0.5 * tall]), distance=(1.9, 3.2), tilt=(2, 16), pan=20)
+
+
+FIGURE_SCENES = (walk.__name__, gather.__name__)  # they need pictures with masks
 SCENES: dict[str, Scene] = {
-    scene.__name__: scene for scene in (fall, near, crowd, hide, walk, approach, collide, turn, roll, push, drift)
+    scene.__name__: scene
+    for scene in (fall, near, crowd, hide, walk, approach, collide, turn, gather, roll, push, drift)
 }
-"""By name, in the order in which clips take them; ``walk`` needs pictures with masks."""
+"""By name, in the order in which clips take them."""
 
 
 def passers_by(stage: Stage) -> None:
