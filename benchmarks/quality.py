@@ -28,6 +28,7 @@ DEVELOPMENT = ("bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-g
 SETS = {
     "development": [f"DAVIS2016-train/{name}" for name in DEVELOPMENT],
     "schoolgirls": ["DAVIS2017-schoolgirls/schoolgirls"],
+    "crossing": [f"crossing/{name}" for name in DEVELOPMENT],  # made by crossing.py
 }
 TIMES = (10, 30, 60, 90, 120)
 

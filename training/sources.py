@@ -23,8 +23,12 @@ def folder_sources(config: TrainingConfig, data: Path) -> list[Weighted]:
     Raises:
         HS2SError: if there are none
     """
-    sequences = [s for root in _folders(data, config.videos) for s in list_videos(root, config.exclude)]
-    pictures = [list_pictures(root) for root in _folders(data, config.pictures)]
+    sequences = [
+        s
+        for root in _folders(data, config.videos, "Annotations", "sequences.json")
+        for s in list_videos(root, config.exclude)
+    ]
+    pictures = [list_pictures(root) for root in _folders(data, config.pictures, "Masks")]
     return _mix(config, sequences, pictures)
 
 
@@ -73,8 +77,10 @@ def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list]) -> l
     return [(CopyPaste(source, parts, config.copy_paste, config.twins, **several), weight) for source, weight in parts]
 
 
-def _folders(data: Path, patterns: tuple[str, ...]) -> list[Path]:
-    folders = [path for pattern in patterns for path in sorted(data.glob(pattern)) if path.is_dir()]
+def _folders(data: Path, patterns: tuple[str, ...], *content: str) -> list[Path]:
+    """The folders that hold one of the contents: patterns may also match others."""
+    found = [path for pattern in patterns for path in sorted(data.glob(pattern))]
+    folders = [path for path in found if any((path / name).exists() for name in content)]
     if patterns and not folders:
-        raise HS2SError(f"No folder {' or '.join(patterns)} below {data}; check --data")
+        raise HS2SError(f"No folder {' or '.join(patterns)} with {' or '.join(content)} below {data}; check --data")
     return folders

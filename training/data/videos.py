@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from training.data.cutouts import Cutout, cut_out
 from training.data.pictures import PictureClips, list_pictures
 
 MAX_STEP = 6  # frames between two frames of a clip
+MAX_SPACING = 40  # frames between two pictures of a listed video
 MOST = 254  # objects of a label map
 LONG_STEP = 10  # likewise, in clips that come near
 
@@ -45,10 +46,11 @@ class VideoFolder:
     Args:
         name: for messages
         pairs: picture and mask of each annotated frame, in order
+        spacing: frames of the video from one annotated frame to the next; clips of sparse ones take smaller steps
     """
 
-    def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]]) -> None:
-        self.name, self._pairs = name, pairs
+    def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]], spacing: int = 1) -> None:
+        self.name, self.spacing, self._pairs = name, spacing, pairs
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -66,17 +68,22 @@ def list_videos(root: Path, exclude: Sequence[str] = ()) -> list[VideoFolder]:
     """The sequences of a folder, but for those of held-out and development splits.
 
     The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS; or a set of pictures, ``{Images,Masks}``, of
-    which a ``sequences.json`` says which are frames of one video, in order: ``{name: [{"stem": ...}, ...]}``. Other
-    folders have none.
+    which a ``sequences.json`` says which are frames of one video, in order: ``{name: [{"frame": number, "stem": of the
+    file}, ...]}``. Frames too far apart to be tracked do not make a sequence. Other folders have none.
     """
-    if (listing := root / "sequences.json").is_file():
-        pictures = {image.stem: (image, mask) for image, mask in list_pictures(root) if isinstance(mask, Path)}
-        stems = {name: [frame["stem"] for frame in frames] for name, frames in json.loads(listing.read_text()).items()}
-        pairs = {name: [pictures[stem] for stem in found if stem in pictures] for name, found in stems.items()}
-    else:
-        names = sorted(path.name for path in root.glob("Annotations/*") if path.is_dir())
-        pairs = {name: _folder_pairs(root, name) for name in names if name not in exclude}
-    return [VideoFolder(name, found) for name, found in pairs.items() if name not in exclude]
+    if (root / "sequences.json").is_file():
+        return [video for video in _listed_videos(root) if video.name not in exclude]
+    names = sorted(path.name for path in root.glob("Annotations/*") if path.is_dir())
+    return [VideoFolder(name, _folder_pairs(root, name)) for name in names if name not in exclude]
+
+
+def _listed_videos(root: Path) -> Iterator[VideoFolder]:
+    pairs = {image.stem: (image, mask) for image, mask in list_pictures(root) if isinstance(mask, Path)}
+    for name, frames in json.loads((root / "sequences.json").read_text()).items():
+        found = [pairs[frame["stem"]] for frame in frames if frame["stem"] in pairs]
+        spacing = int(np.median(np.diff([frame["frame"] for frame in frames]))) if len(frames) > 1 else 1
+        if spacing <= MAX_SPACING:
+            yield VideoFolder(name, found, spacing)
 
 
 def _folder_pairs(root: Path, name: str) -> list[tuple[Path, Path]]:
@@ -164,7 +171,7 @@ class VideoClips:
             raise HS2SError("None of the videos can be read: see the warnings above")
         number = rng.choice(len(self.videos), p=self.weights / self.weights.sum())
         video = self.videos[number]
-        places = _places(rng, len(video), length, longest)
+        places = _places(rng, len(video), length, max(1, longest // getattr(video, "spacing", 1)))
         try:
             masks = video.masks(places)
             if not object_ids(masks[0]):
