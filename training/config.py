@@ -30,7 +30,7 @@ from fiftyone_hs2s.settings import (
 )
 
 CONFIGS = Path(__file__).parent / "configs"
-LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border")
+LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border", "competition")
 PRECISIONS = ("no", "bf16", "fp16", "auto")
 OPTIMIZERS = ("adamw", "adam")
 WHAT = "training setting"
@@ -114,6 +114,8 @@ class TrainingConfig:
         precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision where the
             hardware computes in it
         losses: {name: weight}, see :func:`training.losses.weighted_loss`
+        hardest: share of each frame's pixels, those of the greatest loss, that ``competition`` counts, at the end; all
+            of them at the start, fewer and fewer until half of the run
         own_mask: probability that a step sees the network's own last mask instead of the truth; with
             ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`
         freeze_norm_from: part of the run after which batch norm keeps its statistics
@@ -157,6 +159,7 @@ class TrainingConfig:
     accumulate: Size = 1
     precision: Precision = "no"
     losses: dict[str, NotNegative] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
+    hardest: Share = 1.0
     own_mask: Share = 0.7
     own_mask_from: Share = 0.0
     own_mask_rise: Unbounded = float("inf")
