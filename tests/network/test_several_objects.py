@@ -22,21 +22,26 @@ def three_objects() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return frames, masks, torch.tensor([0, 0, 1])
 
 
-def talkative(name: str = "hs2s-lite", **settings) -> torch.nn.Module:
-    """A network whose convolutions of the others' masks are not at zero."""
+def with_others(**settings: object) -> torch.nn.Module:
+    """The shipped network with the channel for the others."""
+    shipped = load_network("hs2s-lite")
+    network = build_network(dataclasses.replace(shipped.config, others=True, **settings)).eval()
+    network.load_state_dict({**network.state_dict(), **shipped.state_dict()})
+    return network
+
+
+def that_looks_at_others(network: torch.nn.Module) -> torch.nn.Module:
+    """Takes the convolutions of the others' masks away from zero, where they start."""
     torch.manual_seed(0)
-    network = build_network(slim(name, others=True, **settings)).eval()
     for key, parameter in network.named_parameters():
         if "others" in key:
-            torch.nn.init.normal_(parameter, std=3)
-        if key.endswith("mask_conv.out.weight"):
-            torch.nn.init.normal_(parameter, std=3)
+            torch.nn.init.normal_(parameter, std=0.3)
     return network
 
 
 @pytest.mark.parametrize("feedback", ["own", "share"])
 def test_streaming_equals_clips_of_several_objects(feedback: str) -> None:
-    network = talkative(feedback=feedback, memory_every=1)
+    network = that_looks_at_others(with_others(feedback=feedback, memory_every=1))
     frames, masks, owner = three_objects()
     with torch.inference_mode():
         expected = network(frames, masks[:, 0], clip=owner)
@@ -53,7 +58,9 @@ def test_streaming_equals_clips_of_several_objects(feedback: str) -> None:
 
 @pytest.mark.parametrize("name", ["hs2s-lite", "hs2s-resnet50"])
 def test_each_object_learns_where_the_others_are(name: str) -> None:
-    network = talkative(name)
+    torch.manual_seed(0)
+    network = with_others() if name == "hs2s-lite" else build_network(slim(name, others=True)).eval()
+    network = that_looks_at_others(network)
     frames, masks, owner = three_objects()
     with torch.inference_mode():
         together = network(frames, masks[:, 0], clip=owner)
@@ -63,10 +70,7 @@ def test_each_object_learns_where_the_others_are(name: str) -> None:
 
 
 def test_shipped_weights_stay_what_they_are_with_the_new_channel() -> None:
-    shipped = load_network("hs2s-lite")
-    config = dataclasses.replace(shipped.config, others=True)
-    network = build_network(config).eval()
-    network.load_state_dict({**network.state_dict(), **shipped.state_dict()})
+    network, shipped = with_others(), load_network("hs2s-lite")
     frames, masks, owner = three_objects()
     with torch.inference_mode():
         torch.testing.assert_close(network(frames, masks[:, 0], clip=owner), shipped(frames, masks[:, 0], clip=owner))
