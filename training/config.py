@@ -9,7 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, with_config
+from pydantic import BeforeValidator, ConfigDict, Field, with_config, with_config
 from typing_extensions import TypedDict
 
 from fiftyone_hs2s.errors import HS2SError
@@ -42,6 +42,7 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 Precision = Annotated[str, BeforeValidator(lambda value: "no" if value is False else value)]  # YAML's no
 
 
+@with_config(ConfigDict(extra="forbid"))
 @with_config(ConfigDict(extra="forbid"))
 class Affine(TypedDict, total=False):
     """See :class:`training.data.videos.VideoClips`."""
@@ -98,7 +99,9 @@ class TrainingConfig:
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
-        video_share: share of the clips that come from videos
+        rendered: folders of rendered videos (:mod:`training.synthetic`), likewise
+        rendered_share: share of the clips that come from these, where there are any
+        video_share: share of the other clips that come from videos
         stages: one after the other
         duration: minutes after which the run is over although steps are left; what depends on the part that is done,
             such as the rate and the stages, then goes by the time
@@ -146,6 +149,8 @@ class TrainingConfig:
     videos: Texts = ()
     pictures: Texts = ()
     exclude: Texts = ()
+    rendered: Texts = ()
+    rendered_share: Share = 0.3
     video_share: Share = 0.5
     duration: Unbounded = float("inf")
     lr: NotNegative = 3e-4
