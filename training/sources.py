@@ -59,6 +59,11 @@ def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequ
     return [FolderSequence(data / Path(name).parent, Path(name).name) for name in config.validation]
 
 
+def _videos(data: Path, config: TrainingConfig, patterns: tuple[str, ...]) -> list[VideoFolder]:
+    roots = _folders(data, patterns, "Annotations", "sequences.json")
+    return [video for root in roots for video in list_videos(root, config.exclude)]
+
+
 def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list], rendered: Sequence = ()) -> list[Weighted]:
     sets = [pairs for pairs in pictures if pairs]
     several: dict[str, Any] = {"objects": config.objects, "near": config.near}
