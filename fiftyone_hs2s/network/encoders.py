@@ -81,7 +81,7 @@ class StemMask(nn.Conv2d):
         super().__init__(1, channels, 7, 2, 3, bias=False)
         self.others = _silent(nn.Conv2d(1, channels, 7, 2, 3, bias=False)) if others else None
 
-    def forward(self, mask: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
+    def forward(self, mask: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
         x = super().forward(mask)
         return x if self.others is None or others is None else x + self.others(others)
 

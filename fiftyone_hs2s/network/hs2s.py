@@ -90,16 +90,17 @@ class HS2S(nn.Module):
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
             logits, border, state = self._step(self._encode_clips(frames[:, t], clip), state, memory_every)
-            state.masks, state.others = self.feed_back(logits, meeting)
+            own, others = self.feed_back(logits, meeting)
+            if teacher_forcing is not None:
+                forced = teacher_forcing[:, t].view(-1, 1, 1, 1)
+                own = torch.where(forced, masks[:, t], own)
+                others = torch.where(forced, meeting.others(masks[:, t]), others)
+            state.masks, state.others = own, others
             if learn_last is not None and t < frames.shape[1] - learn_last:
                 state = state.detached()
             else:
                 outputs.append(logits)
                 borders += [] if border is None else [border]
-            if teacher_forcing is not None:
-                forced = teacher_forcing[:, t].view(-1, 1, 1, 1)
-                state.masks = torch.where(forced, masks[:, t], state.masks)
-                state.others = torch.where(forced, meeting.others(masks[:, t]), state.others)
         stacked = torch.stack(outputs, 1)
         if not return_border:
             return stacked
