@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fiftyone.core.utils as fou
@@ -31,7 +31,7 @@ class Series(NamedTuple):
     sequence: SequenceScores
 
 
-def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Iterator[Series]:
+def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Generator[Series]:
     """The series that an evaluation has stored, of the samples that are asked for.
 
     Args:
@@ -58,7 +58,7 @@ def new_series(
     problems: list[dict[str, str]],
     progress: bool | Callable[[Any], None] | None,
     other: str | HS2SVideoModel | None = None,
-) -> Iterator[Series]:
+) -> Generator[Series]:
     """Scores samples, one after the other.
 
     Args:
