@@ -47,9 +47,9 @@ def print_scores(results: PropagationResults, names: dict[str, str]) -> None:
 
 def print_events(report: FailureReport, names: dict[str, str]) -> None:
     """How many events of which kind there are in each sequence."""
-    counts = Counter((names[row["sample_id"]], row["label"]) for row in report.events)
-    rows = {sequence: [counts[sequence, label] for label in report.counts] for sequence in names.values()}
-    print(f"\n{'events':14s}" + "".join(f"{label:>19s}" for label in report.counts))
+    counts = Counter((names[row["sample_id"]], row["kind"]) for row in report.events)
+    rows = {sequence: [counts[sequence, kind] for kind in report.counts] for sequence in names.values()}
+    print(f"\n{'events':14s}" + "".join(f"{kind:>19s}" for kind in report.counts))
     for title, row in {**rows, "all": list(report.counts.values())}.items():
         print(f"{title:14s}" + "".join(f"{count or '-':>19}" for count in row))
 

@@ -82,10 +82,10 @@ def run(args: argparse.Namespace) -> int:
 def table_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Both tables as rows: table, frames, objects, J, F, JF."""
     n, length = analysis.num_objects, analysis.length
-    yield _row("occlusion", "all", n, None, None, analysis.JF)
+    yield _row("occlusion", "all", n, analysis.J, analysis.F, analysis.JF)
     for row in analysis.occlusion:
         frames = f"after the first occlusion, area <= {row.threshold} px"
-        yield _row("occlusion", frames, row.num_objects, None, None, row.JF)
+        yield _row("occlusion", frames, row.num_objects, row.J, row.F, row.JF)
     for name, j, f in (
         (f"early, t < {EARLY}", length.J_early, length.F_early),
         (f"late, t > {LATE}", length.J_late, length.F_late),
@@ -93,30 +93,35 @@ def table_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
         yield _row("length", name, length.num_objects, j, f, (j + f) / 2)
 
 
-def _row(table: str, frames: str, objects: int, j: float | None, f: float | None, jf: float) -> dict[str, Any]:
+def _row(table: str, frames: str, objects: int, j: float, f: float, jf: float) -> dict[str, Any]:
     return {"table": table, "frames": frames, "objects": objects, "J": j, "F": f, "JF": jf}
 
 
 def report(analysis: Analysis) -> str:
     """What the command prints: two tables in percent, and histograms."""
     rows = list(table_rows(analysis))
-    occlusion = [(row["frames"], row["objects"], percent(row["JF"])) for row in rows if row["table"] == "occlusion"]
-    length = [
-        (row["frames"], row["objects"], percent(row["J"]), percent(row["F"]))
-        for row in rows
-        if row["table"] == "length"
-    ]
+    header = ("frames", "objects", "J", "F", "J&F")
+
+    def table(name: str) -> str:
+        chosen = [row for row in rows if row["table"] == name]
+        return text_table([header, *((row["frames"], row["objects"], *_percents(row)) for row in chosen)])
+
     parts = [
         "Objects of more than 20 steps (table 3)",
-        text_table([("frames", "objects", "J", "F"), *length]),
+        table("length"),
         "Occlusions (table 4)",
-        text_table([("frames", "objects", "J&F"), *occlusion]),
+        table("occlusion"),
+        *(f"note: {note}" for note in analysis.notes()),
         "Length of the objects' sequences in steps (figure 4)",
         bars(analysis.sequence_lengths),
     ]
     for threshold, lengths in analysis.occlusion_lengths.items():
         parts += [f"Length of the first occlusion in steps, area <= {threshold} px (figure 5)", bars(lengths)]
     return "\n\n".join(parts)
+
+
+def _percents(row: dict[str, Any]) -> list[str]:
+    return [percent(row[score]) for score in ("J", "F", "JF")]
 
 
 def bars(lengths: Sequence[float], width: int = 5, longest: int = 40) -> str:

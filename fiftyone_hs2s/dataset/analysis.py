@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset import figures
+from fiftyone_hs2s.dataset.compare import load_evaluation
 from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
 from fiftyone_hs2s.dataset.sequences import all_samples, is_images
 from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.metrics import Analysis
+from fiftyone_hs2s.metrics import Analysis, get_protocol
 from fiftyone_hs2s.metrics import analyze as analyze_sequences
 from fiftyone_hs2s.metrics.analysis import EARLY, LATE
 
@@ -37,10 +38,12 @@ class DatasetAnalysis:
 
     Attributes:
         analysis: all numbers
+        protocol: which objects and frames count
         problems: samples that could not be scored, and why
     """
 
     analysis: Analysis
+    protocol: str
     problems: list[dict[str, str]] = field(default_factory=list)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -49,19 +52,26 @@ class DatasetAnalysis:
         early, late, everything, *after = PAPER
         yield _row(early, length.num_objects, length.J_early, length.F_early)
         yield _row(late, length.num_objects, length.J_late, length.F_late)
-        yield _row(everything, count, jf=self.analysis.JF)
+        yield _row(everything, count, self.analysis.J, self.analysis.F)
         for name, row in zip(after, self.analysis.occlusion, strict=True):
-            yield _row(name, row.num_objects, jf=row.JF)
+            yield _row(name, row.num_objects, row.J, row.F)
+
+    def notes(self) -> Iterator[str]:
+        """Which protocol the numbers are by, and why some are missing, in sentences."""
+        yield f"objects and frames that count are those of the protocol {self.protocol}"
+        yield from self.analysis.notes()
 
     def print(self, digits: int = 3) -> None:
-        """Prints the tables; numbers of nothing are ``nan``."""
+        """Prints the tables, and beside them what the paper reports of other data; numbers of nothing are ``nan``."""
         rows = list(self.rows())
         width = max(len(row["frames"]) for row in rows)
-        print(f"{'frames':{width}}  objects       J       F     J&F   paper")
+        print(f"{'frames':{width}}  objects       J       F     J&F   HS2S paper, YouTube-VOS")
         for row in rows:
-            scores = (f"{'' if row[n] is None else format(row[n], f'.{digits}f'):>8}" for n in ("J", "F", "JF"))
+            scores = (f"{row[name]:8.{digits}f}" for name in ("J", "F", "JF"))
             paper = " ".join(f"{name} {value:.{digits}f}" for name, value in row["paper"].items())
             print(f"{row['frames']:{width}} {row['objects']:>8}{''.join(scores)}   {paper}")
+        for note in self.notes():
+            print(f"note: {note}")
 
     def plot_sequence_lengths(self) -> go.Figure:
         """Figure 4: how long objects are in view, in steps of 1/6 s."""
@@ -81,7 +91,7 @@ def analyze(
     gt_field: str | None = None,
     eval_key: str | None = None,
     *,
-    protocol: str = "youtube-vos",
+    protocol: str | None = None,
     fps: float | None = None,
     progress: bool | Callable[[Any], None] | None = None,
 ) -> DatasetAnalysis:
@@ -92,7 +102,8 @@ def analyze(
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth
         eval_key: an evaluation, instead of the two fields; its scores are used, so that no mask is read again
-        protocol: which objects and frames count, see ``fiftyone_hs2s.metrics.PROTOCOLS``
+        protocol: which objects and frames count, see ``fiftyone_hs2s.metrics.PROTOCOLS``; None for the evaluation's
+            own, so that J&F on all frames is that of the evaluation, or without one for ``youtube-vos`` as in the paper
         fps: frames per second; by default each video's own, and 6 for groups of images. Time is counted in steps of
             1/6 s, whatever the rate
 
@@ -108,17 +119,20 @@ def analyze(
     problems: list[dict[str, str]] = []
     if eval_key is not None:
         scored = list(evaluated_series(samples, eval_key))
+        protocol = protocol or load_evaluation(samples, eval_key).config.protocol
     else:
+        protocol = protocol or "youtube-vos"
         prediction, truth = (
             check_field(samples, str(name), role)
             for name, role in ((pred_field, "prediction"), (gt_field, "ground truth"))
         )
-        scored = list(new_series(samples, truth, prediction, problems, progress))
+        scored = list(new_series(samples, truth, prediction, problems, progress, protocol=protocol))
     if not any(item.sequence.true_ids for item in scored):
         why = problems[0]["message"] if problems else "there is no ground truth"
         raise HS2SError(f"nothing can be analyzed: {why}")
     sequences = {item.key: item.sequence for item in scored}
-    return DatasetAnalysis(analyze_sequences(sequences, _rates(samples, scored, fps), protocol), problems)
+    analysis = analyze_sequences(sequences, _rates(samples, scored, fps), protocol)
+    return DatasetAnalysis(analysis, get_protocol(protocol).name, problems)
 
 
 def _rates(samples: Samples, scored: list[Series], fps: float | None) -> dict[str, float]:
@@ -130,8 +144,5 @@ def _rates(samples: Samples, scored: list[Series], fps: float | None) -> dict[st
     return {item.key: known.get(item.sample_id) or 30.0 for item in scored}
 
 
-def _row(
-    frames: str, objects: int, j: float | None = None, f: float | None = None, jf: float | None = None
-) -> dict[str, Any]:
-    mean = (j + f) / 2 if j is not None and f is not None else jf
-    return {"frames": frames, "objects": objects, "J": j, "F": f, "JF": mean, "paper": PAPER[frames]}
+def _row(frames: str, objects: int, j: float, f: float) -> dict[str, Any]:
+    return {"frames": frames, "objects": objects, "J": j, "F": f, "JF": (j + f) / 2, "paper": PAPER[frames]}

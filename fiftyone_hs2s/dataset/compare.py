@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -12,11 +13,17 @@ from fiftyone_hs2s.dataset import figures
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import ObjectResult
+from fiftyone_hs2s.metrics.protocols import frame_statistics
 
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go
 
+logger = logging.getLogger(__name__)
+
+Results: TypeAlias = dict[tuple[str, int], ObjectResult]
+"""What an evaluation found, by the key of the video, clip or group and the object's number."""
 METHOD = "hs2s"
 """Name of the evaluation backend."""
 
@@ -27,7 +34,8 @@ PAPER_ABLATION = {
     "HS2S_sim (paper)": (0.6435, 0.6935, 0.669),
     "HS2S (paper)": (0.661, 0.717, 0.689),
 }
-"""J, F and J&F of the ablation in the HS2S paper (table 5), on the YouTube-VOS 2018 validation set."""
+"""J, F and J&F of the ablation in the HS2S paper (table 5), on :data:`PAPER_DATA`."""
+PAPER_DATA = "YouTube-VOS 2018, validation"
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Comparison:
     rows: list[dict[str, Any]]
     """By evaluation: ``name``, ``J``, ``F``, ``JF``, ``J_decay``, ``F_decay``, ``change`` (of J&F against the first),
     ``objects`` that are shared, ``of`` how many of its own; rows of the paper have the scores alone."""
+    notes: list[str] = field(default_factory=list)
+    """What the evaluations do not share, and is left out, in sentences."""
 
     def to_dataframe(self) -> pandas.DataFrame:
         """The table, by name of the evaluation.
@@ -51,12 +61,14 @@ class Comparison:
         return pandas.DataFrame(self.rows).set_index("name")
 
     def print(self, digits: int = 3) -> None:
-        """Prints the table."""
-        columns = ["J", "F", "JF", "change", "J_decay", "F_decay", "objects", "of"]
-        width = max(len(row["name"]) for row in self.rows)
-        print(" " * width, *(f"{column:>8}" for column in columns))
-        for row in self.rows:
-            print(f"{row['name']:{width}}", *(f"{_text(row.get(column), digits):>8}" for column in columns))
+        """Prints the table, and apart from it what the paper reports."""
+        own = [row for row in self.rows if "objects" in row]
+        _print_table(own, ["J", "F", "JF", "change", "J_decay", "F_decay", "objects", "of"], digits)
+        for note in self.notes:
+            print(f"note: {note}")
+        if paper := [row for row in self.rows if "objects" not in row]:
+            print(f"\nreported in the HS2S paper, on other data ({PAPER_DATA}):")
+            _print_table(paper, ["J", "F", "JF"], digits)
 
     def plot(self) -> go.Figure:
         """J, F and J&F as bars."""
@@ -64,7 +76,10 @@ class Comparison:
 
 
 def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None, paper: bool = False) -> Comparison:
-    """Compares evaluations of one dataset, such as those of several models, on the objects that all of them scored.
+    """Compares evaluations of one dataset, such as those of several models, on what all of them scored.
+
+    Objects and frames that only some have scored are left out, with a note: of runs with other corrections, for
+    example, those frames whose mask was a prompt in one of them.
 
     Args:
         samples: the dataset
@@ -83,15 +98,18 @@ def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None
         values = {key: getattr(run.config, name) for key, run in runs.items()}
         if len({*values.values()}) > 1:
             raise HS2SError(f"evaluations of different {name} cannot be compared: {values}")
-    tables = {key: {(row["key"], row["object"]): row for row in run.objects} for key, run in runs.items()}
-    shared = sorted(set.intersection(*(set(table) for table in tables.values())))
-    if not shared:
+    found = {key: _results(run) for key, run in runs.items()}
+    frames = _shared_frames(list(found.values()))
+    if not frames:
         raise HS2SError(f"no object was scored by all of the evaluations {', '.join(keys)}")
-    rows = [_row(key, [table[name] for name in shared], len(table)) for key, table in tables.items()]
+    rows = [_row(key, results, frames) for key, results in found.items()]
+    notes = list(_notes(found, frames))
+    for note in notes:
+        logger.warning("Compared %s: %s", ", ".join(keys), note)
     for row in rows:
         row["change"] = row["JF"] - rows[0]["JF"]
     paper_rows = [dict(zip(("name", "J", "F", "JF"), (name, *s), strict=True)) for name, s in PAPER_ABLATION.items()]
-    return Comparison(rows + paper_rows if paper else rows)
+    return Comparison(rows + paper_rows if paper else rows, notes)
 
 
 def list_evaluations(samples: Samples) -> list[str]:
@@ -115,11 +133,45 @@ def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:
     return results
 
 
-def _row(key: str, objects: list[dict[str, Any]], total: int) -> dict[str, Any]:
-    names = ("J", "F", "JF", "J_decay", "F_decay")
-    means = {name: float(np.mean([row[name] for row in objects])) for name in names}
-    return {"name": key, **means, "objects": len(objects), "of": total}
+def _results(run: PropagationResults) -> Results:
+    return {(result.sequence, result.object_id): result for result in run.evaluation().results}
 
 
-def _text(value: float | int | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+def _shared_frames(found: list[Results]) -> dict[tuple[str, int], list[int]]:
+    """By object, the frames that all evaluations scored; objects without one are left out."""
+    objects = sorted(set.intersection(*map(set, found)))
+    shared = {o: sorted(set.intersection(*({*results[o].frames} for results in found))) for o in objects}
+    return {o: frames for o, frames in shared.items() if frames}
+
+
+def _notes(found: dict[str, Results], frames: dict[tuple[str, int], list[int]]) -> Iterator[str]:
+    totals = {key: len(results) for key, results in found.items()}
+    if any(total > len(frames) for total in totals.values()):
+        counts = ", ".join(f"{key} {total}" for key, total in totals.items())
+        yield f"not all evaluations scored the same objects ({counts}): compared on the {len(frames)} that all scored"
+    union = {o: set().union(*(results[o].frames for results in found.values())) for o in frames}
+    if left_out := sum(len(union[o]) - len(shared) for o, shared in frames.items()):
+        frames_are = "1 frame is" if left_out == 1 else f"{left_out} frames are"
+        yield f"{frames_are} left out that not all evaluations scored, such as prompts"
+
+
+def _row(key: str, results: Results, frames: dict[tuple[str, int], list[int]]) -> dict[str, Any]:
+    columns: dict[str, list[float]] = {name: [] for name in ("J", "F", "JF", "J_decay", "F_decay")}
+    for o, shared in frames.items():
+        kept = np.isin(results[o].frames, shared)
+        j, f = (frame_statistics(values[kept]) for values in (results[o].J_frames, results[o].F_frames))
+        for name, value in zip(columns, (j.mean, f.mean, (j.mean + f.mean) / 2, j.decay, f.decay), strict=True):
+            columns[name].append(value)
+    means = {name: float(np.mean(values)) for name, values in columns.items()}
+    return {"name": key, **means, "objects": len(frames), "of": len(results)}
+
+
+def _print_table(rows: list[dict[str, Any]], columns: list[str], digits: int) -> None:
+    width = max(len(row["name"]) for row in rows)
+    print(" " * width, *(f"{'J&F' if column == 'JF' else column:>8}" for column in columns))
+    for row in rows:
+        print(f"{row['name']:{width}}", *(f"{_text(row[column], digits):>8}" for column in columns))
+
+
+def _text(value: float | int, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

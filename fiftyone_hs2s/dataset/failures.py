@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import fiftyone.core.fields as fof
 import numpy as np
 from fiftyone import ViewField as F
 
+from fiftyone_hs2s.dataset.event_labels import Names, explanation, kind_in_words, object_name, temporal_detection
 from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
 from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
@@ -25,9 +25,9 @@ from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.model import HS2SVideoModel
 
+Found = dict[str, list[tuple[Event, Names]]]
+"""Events by sample id, with the names of the sample's objects."""
 TAG_PREFIX = "hs2s: "
-LATE = 20
-"""Frames after this one are late, as in table 3 of the HS2S paper."""
 SUMMARY = {
     "num_occlusions": fof.IntField,
     "longest_occlusion": fof.IntField,
@@ -43,7 +43,8 @@ class FailureReport:
     """What was found.
 
     Attributes:
-        events: rows with ``sample_id``, ``label``, ``object`` (its name), ``first`` and ``last`` frame, ``severity``
+        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame, ``severity``,
+            ``explanation``
         track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has made of it
         problems: samples that could not be looked at, and why
         field: the field that holds the events
@@ -56,11 +57,11 @@ class FailureReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of events by label, the most frequent first."""
-        return dict(Counter(row["label"] for row in self.events).most_common())
+        """The number of events by kind, the most frequent first."""
+        return dict(Counter(row["kind"] for row in self.events).most_common())
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {label}" for label, count in self.counts.items()) or "no events"
+        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
 
 
 def find_failures(
@@ -79,14 +80,15 @@ def find_failures(
     """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
 
     With ground truth (``gt_field`` or ``eval_key``): ``occlusion``, ``partial_occlusion``, ``reappearance``, ``lost``,
-    ``drift``, ``identity_switch``, ``leak``, ``hallucination``, see :mod:`fiftyone_hs2s.metrics.truth_events`. Without:
-    ``vanished``, ``reappeared``, ``area_jump``, ``position_jump``, ``low_confidence``, ``disagreement``, see
-    :mod:`fiftyone_hs2s.metrics.prediction_events`.
+    ``drift``, ``identity switch``, ``leak``, ``hallucination``, and ``low score`` where none of these explains one, see
+    :mod:`fiftyone_hs2s.metrics.truth_events`. Without: ``vanished``, ``reappeared``, ``area jump``, ``position jump``,
+    ``low confidence``, ``disagreement``, see :mod:`fiftyone_hs2s.metrics.prediction_events`.
 
-    The events are written to the sample field ``<pred_field>_events`` as temporal detections, with the attributes
-    ``object``, ``severity`` (0..1) and what else belongs to their kind; the App shows them while they last, and
-    ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there are
-    ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects were
+    The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels name kind
+    and object, such as ``lost: dog 2``; their attributes are ``kind``, ``object``, ``explanation`` (in words) and
+    ``severity`` (0..1). The App shows them while they last, ``filter_labels("<pred_field>_events", F("kind") ==
+    "lost")`` picks some, and ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there
+    are ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects were
     tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else ``pred_field``.
     With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with it.
 
@@ -127,12 +129,11 @@ def find_failures(
     else:
         truth = check_field(samples, gt_field, "ground truth") if gt_field else None
         scored = new_series(samples, truth, prediction, report.problems, progress, other)
-    events: dict[str, list[tuple[Event, str]]] = {}
-    with closing(scored):  # whose progress bar keeps sys.stdout to itself
-        for item in scored:
-            found = [(e, _name(item, e.object_id)) for e in find_events(item.sequence, options)]
-            events.setdefault(item.sample_id, []).extend(found)
-            report.track_back += _ways_back(item) if track_back else []
+    events: Found = {}
+    for item in scored:
+        found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
+        events.setdefault(item.sample_id, []).extend(found)
+        report.track_back += _ways_back(item) if track_back else []
     key = eval_key or prediction
     _write(samples, report, key, events)
     if tag:
@@ -143,30 +144,42 @@ def find_failures(
 
 
 def save_failure_views(samples: Samples, pred_field: str, key: str | None = None) -> list[str]:
-    """Saves views of failures with the dataset, over those of an earlier call.
+    """Saves a view for each kind of event that occurred, and one of the worst samples first.
+
+    They take the place of the views that an earlier call has saved for the field. No view is empty.
 
     Args:
         samples: the dataset, or a view of it: the saved views show all of the dataset
         pred_field: field of the predictions, whose events have been found
-        key: the prefix of the sample fields; by default the field's name
+        key: the prefix of the sample fields; by default the field's name. If it is an evaluation, the worst samples are
+            those with the lowest J&F, else those with the most severe failures
 
     Returns:
         the names of the views
     """
-    dataset, name = all_samples(samples), pred_field.removeprefix("frames.")
-    events, key = f"{name}_events", key or name
-    label = F("label")
-    gone = (label == "vanished") & (F("reappears") == False)  # noqa: E712  (an expression)
-    missed = (label == "reappearance") & (F("recovered") == False)  # noqa: E712
-    views = {
-        "HS2S: occlusions": dataset.filter_labels(events, label.is_in(["occlusion", "partial_occlusion", "vanished"])),
-        "HS2S: lost after occlusion": dataset.filter_labels(events, missed | gone),
-        "HS2S: drift": dataset.filter_labels(events, label.is_in(["drift", "disagreement", "low_confidence"])),
-        "HS2S: late frames": dataset.match_frames(F("frame_number") > LATE),
-    }
-    for title, view in views.items():
-        root_dataset(samples).save_view(title, view, description=f"Made from {events} and {key}_...", overwrite=True)
-    return list(views)
+    everything, name = all_samples(samples), pred_field.removeprefix("frames.")
+    events = f"{name}_events"
+    kinds = (
+        everything.distinct(f"{events}.detections.kind") if everything.has_field(f"{events}.detections.kind") else []
+    )
+    views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
+    views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
+    titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
+    dataset = root_dataset(samples)
+    for title in dataset.list_saved_views():
+        if title.startswith("HS2S: ") and title.endswith(f" ({name})") and title not in titles:
+            dataset.delete_saved_view(title)
+    for title, view in titles.items():
+        dataset.save_view(title, view, description=f"Made from {events}", overwrite=True)
+    return list(titles)
+
+
+def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView:
+    if everything.has_field(score):
+        return everything.exists(score).sort_by(score)
+    conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
+    severities = F(f"{events}.detections").filter(~F("kind").is_in(conditions)).map(F("severity"))
+    return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)
 
 
 def _other_run(
@@ -188,28 +201,26 @@ def _other_run(
     return load_model() if track_back is True else load_model(track_back)
 
 
-def _name(item: Series, number: int) -> str:
-    return item.names.get(number, str(number))
-
-
 def _ways_back(item: Series) -> list[dict[str, Any]]:
     found = {number: prompt_agreement(scores) for number, scores in item.sequence.objects.items()}
     return [
-        {"sample_id": item.sample_id, "object": _name(item, number), "J": j}
+        {"sample_id": item.sample_id, "object": object_name(item.names, number), "J": j}
         for number, j in found.items()
         if j is not None
     ]
 
 
-def _write(samples: Samples, report: FailureReport, key: str, events: dict[str, list[tuple[Event, str]]]) -> None:
+def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> None:
     dataset, everything = root_dataset(samples), all_samples(samples)
     labels: dict[str, fo.TemporalDetections] = {}
     summaries: dict[str, dict[str, Any]] = {name: {} for name in SUMMARY}
     for sample_id, found in events.items():
         ordered = sorted(found, key=lambda pair: (pair[0].first, pair[0].last))
-        labels[sample_id] = fo.TemporalDetections(detections=[_temporal(event, name) for event, name in ordered])
-        report.events += [_row(sample_id, event, name) for event, name in ordered]
-        for name, value in asdict(summarize_events([event for event, _ in found])).items():
+        labels[sample_id] = fo.TemporalDetections(detections=[temporal_detection(*pair) for pair in ordered])
+        report.events += [_row(sample_id, *pair) for pair in ordered]
+        summary = summarize_events([event for event, _ in found])
+        worst = summary.worst_event and kind_in_words(summary.worst_event)
+        for name, value in (asdict(summary) | {"worst_event": worst}).items():
             summaries[name][sample_id] = value
     summaries["track_back_J"] = dict.fromkeys(events) | _sample_means(report.track_back)
     dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
@@ -228,18 +239,19 @@ def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {sample_id: float(np.mean(found)) for sample_id, found in values.items()}
 
 
-def _temporal(event: Event, name: str) -> fo.TemporalDetection:
-    support = [event.first, event.last]
-    details = {attribute: value for attribute, value in event.details.items() if value is not None}
-    return fo.TemporalDetection(label=event.label, support=support, object=name, severity=event.severity, **details)
+def _row(sample_id: str, event: Event, names: Names) -> dict[str, Any]:
+    return {
+        "sample_id": sample_id,
+        "kind": kind_in_words(event.label),
+        "object": object_name(names, event.object_id),
+        "first": event.first,
+        "last": event.last,
+        "severity": event.severity,
+        "explanation": explanation(event, names),
+    }
 
 
-def _row(sample_id: str, event: Event, name: str) -> dict[str, Any]:
-    place = {"first": event.first, "last": event.last}
-    return {"sample_id": sample_id, "label": event.label, "object": name, **place, "severity": event.severity}
-
-
-def _tag(samples: Samples, events: dict[str, list[tuple[Event, str]]]) -> None:
+def _tag(samples: Samples, events: Found) -> None:
     """Tags samples with their failures; what an earlier call found is removed."""
     dataset = all_samples(samples)
     view = dataset.select(list(events))
@@ -251,4 +263,4 @@ def _tag(samples: Samples, events: dict[str, list[tuple[Event, str]]]) -> None:
         for label in {event.label for event, _ in found} - CONDITIONS:
             by_label.setdefault(label, []).append(sample_id)
     for label, sample_ids in by_label.items():
-        dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{label}")
+        dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{kind_in_words(label)}")

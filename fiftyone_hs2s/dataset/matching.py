@@ -19,7 +19,7 @@ class Matching:
     """Numbers the objects of a piece from 1, the same in the truth and in the prediction.
 
     Both are matched by ``instance`` if they share one, else by ``index``, else by ``label``. True objects come first:
-    by index, or as they appear.
+    by index, else as they appear, whatever they are matched by, so that their numbers are the same in all evaluations.
 
     Args:
         piece: the video, clip or group
@@ -37,9 +37,7 @@ class Matching:
         self.kind = _shared_kind(true, predicted)
         for number, names in (*true, *predicted) if self.kind == "label" else ():
             _check_distinct(number, names)
-        keys = [list(dict.fromkeys(n.key(self.kind) for _, names in side for n in names)) for side in (true, predicted)]
-        if self.kind == "index":
-            keys = [sorted(side, key=lambda key: (key[0] != "index", str(key[0]), _sortable(key[1]))) for side in keys]
+        keys = [_keys_in_order(side, self.kind) for side in (true, predicted)]
         self.numbers: dict[ObjectKey, int] = {
             key: number for number, key in enumerate(dict.fromkeys([*keys[0], *keys[1]]), start=1)
         }
@@ -100,5 +98,10 @@ def _shared_kind(true: Census, predicted: Census) -> str:
     return "index"
 
 
-def _sortable(value: str | int | None) -> tuple[bool, int, str]:
-    return not isinstance(value, int), value if isinstance(value, int) else 0, str(value)
+def _keys_in_order(census: Census, kind: str) -> list[ObjectKey]:
+    """The objects by the index that each has where it first appears."""
+    first: dict[ObjectKey, int | None] = {}
+    for _, frame in census:
+        for names in frame:
+            first.setdefault(names.key(kind), names.index)
+    return sorted(first, key=lambda key: (first[key] is None, first[key] or 0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import fiftyone as fo
@@ -124,7 +123,6 @@ def propagate(
     """
     prompt_field, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if isinstance(model, str) else model
-    bar = _Bar(None if callable(progress) else progress)
     job = _Job(
         model,
         prompt_field,
@@ -134,10 +132,9 @@ def propagate(
         StatusField(root_dataset(samples), label_field),
         overwrite,
         batch_size,
-        progress if callable(progress) else bar,
+        progress if callable(progress) else _Bar(progress),
     )
-    with closing(bar):
-        return job.run(find_sequences(samples), skip_failures)
+    return job.run(find_sequences(samples), skip_failures)
 
 
 @dataclass
@@ -245,22 +242,18 @@ class _Job:
 
 
 class _Bar:
-    """A progress bar for each sample. It must be closed: an open one keeps ``sys.stdout`` to itself."""
+    """A progress bar for each sample."""
 
     def __init__(self, show: bool | None) -> None:
         self._show = show
         self._sample = 0
-        self._bar: fou.ProgressBar | None = None
+        self._bar: fou.ProgressBar
 
     def __call__(self, event: Progress) -> None:
-        if self._bar is None or event.sample != self._sample:
-            self.close()
+        if event.sample != self._sample:
             self._sample = event.sample
             self._bar = fou.ProgressBar(total=event.steps, progress=self._show, iters_str="frames")
             self._bar.start()
         self._bar.set_iteration(event.step)
-
-    def close(self) -> None:
-        """Lets go of the terminal."""
-        if self._bar is not None:
+        if event.step == event.steps:
             self._bar.close()

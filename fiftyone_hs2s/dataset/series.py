@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fiftyone.core.utils as fou
@@ -29,9 +29,11 @@ class Series(NamedTuple):
     sample_id: str
     names: dict[int, str]
     sequence: SequenceScores
+    protocol: str
+    """Which frames count for the scores."""
 
 
-def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Generator[Series]:
+def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Iterator[Series]:
     """The series that an evaluation has stored, of the samples that are asked for.
 
     Args:
@@ -48,7 +50,7 @@ def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = N
     wanted = set(samples.values("sample_id" if is_clips(samples) else "id"))
     for key, entry in results.series.items():
         if entry["sample_id"] in wanted:
-            yield Series(key, entry["sample_id"], results.names(key), results.scores(key))
+            yield Series(key, entry["sample_id"], results.names(key), results.scores(key), results.config.protocol)
 
 
 def new_series(
@@ -58,7 +60,8 @@ def new_series(
     problems: list[dict[str, str]],
     progress: bool | Callable[[Any], None] | None,
     other: str | HS2SVideoModel | None = None,
-) -> Generator[Series]:
+    protocol: str = "youtube-vos",
+) -> Iterator[Series]:
     """Scores samples, one after the other.
 
     Args:
@@ -68,18 +71,19 @@ def new_series(
         problems: gets an entry for each sample that cannot be scored, or not tracked back
         progress: as in ``evaluate_propagation()``
         other: what to compare the predictions with: field of another run, or a model that tracks them back
+        protocol: which frames count; how void and several objects are taken
     """
     pieces = find_pieces(samples)
     with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
         for piece in bar(pieces):
             try:
                 other_run = other if isinstance(other, str | None) else _way_back(piece, prediction, other, problems)
-                found = score_piece(piece, truth, prediction, other=other_run)
+                found = score_piece(piece, truth, prediction, protocol, other=other_run)
             except HS2SError as error:
                 logger.warning("Passed over: %s", error)
                 problems.append({"sample_id": piece.sample_id, "message": str(error)})
                 continue
-            yield Series(piece.key, piece.sample_id, found.names, found.sequence)
+            yield Series(piece.key, piece.sample_id, found.names, found.sequence, protocol)
 
 
 def _way_back(piece: Piece, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]) -> Agreement | None:

@@ -7,7 +7,7 @@ t < 10 and t > 20, mean the same moments at any frame rate: at 30 frames per sec
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,11 +37,13 @@ class LengthTable:
 
 @dataclass(frozen=True)
 class OcclusionRow:
-    """A column of table 4: J&F on the frames after the end of an object's first occlusion, mean over objects."""
+    """A column of table 4: scores on the frames after the end of an object's first occlusion, means over objects."""
 
     threshold: int
     num_objects: int
     """Objects that are occluded, and visible again."""
+    J: float
+    F: float
     JF: float
 
 
@@ -50,6 +52,8 @@ class Analysis:
     """All of the paper's analyses; means that have no object are NaN."""
 
     num_objects: int
+    J: float
+    F: float
     JF: float
     """J&F on all frames that count, mean over objects: the first column of table 4."""
     length: LengthTable
@@ -58,6 +62,15 @@ class Analysis:
     """Figure 4: the length of each object's sequence in steps, from its first to its last visible frame."""
     occlusion_lengths: dict[int, tuple[float, ...]]
     """Figure 5: by threshold, the length in steps of the first occlusion of each object that has one."""
+
+    def notes(self) -> Iterator[str]:
+        """Why numbers are missing, in sentences."""
+        if not self.length.num_objects:
+            seconds = LATE / STEPS_PER_SECOND
+            yield f"early and late: no object is in view for more than {LATE} steps ({seconds:.1f} s)"
+        if areas := [row.threshold for row in self.occlusion if not row.num_objects]:
+            limits = " or ".join(map(str, areas))
+            yield f"after the first occlusion: no object is hidden (down to {limits} px) and then visible again"
 
     def to_dict(self) -> dict[str, Any]:
         """What ``hs2s analyze --json`` writes; None for means of nothing."""
@@ -105,7 +118,7 @@ def analyze(
     occlusions = {threshold: [o.first_occlusion(threshold) for o in objects] for threshold in THRESHOLDS}
     return Analysis(
         num_objects=len(objects),
-        JF=_mean([o.mean(o.scores.JF, o.counted) for o in objects]),
+        **_means(objects, [o.counted for o in objects]),
         length=_length_table([o for o in objects if o.length > LATE]),
         occlusion=tuple(_occlusion_row(objects, threshold, found) for threshold, found in occlusions.items()),
         sequence_lengths=tuple(o.length for o in objects),
@@ -140,21 +153,21 @@ class _Object:
 
 
 def _length_table(objects: list[_Object]) -> LengthTable:
-    early = [(o.times >= 0) & (o.times < EARLY) for o in objects]
-    late = [o.times > LATE for o in objects]
-
-    def mean(name: str, frames: list[np.ndarray]) -> float:
-        return _mean([o.mean(getattr(o.scores, name), part) for o, part in zip(objects, frames, strict=True)])
-
-    return LengthTable(len(objects), mean("J", early), mean("J", late), mean("F", early), mean("F", late))
+    early = _means(objects, [(o.times >= 0) & (o.times < EARLY) for o in objects])
+    late = _means(objects, [o.times > LATE for o in objects])
+    return LengthTable(len(objects), early["J"], late["J"], early["F"], late["F"])
 
 
 def _occlusion_row(objects: list[_Object], threshold: int, occlusions: list[tuple[int, float] | None]) -> OcclusionRow:
-    means = []
-    for o, found in zip(objects, occlusions, strict=True):
-        if found:
-            means.append(o.mean(o.scores.JF, np.arange(len(o.counted)) >= found[0]))
-    return OcclusionRow(threshold, len(means), _mean(means))
+    back = [(o, found[0]) for o, found in zip(objects, occlusions, strict=True) if found]
+    after = [np.arange(len(o.counted)) >= place for o, place in back]
+    return OcclusionRow(threshold, len(back), **_means([o for o, _ in back], after))
+
+
+def _means(objects: list[_Object], frames: list[np.ndarray]) -> dict[str, float]:
+    """J, F and J&F on each object's frames, means over objects."""
+    pairs = list(zip(objects, frames, strict=True))
+    return {name: _mean([o.mean(getattr(o.scores, name), part) for o, part in pairs]) for name in ("J", "F", "JF")}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class EventOptions:
     drift_frames: int = 5
     switch_share: float = 0.5
     leak_ratio: float = 2.0
+    low_score: float = 0.7
+    """Mean J&F under which a score is low."""
     jump_ratio: float = 2.0
     jump_area: int = 100
     """Jumps of an area that stays below this are noise."""
@@ -45,8 +48,12 @@ class Event:
     """Number of its last frame; the interval includes it."""
     severity: float
     """In 0..1; how it is measured depends on the kind of event, see ``truth_events`` and ``prediction_events``."""
-    details: dict[str, float | int | bool | None] = field(default_factory=dict)
-    """More numbers, by name; which ones depends on the label."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What else is known, by name; which ones depends on the label."""
+
+    def frames(self, numbers: np.ndarray) -> np.ndarray:
+        """Which of the frames with these numbers, ascending, are in the interval: bool, like ``numbers``."""
+        return (numbers >= self.first) & (numbers <= self.last)
 
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -5,23 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiftyone_hs2s.metrics.events import Event, EventOptions
+from fiftyone_hs2s.metrics.events import Event, EventOptions, by_frame
 from fiftyone_hs2s.metrics.prediction_events import prediction_events
+from fiftyone_hs2s.metrics.protocols import Protocol, counted_frames, get_protocol, scored_ids
 from fiftyone_hs2s.metrics.scores import SequenceScores
-from fiftyone_hs2s.metrics.truth_events import truth_events
+from fiftyone_hs2s.metrics.truth_events import low_score, truth_events
 
 CONDITIONS = frozenset({"occlusion", "partial_occlusion", "reappearance", "reappeared"})
 """Labels of events that make it hard to track, but are no failure."""
 
 
-def find_events(sequence: SequenceScores, options: EventOptions | None = None) -> list[Event]:
+def find_events(
+    sequence: SequenceScores, options: EventOptions | None = None, protocol: str | Protocol = "youtube-vos"
+) -> list[Event]:
     """The events of all objects of a sequence: from ground truth if any frame has it, else from the predictions alone.
+
+    Args:
+        sequence: series of the objects
+        options: what counts; by default ``EventOptions()``
+        protocol: which frames count for an object's score, to tell whether it is low
 
     Returns:
         the events, by object, then by first frame
     """
-    find = truth_events if sequence.annotated.any() else prediction_events
-    return [event for scores in sequence.objects.values() for event in find(scores, options)]
+    if not sequence.annotated.any():
+        return [event for scores in sequence.objects.values() for event in prediction_events(scores, options)]
+    protocol = get_protocol(protocol)
+    scored = scored_ids(sequence, protocol)
+    found = []
+    for number, scores in sequence.objects.items():
+        events = truth_events(scores, options)
+        failures = [event for event in events if event.label not in CONDITIONS]
+        low = low_score(scores, counted_frames(scores, protocol), failures, options) if number in scored else None
+        found += by_frame([*events, *([low] if low else [])])
+    return found
 
 
 @dataclass(frozen=True)

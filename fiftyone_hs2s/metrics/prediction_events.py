@@ -15,6 +15,7 @@ All numbers are fields of ``EventOptions``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +42,7 @@ def prediction_events(scores: ObjectScores, options: EventOptions | None = None)
     return by_frame([*_gaps(scores, options), *_jumps(scores, options), *_doubts(scores, options)])
 
 
-def _event(
-    scores: ObjectScores, label: str, places: np.ndarray, severity: float, **details: float | int | bool | None
-) -> Event:
+def _event(scores: ObjectScores, label: str, places: np.ndarray, severity: float, **details: Any) -> Event:
     first, last = int(scores.frames[places[0]]), int(scores.frames[places[-1]])
     return Event(label, scores.object_id, first, last, float(severity), details)
 

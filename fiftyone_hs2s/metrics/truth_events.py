@@ -10,6 +10,7 @@ drift               J is 0.3 or more below the best level so far for 5 frames or
 identity_switch     at least half of the prediction lies on another object, and more than on its own
 leak                the predicted area is over twice the true one
 hallucination       something is predicted while the object is absent
+low_score           mean J&F is under 0.7, and so it is on the frames without the failures above, half of all or more
 =================== ===================================================================================================
 
 All numbers are fields of ``EventOptions``. Frames without ground truth do not end an interval: it goes on over them.
@@ -17,7 +18,8 @@ All numbers are fields of ``EventOptions``. Frames without ground truth do not e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,37 @@ def truth_events(scores: ObjectScores, options: EventOptions | None = None) -> l
     return by_frame(event for find in finders for event in find(series))
 
 
+def low_score(
+    scores: ObjectScores, counted: np.ndarray, failures: Iterable[Event], options: EventOptions | None = None
+) -> Event | None:
+    """The stretch of frames that a low score comes from, if no failure explains it.
+
+    Of all stretches it is the one over which J&F falls short of the limit by most in sum. Details: ``J`` and ``F``, the
+    means over its frames, and ``reason``: ``"poor region"`` if J is under the limit too, else ``"poor boundary"``.
+
+    Args:
+        scores: series of the object
+        counted: bool (T,), the frames that count for its score
+        failures: its other failures
+        options: what counts; by default ``EventOptions()``
+    """
+    limit = (options or EventOptions()).low_score
+    unexplained = counted.copy()
+    for failure in failures:
+        unexplained &= ~failure.frames(scores.frames)
+    if unexplained.sum() <= counted.sum() / 2 or not all(scores.JF[p].mean() < limit for p in (counted, unexplained)):
+        return None
+    total = np.concatenate([[0.0], np.cumsum(np.where(unexplained, limit - scores.JF, 0.0))])
+    stop = int(np.argmax(total - np.minimum.accumulate(total)))
+    start = stop - 1 - int(np.argmin(total[:stop][::-1]))
+    places = start + np.flatnonzero(unexplained[start:stop])
+    j, f = (float(values[places].mean()) for values in (scores.J, scores.F))
+    severity = float((1 - scores.J[places]).sum() / scores.annotated.sum())
+    details = {"J": j, "F": f, "reason": "poor region" if j < limit else "poor boundary"}
+    first, last = (int(scores.frames[place]) for place in places[[0, -1]])
+    return Event("low_score", scores.object_id, first, last, severity, details)
+
+
 class _Annotated:
     """The series of an object on its annotated frames."""
 
@@ -62,7 +95,7 @@ class _Annotated:
         self.visible = self.truth_area > options.occlusion_area
         self.occluded = ~self.visible & np.logical_or.accumulate(self.visible)
 
-    def event(self, label: str, start: int, stop: int, **details: float | int | bool | None) -> Event:
+    def event(self, label: str, start: int, stop: int, **details: Any) -> Event:
         severity = float((1 - self.J[start:stop]).sum()) / len(self.J)
         first, last = int(self.frames[start]), int(self.frames[stop - 1])
         return Event(label, self.scores.object_id, first, last, severity, details)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import fiftyone.operators as foo
@@ -10,9 +10,16 @@ from fiftyone.operators import types
 
 from fiftyone_hs2s.errors import HS2SError
 
-from .work import MaskOperator, Samples, evaluation_choice, field_choice, run_with_bar, target
+from .work import MaskOperator, Samples, chosen, evaluation_choice, field_choice, run_with_bar, target
 
-_COLUMNS = ("frames", "objects", "J", "F", "JF", "paper")
+_COLUMNS = {
+    "frames": "frames",
+    "objects": "objects",
+    "J": "J",
+    "F": "F",
+    "JF": "J&F",
+    "paper": "for comparison: the HS2S paper on YouTube-VOS",
+}
 
 
 class Analyze(MaskOperator):
@@ -23,8 +30,8 @@ class Analyze(MaskOperator):
     description = "Compare early and late frames, and frames after occlusions"
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
-        evaluation_choice(inputs, ctx.dataset, "Uses its scores; leave empty to choose fields")
-        if ctx.params.get("eval_key"):
+        evaluation_choice(inputs, ctx.dataset, "Uses its scores and protocol; None to choose fields")
+        if chosen(ctx, "eval_key"):
             return
         samples = ctx.target_view()
         field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
@@ -37,7 +44,7 @@ class Analyze(MaskOperator):
         found = yield from run_with_bar(ctx, lambda progress: _analyze(ctx, progress), "sample")
         if not ctx.delegated:
             rows = [{name: _text(row[name]) for name in _COLUMNS} for row in found.rows()]
-            yield ctx.ops.show_output(_table().to_json(), {"rows": rows})
+            yield ctx.ops.show_output(_table(found.notes()).to_json(), {"rows": rows})
 
     def __call__(self, samples: Samples, delegate: bool = False, **params: Any) -> Any:
         """Runs the operator from Python.
@@ -57,14 +64,15 @@ def _analyze(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     from fiftyone_hs2s import analyze
 
     names = ("pred_field", "gt_field", "eval_key")
-    return analyze(ctx.target_view(), *(ctx.params.get(name) or None for name in names), progress=progress)
+    return analyze(ctx.target_view(), *(chosen(ctx, name) for name in names), progress=progress)
 
 
-def _table() -> types.Property:
+def _table(notes: Iterable[str]) -> types.Property:
     outputs, view = types.Object(), types.TableView()
-    for name in _COLUMNS:
-        view.add_column(name, label="J&F" if name == "JF" else name)
+    for name, label in _COLUMNS.items():
+        view.add_column(name, label=label)
     outputs.list("rows", types.Object(), view=view, label="Length and occlusion")
+    outputs.md("\n".join(f"- {note}" for note in notes), name="notes")
     return types.Property(outputs, view=types.View(label="Analysis"))
 
 
@@ -73,4 +81,4 @@ def _text(value: Any) -> str:
         return ", ".join(f"{'J&F' if name == 'JF' else name} {number:.3f}" for name, number in value.items())
     if isinstance(value, float):
         return "-" if value != value else f"{value:.3f}"
-    return "" if value is None else str(value)
+    return str(value)

@@ -14,7 +14,7 @@ from fiftyone_hs2s.dataset.sequences import is_image_groups
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .work import MaskOperator, Samples, evaluation_choice, evaluations_of, field_choice, run_with_bar, target
+from .work import MaskOperator, Samples, chosen, evaluation_choice, evaluations_of, field_choice, run_with_bar, target
 
 
 def check_videos(samples: Samples) -> None:
@@ -39,11 +39,11 @@ class FindFailures(MaskOperator):
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()
         default = field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
-        pred, truth, key = ctx.params.get("pred_field"), ctx.params.get("gt_field"), _eval_key(ctx)
-        note = "Uses its scores; leave empty to score anew, or without ground truth"
+        pred, truth, key = ctx.params.get("pred_field"), chosen(ctx, "gt_field"), _eval_key(ctx)
+        note = "Uses its scores; None to score anew, or without ground truth"
         evaluation_choice(inputs, ctx.dataset, note, pred or default)
         if not key:
-            what = "The true masks, if there are some"
+            what = "The true masks; None if there are none, or to track back"
             field_choice(inputs, samples, "gt_field", "Ground truth", what, required=False)
         if _has_truth(ctx):
             note = "Up to so many true pixels an object counts as hidden; the paper takes 0, 50 and 100"
@@ -54,7 +54,12 @@ class FindFailures(MaskOperator):
             if ctx.params.get("track_back"):
                 forms.check_requirements()
         inputs.bool("tag", default=False, label="Tag samples", description="With their failures, such as hs2s: drift")
-        inputs.bool("save_views", default=True, label="Save views", description="Of occlusions, lost objects, drift")
+        inputs.bool(
+            "save_views",
+            default=True,
+            label="Save views",
+            description="One for each kind of event, and one with the worst first",
+        )
         if pred and pred == truth and not key:
             raise HS2SError("the predictions cannot be their own ground truth: choose another field")
 
@@ -93,12 +98,12 @@ class FindFailures(MaskOperator):
 
 def _eval_key(ctx: foo.ExecutionContext) -> str | None:
     """The chosen evaluation, unless it is of another field: that may be left in the form."""
-    key = ctx.params.get("eval_key")
+    key = chosen(ctx, "eval_key")
     return key if key in evaluations_of(ctx.dataset, ctx.params.get("pred_field")) else None
 
 
 def _has_truth(ctx: foo.ExecutionContext) -> bool:
-    return bool(ctx.params.get("gt_field") or _eval_key(ctx))
+    return bool(chosen(ctx, "gt_field") or _eval_key(ctx))
 
 
 def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
@@ -109,7 +114,7 @@ def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     return find_failures(
         ctx.target_view(),
         params["pred_field"],
-        params.get("gt_field"),
+        chosen(ctx, "gt_field"),
         _eval_key(ctx),
         track_back=bool(params.get("track_back")) and not _has_truth(ctx),
         options=EventOptions(occlusion_area=int(params.get("occlusion_area") or 0)),

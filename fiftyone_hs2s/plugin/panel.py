@@ -15,7 +15,8 @@ from fiftyone_hs2s.dataset.compare import list_evaluations
 from fiftyone_hs2s.dataset.sequences import is_clips
 from fiftyone_hs2s.errors import HS2SError
 
-from .panel_content import Overview, SampleCurves, overview, sample_curves
+from .panel_content import Overview, SampleCurves, comparison, overview, sample_curves
+from .work import NONE
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,12 @@ class HS2SPanel(foo.Panel):
         self._refresh(ctx)
 
     @guarded
+    def choose_other(self, ctx: foo.ExecutionContext) -> None:
+        """Compares with another evaluation."""
+        ctx.panel.set_state("other_key", ctx.params.get("value"))
+        self._refresh(ctx)
+
+    @guarded
     def reload(self, ctx: foo.ExecutionContext) -> None:
         """Looks for evaluations that were made, changed or deleted meanwhile."""
         if ctx.dataset is not None:
@@ -140,6 +147,9 @@ class HS2SPanel(foo.Panel):
             self._show_sample(ctx, sample_curves(ctx.dataset, chosen, _sample_id(ctx)))
         else:
             self._show_overview(ctx, overview(ctx.dataset, chosen))
+            other = state.get_state("other_key")
+            known = other in keys and other != chosen
+            state.set_state("comparison", comparison(ctx.dataset, chosen, other) if known else None)
 
     def _show_sample(self, ctx: foo.ExecutionContext, found: SampleCurves) -> None:
         ctx.panel.set_state("shown", "sample")
@@ -168,6 +178,8 @@ class HS2SPanel(foo.Panel):
             panel.enum("eval_key", view.values(), label="Evaluation", view=view, on_change=self.choose)
         panel.md(ctx.panel.get_state("message") or _FIRST_STEPS, name="headline")
         shown = ctx.panel.get_state("shown")
+        if shown == "overview" and len(keys) > 1:
+            self._render_comparison(panel, ctx, keys)
         if shown == "overview":
             self._render_overview(panel, ctx)
         elif shown == "sample":
@@ -177,6 +189,14 @@ class HS2SPanel(foo.Panel):
             panel.btn("failures", label="Find failures", on_click="@hs2s/hs2s/find_failures", prompt=True)
         panel.btn("reload", label="Refresh", on_click=self.reload)
         return types.Property(panel)
+
+    def _render_comparison(self, panel: types.Object, ctx: foo.ExecutionContext, keys: list[str]) -> None:
+        view = types.DropdownView()
+        for key in (NONE, *(key for key in keys if key != ctx.panel.get_state("eval_key"))):
+            view.add_choice(key, label="None" if key == NONE else key)
+        panel.enum("other_key", view.values(), label="Compare with", view=view, on_change=self.choose_other)
+        if text := ctx.panel.get_state("comparison"):
+            panel.md(text, name="comparison")
 
     def _render_overview(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
         layouts = ctx.panel.get_state("layouts") or {}

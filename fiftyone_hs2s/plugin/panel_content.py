@@ -10,9 +10,11 @@ import numpy as np
 
 from fiftyone_hs2s.dataset import figures
 from fiftyone_hs2s.dataset.analysis import DatasetAnalysis, analyze
-from fiftyone_hs2s.dataset.compare import load_evaluation
+from fiftyone_hs2s.dataset.compare import compare_evaluations, load_evaluation
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults
+from fiftyone_hs2s.dataset.event_labels import Names, event_title, explanation
 from fiftyone_hs2s.dataset.pieces import Samples
+from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, ObjectScores, find_events
 
 _COLORS = ("#3f7fbf", "#c0504d", "#5f9f5f", "#8064a2", "#d98c2b", "#4bacc6", "#a66999")
@@ -79,22 +81,28 @@ def sample_curves(dataset: Samples, eval_key: str, sample_id: str) -> SampleCurv
         return SampleCurves(f"This sample was not scored by **{eval_key}**: run *HS2S: evaluate masks* on it.")
     rows = [row for row in results.objects if row["sample_id"] == sample_id]
     lines = [f"{row['name']}: J&F **{row['JF']:.3f}**" for row in rows]
-    curves, events = [], []
+    curves, events, prompts = [], [], []
     for key in keys:
         sequence, names = results.scores(key), results.names(key)
         shown = {number: sequence.objects[number] for number in sequence.true_ids}
         curves += [c for number, scores in shown.items() for c in _curves(scores, names[number], number)]
-        events += [(event, names[event.object_id]) for event in find_events(sequence)]
+        prompts += [(frame, number) for number, scores in shown.items() for frame in scores.frames[scores.prompted]]
+        events += [(event, names) for event in find_events(sequence, protocol=results.config.protocol)]
     last = max((x for curve in curves for x in curve["x"]), default=1)
     playhead = {"type": "scatter", "mode": "lines", "x": [1, 1], "y": [0, 1], "name": "playhead", "showlegend": False}
     playhead["line"] = {"color": "#ff6d04", "width": 2}
-    what = ", ".join(f"{event.label} of {name} ({event.first}-{event.last})" for event, name in events) or "none"
+    what = "\n".join(f"- {_event_text(*pair)}" for pair in events) or "none"
     return SampleCurves(
-        f"{'; '.join(lines)}\n\nEvents: {what}",
-        [playhead, *curves],
+        f"{'; '.join(lines)}\n\nEvents:\n\n{what}",
+        [playhead, *curves, *_prompt_marks(prompts)],
         _curve_layout([event for event, _ in events], last),
         [[number, number] for number in range(last + 1)],
     )
+
+
+def _event_text(event: Event, names: Names) -> str:
+    frames = f"frame {event.first}" if event.first == event.last else f"frames {event.first}-{event.last}"
+    return f"{event_title(event, names)}, {frames}: {explanation(event, names)}"
 
 
 def _headline(results: PropagationResults) -> str:
@@ -114,16 +122,29 @@ def _table(analysis: DatasetAnalysis) -> str:
     for row in analysis.rows():
         scores = (_number(row[name]) for name in ("J", "F", "JF"))
         lines.append(f"| {row['frames']} | {row['objects']} | {' | '.join(scores)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *(f"- {note}" for note in analysis.notes())])
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else "–" if np.isnan(value) else f"{value:.3f}"
+def comparison(dataset: Samples, eval_key: str, other: str) -> str:
+    """Two evaluations on what both of them scored, as a table, with what they do not share; or why they cannot be."""
+    try:
+        found = compare_evaluations(dataset, [other, eval_key])
+    except HS2SError as error:
+        return f"**Not compared**: {error}"
+    lines = ["| evaluation | J | F | J&F | change |", "|---|---|---|---|---|"]
+    for row in found.rows:
+        scores = (_number(row[name]) for name in ("J", "F", "JF"))
+        lines.append(f"| {row['name']} | {' | '.join(scores)} | {row['change']:+.3f} |")
+    title = f"**Compared with {other}**, on the {found.rows[0]['objects']} objects that both scored"
+    return "\n".join([title, "", *lines, "", *(f"- {note}" for note in found.notes)])
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def _curves(scores: ObjectScores, name: str, number: int) -> Iterator[dict[str, Any]]:
-    known = scores.annotated
-    color = _COLORS[(number - 1) % len(_COLORS)]
+    known = scores.annotated & ~scores.prompted
     for score, dash in (("J", "solid"), ("F", "dot")):
         yield {
             "type": "scatter",
@@ -131,8 +152,26 @@ def _curves(scores: ObjectScores, name: str, number: int) -> Iterator[dict[str, 
             "x": scores.frames[known].tolist(),
             "y": getattr(scores, score)[known].tolist(),
             "name": f"{score} {name}",
-            "line": {"color": color, "dash": dash},
+            "line": {"color": _color(number), "dash": dash},
         }
+
+
+def _prompt_marks(prompts: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
+    """Marks above the curves where an object's mask was given.
+
+    Args:
+        prompts: frame and number of the object
+    """
+    if prompts:
+        frames, numbers = zip(*prompts, strict=True)
+        colors = [_color(number) for number in numbers]
+        marker = {"symbol": "diamond", "size": 9, "color": colors}
+        marks = {"type": "scatter", "mode": "markers", "x": [*map(int, frames)], "y": [1.0] * len(frames)}
+        yield {**marks, "name": "prompts", "marker": marker}
+
+
+def _color(number: int) -> str:
+    return _COLORS[(number - 1) % len(_COLORS)]
 
 
 def _curve_layout(events: list[Event], last: int) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from . import forms
 from .stream import Stream, throttle
 
 Samples = fo.Dataset | fo.DatasetView
+NONE = "(none)"
+"""A choice that no field or evaluation can have as its name: the App cannot empty a drop-down menu."""
 
 
 class MaskOperator(foo.Operator):
@@ -76,7 +78,7 @@ def field_choice(
     prefer: tuple[str, ...] = ("hs2s", "pred", "predictions"),
     required: bool = True,
 ) -> str | None:
-    """Adds the choice of a field with masks.
+    """Adds the choice of a field with masks, or of none if it is not required.
 
     Returns:
         the default: the first of ``prefer`` that there is
@@ -88,17 +90,24 @@ def field_choice(
     if not fields:
         raise HS2SError("there are no masks: add a Detections field with some, or propagate them")
     prefix = forms.field_prefix(samples)
-    default = next((prefix + field for field in prefer if field in fields), None) if required else None
-    paths = {prefix + field: prefix + field for field in fields}
+    default = next((prefix + field for field in prefer if field in fields), None) if required else NONE
+    paths = ({} if required else {NONE: "None"}) | {prefix + field: prefix + field for field in fields}
     forms.choice(inputs, name, paths, label, default, description, required=required)
     return default
 
 
 def evaluation_choice(inputs: types.Object, samples: Samples, description: str, pred_field: str | None = None) -> None:
-    """Adds the choice of an evaluation, as :func:`evaluations_of` lists them, if any; the last is the default."""
+    """Adds the choice of an evaluation, as :func:`evaluations_of` lists them, or of none; the last is the default."""
     keys = evaluations_of(samples, pred_field)
     if keys:
-        forms.choice(inputs, "eval_key", {key: key for key in keys}, "Evaluation", keys[-1], description)
+        choices = {NONE: "None"} | {key: key for key in keys}
+        forms.choice(inputs, "eval_key", choices, "Evaluation", keys[-1], description)
+
+
+def chosen(ctx: foo.ExecutionContext, name: str) -> str | None:
+    """What was chosen of a drop-down menu that has "None" too."""
+    value = ctx.params.get(name)
+    return None if value in (None, "", NONE) else str(value)
 
 
 def evaluations_of(samples: Samples, pred_field: str | None) -> list[str]:

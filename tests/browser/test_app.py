@@ -100,13 +100,13 @@ def test_from_propagation_to_the_failing_sample(app, demo):
     results = demo.load_evaluation_results("hs2s_eval", cache=False)
 
     app.run_operator("HS2S: find failures")
-    wait_until(lambda: demo.reload() or demo.has_saved_view("HS2S: late frames"), 120, "views are saved")
+    wait_until(lambda: demo.reload() or demo.has_saved_view("HS2S: worst first (hs2s)"), 120, "views are saved")
     app.dismiss()
     app.page.wait_for_timeout(3000)  # thumbnails are painted late
     app.screenshot("grid")
 
-    app.choose_view("HS2S: occlusions")
-    app.wait_for_entries(2)
+    app.choose_view("HS2S: lost (hs2s)")
+    app.wait_for_entries(1)
     app.clear_view()
     app.wait_for_entries(3)
 
@@ -155,7 +155,8 @@ def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
     """Opens the panel beside the video: curves of both objects, events shaded, and a line where the video is."""
     app.open_curves()
     plot = app.plot(MODAL_PANEL, 0)
-    _, *curves = plot["data"]
+    _, *curves, prompts = plot["data"]
+    assert (prompts["name"], prompts["x"]) == ("prompts", [1, 1])
     assert [curve["name"] for curve in curves] == [f"{s} {name}" for name in ("dahlia 1", "saucer 2") for s in "JF"]
     lost = dict(zip(curves[2]["x"], curves[2]["y"], strict=True))
     assert lost[LOST - 1] > 0.5 and lost[LOST] == 0

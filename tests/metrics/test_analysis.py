@@ -108,6 +108,11 @@ def test_nothing():
     assert data["JF"] is None
     assert data["length"]["num_objects"] == 0
     assert data["sequence_length_histogram"] == []
+    early, after = result.notes()
+    assert early == "early and late: no object is in view for more than 20 steps (3.3 s)"
+    assert after == (
+        "after the first occlusion: no object is hidden (down to 0 or 50 or 100 px) and then visible again"
+    )
 
 
 def test_real_occlusion(shared_data):
@@ -154,11 +159,13 @@ def test_command(folders, capsys):
     data = json.loads((folders / "out.json").read_text())
     assert data["length"]["J_early"] == pytest.approx(8 / 9)
     assert data["length"]["J_late"] == pytest.approx(4 / 7)
-    assert data["occlusion"][0] == {"threshold": 0, "num_objects": 1, "JF": pytest.approx(16 / 20)}
+    scores = dict.fromkeys(("J", "F", "JF"), pytest.approx(16 / 20))
+    assert data["occlusion"][0] == {"threshold": 0, "num_objects": 1, **scores}
     assert data["occlusion_length_histograms"]["0"] == [0, 0, 0, 1]
     rows = list(csv.DictReader((folders / "out.csv").open()))
     assert float(rows[1]["JF"]) == data["occlusion"][0]["JF"]
     assert [row["table"] for row in rows] == ["occlusion"] * 4 + ["length"] * 2
+    assert all(value for row in rows for value in row.values()), "no column is blank"
     printed = capsys.readouterr()
     assert "early, t < 10" in printed.out and "88.9" in printed.out and "80.0" in printed.out
     assert "scored as empty (1: 00009)" in printed.err

@@ -126,7 +126,8 @@ def test_drift():
 def test_drift_must_stay_and_be_a_fall():
     off = (30, 20)
     assert events_of([THERE] * 14, [THERE] * 6 + [off] * 4 + [THERE] * 4) == []
-    assert events_of([THERE] * 14, [THERE] + [off] * 13) == []  # never was better than on the given frame
+    found = events_of([THERE] * 14, [THERE] + [off] * 13)  # never was better than on the given frame
+    assert spans(found) == [("low_score", 2, 14)]
 
 
 def test_identity_switch():
@@ -217,6 +218,53 @@ def test_prompt_agreement_is_that_of_the_far_end(there, agreement, expected):
     predictions = [boxes(_1=THERE if there[t] else None) for t in range(4)]
     sequence = scores_of([None] * 4, predictions, agreement=agreement)
     assert prompt_agreement(sequence.objects[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "reason"),
+    [
+        ((20, 20), (28, 20), "poor region"),  # 12 of 28 columns
+        ((20, 60), (20, 52), None),  # 52 of 60 columns: neither region nor boundary is low
+    ],
+)
+def test_low_score_without_a_failure(truth, prediction, reason):
+    found = events_of([truth] * 12, [truth] + [prediction] * 11)
+    assert [event.details["reason"] for event in found] == [reason] * bool(reason)
+    assert spans(found) == [("low_score", 2, 12)] * bool(reason)
+
+
+def test_low_score_of_a_poor_boundary():
+    """Slits in the mask: little area, much boundary."""
+    truth = boxes(_1=(20, 60, 20))
+    slit = truth.copy()
+    slit[14:28:5, 22:78] = 0
+    (low,) = find_events(scores_of([truth] * 10, [truth] + [slit] * 9))
+    assert (low.label, low.first, low.last, low.details["reason"]) == ("low_score", 2, 10, "poor boundary")
+    assert low.details["F"] < 0.6 < 0.8 < low.details["J"] == pytest.approx(1 - 3 * 56 / 1200)
+
+
+def test_low_score_starts_where_the_score_falls_for_good():
+    """A single poor frame before, and a single good one within, do not move its ends."""
+    poor, good = (23, 20), (20, 20)
+    prediction = [good, good, poor, good, good, good, *[poor] * 6, good, *[poor] * 6]
+    (low,) = events_of([good] * len(prediction), prediction, EventOptions(low_score=0.9))
+    assert spans([low]) == [("low_score", 7, 19)]
+    assert low.severity == pytest.approx(12 * (1 - 17 / 23) / 19)
+
+
+def test_low_score_that_a_failure_explains_has_no_event_of_its_own():
+    far = (80, 20)
+    assert {event.label for event in events_of([THERE] * 10, [THERE] * 3 + [far] * 7)} == {"lost"}
+
+
+def test_prompts_tell_nothing_about_a_low_score():
+    """Half of the frames are corrections: the others alone tell that the track is poor."""
+    scorer = SequenceScorer()
+    for number in range(12):
+        prompt = number % 2 == 0
+        scorer.update(boxes(_1=THERE), boxes(_1=THERE if prompt else (28, 20)), prompted={1} if prompt else ())
+    (low,) = find_events(scorer.finish())
+    assert (low.label, low.first, low.last) == ("low_score", 1, 11)
 
 
 def test_helpers():

@@ -10,6 +10,8 @@ from fiftyone_kit import color_model
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation
 
+NONE = "(none)"
+
 FIELDS = {"pred_field": "frames.pred", "gt_field": "frames.gt"}
 
 
@@ -73,20 +75,47 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
     assert scored_dataset.get_evaluation_info("ev").config.protocol == "all"
     assert "replaced" in form("evaluate", scored_dataset, **params)
 
-    assert form("find_failures", scored_dataset)["eval_key"].type.values == ["ev"]
+    assert form("find_failures", scored_dataset)["eval_key"].type.values == [NONE, "ev"]
     assert not form("find_failures", scored_dataset)["gt_field"].required
     assert "gt_field" not in form("find_failures", scored_dataset, eval_key="ev")
     params = {"pred_field": "frames.pred", "eval_key": "ev", "save_views": True}
     assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
     scored_dataset.reload()
-    assert scored_dataset.distinct("pred_events.detections.label") == ["drift"]
-    assert scored_dataset.has_saved_view("HS2S: drift")
+    assert scored_dataset.distinct("pred_events.detections.kind") == ["drift"]
+    assert scored_dataset.list_saved_views() == ["HS2S: drift (pred)", "HS2S: worst first (pred)"]
 
     result = foo.execute_operator(uri("analyze"), {"dataset": scored_dataset}, params={"eval_key": "ev"})
     assert result.error is None
     request = result.executor._requests[-1]
     assert request.operator_uri.endswith("show_output")
-    assert [row["objects"] for row in request.params["results"]["rows"]] == ["0", "0", "2", "0", "0", "0"]
+    rows = request.params["results"]["rows"]
+    assert [row["objects"] for row in rows] == ["0", "0", "2", "0", "0", "0"]
+    assert all(value for row in rows for value in row.values()), "no cell is blank"
+    assert rows[2]["JF"] == f"{scored_dataset.load_evaluation_results('ev').JF:.3f}"
+    assert "no object is in view for more than 20 steps (3.3 s)" in str(request.params["outputs"])
+    assert "the HS2S paper on YouTube-VOS" in str(request.params["outputs"])
+
+
+def test_evaluation_can_be_left_out_of_the_forms(scored_dataset, monkeypatch):
+    evaluate_propagation(scored_dataset, "pred", "gt", "ev")
+    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", color_model)
+    assert form("find_failures", scored_dataset)["eval_key"].default == "ev"
+    assert "track_back" not in form("find_failures", scored_dataset, eval_key="ev")
+    without = {"pred_field": "frames.pred", "eval_key": NONE}
+    properties = form("find_failures", scored_dataset, **without)
+    assert properties["gt_field"].type.values == [NONE, "frames.gt", "frames.pred"]
+    assert "track_back" not in form("find_failures", scored_dataset, **without, gt_field="frames.gt")
+    assert "track_back" in form("find_failures", scored_dataset, **without, gt_field=NONE)
+    params = {**without, "gt_field": NONE, "track_back": True}
+    assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    assert scored_dataset.values("pred_track_back_J")[0] > 0.9
+
+    properties = form("analyze", scored_dataset, eval_key=NONE)
+    assert properties["eval_key"].type.values == [NONE, "ev"]
+    assert {"pred_field", "gt_field"} <= set(properties)
+    assert "pred_field" not in form("analyze", scored_dataset, eval_key="ev")
+    params = {**FIELDS, "eval_key": NONE}
+    assert foo.execute_operator(uri("analyze"), {"dataset": scored_dataset}, params=params).error is None
 
 
 def test_failures_form_offers_evaluations_of_the_field_alone(scored_dataset):
@@ -97,7 +126,7 @@ def test_failures_form_offers_evaluations_of_the_field_alone(scored_dataset):
     scored_dataset.clone_frame_field("pred", "new")
     properties = form("find_failures", scored_dataset)
     assert (properties["pred_field"].default, properties["eval_key"].default) == ("frames.pred", "ev")
-    assert form("find_failures", scored_dataset, pred_field="frames.other")["eval_key"].type.values == ["later"]
+    assert form("find_failures", scored_dataset, pred_field="frames.other")["eval_key"].type.values == [NONE, "later"]
     left = {"pred_field": "frames.new", "eval_key": "ev"}  # the field was changed after the evaluation was chosen
     properties = form("find_failures", scored_dataset, **left)
     assert "eval_key" not in properties
@@ -118,7 +147,7 @@ def test_failures_without_truth_can_be_tracked_back(scored_dataset, monkeypatch)
     assert scored_dataset.values("pred_track_back_J")[0] > 0.9
     area = SIDE * SIDE  # that of the squares: none of them counts as visible
     assert find(scored_dataset, "pred", gt_field="gt", track_back=True, occlusion_area=area).error is None
-    assert scored_dataset.distinct("pred_events.detections.label") == []
+    assert scored_dataset.distinct("pred_events.detections.kind") == []
     assert scored_dataset.values("pred_track_back_J") == [None]
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
-from evaluation_kit import labeled_sample
+from evaluation_kit import labeled_sample, labels, shifted
 from fiftyone.operators.executor import ExecutionContext, Executor
-from fiftyone_kit import T
+from fiftyone_kit import T, truth
 
 from fiftyone_hs2s import evaluate_propagation
 
@@ -70,7 +70,36 @@ def test_overview(evaluated):
     assert set(panel.shown) > PLOTS
     assert sum(panel.data["histogram"][0]["y"]) == 1
     assert panel.data["scatter"][0]["y"] == [1, pytest.approx(0.767, abs=1e-3)]
-    assert "| all frames | 2 |" in panel.state["table_text"]
+    (row,) = (line for line in panel.state["table_text"].splitlines() if "all frames" in line)
+    assert row == "| all frames | 2 | 0.900 | 0.867 | 0.884 |"  # the J&F of the headline
+    assert "no object is in view for more than 20 steps" in panel.state["table_text"]
+    assert "other_key" not in panel.shown
+
+
+def test_two_evaluations_are_compared_on_what_both_scored(evaluated, video):
+    def worse(number):
+        masks = truth(number)
+        return labels({0: masks[0], 1: shifted(masks[1], 8)})
+
+    evaluated.set_values("frames.worse", [[worse(n) for n in range(1, T + 1)]])
+    evaluate_propagation(evaluated, "worse", "gt", "worse_eval")
+    evaluated.add_sample(labeled_sample(video))
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    evaluate_propagation(evaluated, "pred", "gt", "everything", protocol="all")
+    panel = Panel(evaluated)
+    panel.do("choose", value="ev")
+    assert panel.shown["other_key"].type.values == ["(none)", "everything", "worse_eval"]
+    assert "comparison" not in panel.shown
+    panel.do("choose_other", value="worse_eval")
+    text = panel.state["comparison"]
+    assert "**Compared with worse_eval**, on the 2 objects that both scored" in text
+    own = float(next(line for line in text.splitlines() if line.startswith("| ev |")).split("|")[-2])
+    assert own == pytest.approx(0.884 - evaluated.load_evaluation_results("worse_eval").JF, abs=1e-3)
+    assert "(worse_eval 2, ev 4)" in text
+    panel.do("choose_other", value="everything")
+    assert "Not compared" in panel.state["comparison"]
+    panel.do("choose_other", value="(none)")
+    assert "comparison" not in panel.shown
 
 
 def test_bar_becomes_the_view(evaluated, video):
@@ -106,8 +135,22 @@ def test_curves_of_the_open_sample(evaluated):
     assert curves[2]["y"] == [1] * 6 + [pytest.approx(0.6)] * 6
     (shade,) = panel.state["layouts"]["curves"]["shapes"]
     assert (shade["x0"], shade["x1"]) == (6.5, 12.5)
-    assert "drift of square 1 1 (7-12)" in panel.text
+    assert "- drift: square 1 1, frames 7-12: J is 0.40 below its best level" in panel.text
     assert panel.data["playhead"]["frames"][T] == [T, T]
+
+
+def test_prompts_are_marked_and_no_part_of_the_curves(evaluated):
+    sample = evaluated.first()
+    for number in (1, 9):
+        sample.frames[number].pred.detections[1]["keyframe"] = True
+    sample.save()
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    panel = Panel(evaluated, current_sample=sample.id)
+    panel.do("on_load")
+    *curves, marks = panel.data["curves"][1:]
+    assert curves[0]["x"] == [*range(1, T + 1)]
+    assert curves[2]["x"] == [n for n in range(1, T + 1) if n not in (1, 9)]
+    assert (marks["name"], marks["x"]) == ("prompts", [1, 9])
 
 
 def test_what_the_app_calls_a_change_of_the_view_leaves_curves_and_playhead_alone(evaluated):
