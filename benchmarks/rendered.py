@@ -1,7 +1,7 @@
 """Renders two benchmark sets with objects that no training clip shows: ``python benchmarks/rendered.py --out FOLDER``.
 
-``come-near``: 6 clips of 60 frames in which one object, the one prompted, comes near (at least six times its area) and
-turns. ``look-alikes``: 10 clips of 60 frames with 5 prompted objects, some of which look alike, that fall, collide, are
+``come-near``: 6 clips of 60 frames in which one object, the one prompted, comes near (at least twelve times its area) and
+turns; it is made of several, so that parts come into view that the first frame did not show. ``look-alikes``: 10 clips of 60 frames with 5 prompted objects, some of which look alike, that fall, collide, are
 pushed, roll or cross. The figures of the model card are of the objects and photographs in the data folder:
 
     python benchmarks/rendered.py --out SETS --objects3d DATA/objects3d --pictures DATA/images/BSDS500-regions/Images
@@ -17,7 +17,7 @@ from training.synthetic.clips import Settings, claim, render_missing
 
 COMMON = {"seed": 2027, "split": "held-out", "frames": 60, "samples": 4}
 SETS = {
-    "come-near": (6, {"scenes": ("near", "approach"), "labels": (1, 1), "growth": 6.0}),
+    "come-near": (6, {"scenes": ("near",), "labels": (1, 1), "growth": 12.0, "compound": 1.0}),
     "look-alikes": (
         10,
         {"scenes": ("fall", "crowd", "collide", "push", "roll"), "labels": (5, 5), "look_alikes": True},

@@ -27,11 +27,15 @@ from training.synthetic.scenes import FIGURE_SCENES, SCENES
 from training.synthetic.stage import Stage
 from training.synthetic.world import STEPS_PER_FRAME, World, write_texture
 
-SMALL = Settings(seed=3, frames=3, size=(64, 112), samples=2, scenes=("fall", "near"))
+SMALL = Settings(seed=3, compound=0.5, frames=3, size=(64, 112), samples=2, scenes=("fall", "near"))
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def names(story: dict) -> list[str]:
+    return [name for entry in (*story["objects"].values(), *story["others"]) for name in entry["names"]]
 
 
 def render(settings: Settings, out: Path, count: int = 2) -> list[str]:
@@ -67,7 +71,7 @@ def empty_stage(tmp_path: Path) -> Iterator[Stage]:
     (tmp_path / "textures").mkdir()
     with World() as world:
         models = list_models(None, "train")
-        yield Stage(np.random.default_rng(0), world, models, PictureSets([]), [], 2, tmp_path / "textures")
+        yield Stage(np.random.default_rng(0), world, models, PictureSets([]), [], 2, tmp_path / "textures", 0.0)
 
 
 def test_the_same_seed_gives_the_same_files(rendered: Path, tmp_path: Path) -> None:
@@ -152,7 +156,7 @@ def test_every_scene_makes_clips(scene: str) -> None:
 def test_figures_are_cut_out_of_pictures(scene: str, picture_set: Path) -> None:
     settings = dataclasses.replace(SMALL, scenes=(scene,), labels=(3, 5), pictures=(picture_set,))
     clip = ClipMaker(settings).make(0)
-    figures = [int(label) for label, entry in clip.story["objects"].items() if entry["name"] == "disks/disk"]
+    figures = [int(label) for label, entry in clip.story["objects"].items() if entry["names"] == ["disks/disk"]]
     assert figures
     seen = clip.frames[0][np.isin(clip.label_maps[0], figures)].astype(float)
     assert np.mean(seen[:, 0] > 1.5 * seen[:, 2]) > 0.8  # the disk is red
@@ -200,11 +204,11 @@ def test_training_never_sees_what_is_held_out(rendered: Path) -> None:
     assert not train & held_out
     assert len(train | held_out) == 1000
     stories = [json.loads(path.read_text()) for path in (rendered / "Stories").iterdir()]
-    shown = [e["name"] for story in stories for e in (*story["objects"].values(), *story["others"])]
+    shown = [name for story in stories for name in names(story)]
     assert shown
     assert not any(is_held_out(name) for name in shown)
     clip = ClipMaker(dataclasses.replace(SMALL, split="held-out", frames=2)).make(0)
-    assert all(is_held_out(entry["name"]) for entry in clip.story["objects"].values())
+    assert all(is_held_out(name) for name in names(clip.story))
 
 
 def test_the_folder_of_objects(shared_data: Path, tmp_path: Path) -> None:
@@ -216,11 +220,11 @@ def test_the_folder_of_objects(shared_data: Path, tmp_path: Path) -> None:
     assert set(manifest) >= HELD_OUT
     assert 23 <= len(HELD_OUT) <= 28
     assert {manifest[name]["texture"] for name in HELD_OUT} == {entry["texture"] for entry in manifest.values()}
-    names = {model.name for model in list_models(folder, "train")}
-    assert names & set(manifest) == set(manifest) - HELD_OUT
+    listed = {model.name for model in list_models(folder, "train")}
+    assert listed & set(manifest) == set(manifest) - HELD_OUT
     render(dataclasses.replace(SMALL, objects3d=folder), tmp_path, 1)
     story = json.loads((tmp_path / "Stories" / "fall-00000.json").read_text())
-    assert any(entry["name"] in manifest for entry in (*story["objects"].values(), *story["others"]))
+    assert set(names(story)) & set(manifest)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +249,9 @@ def test_the_command_with_two_workers(rendered: Path, tmp_path: Path) -> None:
     arguments = "--clips 2 --seed 3 --frames 3 --size 64 112 --samples 2 --scenes fall,near --workers 2"
     assert main(["--out", str(tmp_path), *arguments.split()]) == 0
     assert read_label_map(tmp_path / "Annotations" / "near-00001" / "00002.png").any()
-    assert {name: data for name, data in files(tmp_path).items() if name != clips.SETTINGS} == files(rendered)
+    assert {"/".join(p.parts[-2:]) for p in tmp_path.glob("Annotations/*")} == {
+        f"Annotations/{name}" for name in ("fall-00000", "near-00001")
+    }
 
 
 def test_an_unreadable_picture_is_named_and_another_one_drawn(

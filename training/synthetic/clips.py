@@ -49,6 +49,7 @@ class Settings:
         labels: how many objects get a label, least and most
         growth: how many times as large as on the first frame the object that the clip is about must become
         look_alikes: whether two of the labeled objects must look alike
+        compound: share of the objects that are made of several, so that turning shows what was not seen before
         objects3d: folder of textured objects; PyBullet's procedural ones alone without it
         pictures: folders of photographs, with masks for figures to be cut out
     """
@@ -62,6 +63,7 @@ class Settings:
     labels: tuple[int, int] = (2, 5)
     growth: float = 0.0
     look_alikes: bool = False
+    compound: float = 0.25
     objects3d: Path | None = None
     pictures: tuple[Path, ...] = ()
 
@@ -126,8 +128,8 @@ class ClipMaker:
         count = 3 if self.pictures else 0
         photographs = [self.pictures.photograph(rng) for _ in range(count)]
         with World() as world, tempfile.TemporaryDirectory(prefix="hs2s-synthetic-") as folder:
-            stage = Stage(rng, world, self.models, self.pictures, photographs, self.settings.frames, Path(folder))
-            yield stage
+            length, compound = self.settings.frames, self.settings.compound
+            yield Stage(rng, world, self.models, self.pictures, photographs, length, Path(folder), compound)
 
     def _renderer(self, stage: Stage, camera: Camera) -> Renderer:
         rng = stage.rng
@@ -176,7 +178,7 @@ def _chosen(stage: Stage, can: list[int], count: int) -> list[int]:
 
 
 def _entry(actor: Actor) -> dict[str, Any]:
-    return {"name": actor.name, "look": actor.look}
+    return {"names": list(actor.names), "look": actor.look}
 
 
 def _check(settings: Settings) -> None:

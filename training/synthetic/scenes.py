@@ -128,7 +128,7 @@ def crowd(stage: Stage) -> Camera:
 def near(stage: Stage) -> Camera:
     """An object comes near, up to six times as large, and turns meanwhile; a look-alike may stand by."""
     rng, count = stage.rng, int(stage.rng.integers(3, 7))
-    closest, zoom, spin = rng.uniform(1.2, 1.9), rng.uniform(3.5, 6), rng.choice([-1, 1]) * rng.uniform(0.8, 4.5)
+    closest, zoom, spin = rng.uniform(1.2, 1.9), rng.uniform(3.5, 6), rng.choice([-1, 1]) * rng.uniform(0.8, 5)
     eye = np.array([0, -closest, rng.uniform(0.5, 1.1)])
     distance = np.exp(np.linspace(np.log(closest * zoom), np.log(closest), stage.steps))  # grows evenly
     side, end = rng.uniform(-0.4, 0.4) * zoom, rng.uniform(-0.3, 0.3)

@@ -10,7 +10,7 @@ import numpy as np
 from training.synthetic.objects import Model, prepare
 from training.synthetic.pictures import Figure, PictureSets
 from training.synthetic.textures import pattern
-from training.synthetic.world import STEPS_PER_FRAME, World, write_texture
+from training.synthetic.world import STEPS_PER_FRAME, Part, World, write_texture
 
 GROUND = np.nan  # as a height: on the ground
 
@@ -20,10 +20,8 @@ class Look:
     """What an actor looks like; actors of the same look are look-alikes."""
 
     number: int
-    name: str
-    mesh: Path
-    texture: Path
-    stretch: np.ndarray
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass
@@ -31,7 +29,7 @@ class Actor:
     """Something that plays: a body of the world, or a figure cut out of a picture, which stands upright.
 
     Attributes:
-        name: of the object, or of the picture
+        names: of the objects it is made of, or of the picture
         look: look-alikes have the same number
         body: in the world; None for a figure
         path: (S, 3): x, y and heading in radians, for what is driven and for figures
@@ -40,7 +38,7 @@ class Actor:
         labeled: whether it may get a label; what only stands in the way may not
     """
 
-    name: str
+    names: tuple[str, ...]
     look: int
     body: int | None = None
     path: np.ndarray | None = None
@@ -60,6 +58,7 @@ class Stage:
         photographs: some of them, for textures
         frames: of the clip
         folder: for the textures that are made
+        compound: share of the objects that are made of several
     """
 
     def __init__(
@@ -71,9 +70,10 @@ class Stage:
         photographs: list[np.ndarray],
         frames: int,
         folder: Path,
+        compound: float,
     ) -> None:
         self.rng, self.world, self.models, self.pictures = rng, world, models, pictures
-        self.photographs, self.folder = photographs, folder
+        self.photographs, self.folder, self.compound = photographs, folder, compound
         self.steps = frames * STEPS_PER_FRAME
         self.actors: list[Actor] = []
         self.star: Actor | None = None  # whom the clip is about
@@ -84,13 +84,24 @@ class Stage:
         self._weights = weights / weights.sum()
 
     def look(self) -> Look:
-        """Draws an object, in its own colors or tinted, now and then stretched."""
+        """Draws an object, in its own colors or tinted, now and then stretched, or made of several."""
+        several = self.rng.random() < self.compound
+        drawn = [self._part(first=True)] + [self._part() for _ in range(int(self.rng.integers(1, 4)) if several else 0)]
+        self._looks += 1
+        names, parts = zip(*drawn, strict=True)
+        return Look(self._looks, names, parts)
+
+    def _part(self, first: bool = False) -> tuple[str, Part]:
+        """An object; as a further part it is smaller and sits on a side or on top of the first."""
         rng = self.rng
         model = self.models[int(rng.choice(len(self.models), p=self._weights))]
         mesh, texture = prepare(rng, model, self.folder, self.photographs)
-        stretch = rng.uniform(0.75, 1.3, 3) if rng.random() < 0.4 else np.ones(3)
-        self._looks += 1
-        return Look(self._looks, model.name, mesh, texture, stretch)
+        x, y, z = rng.uniform(0.75, 1.3, 3) if rng.random() < 0.4 else np.ones(3)
+        if first:
+            return model.name, Part(mesh, texture, (x, y, z))
+        angle, scale = rng.uniform(-np.pi, np.pi), rng.uniform(0.35, 0.75)
+        offset = 0.3 * np.cos(angle), 0.3 * np.sin(angle), rng.uniform(-0.1, 0.4)
+        return model.name, Part(mesh, texture, (scale * x, scale * y, scale * z), offset)
 
     def looks(self, count: int, twins: int) -> list[Look]:
         """Draws looks for ``count`` actors, the first ``twins`` of which are look-alikes."""
@@ -108,9 +119,9 @@ class Stage:
     ) -> Actor:
         """Puts an object of a look somewhere; upright with a random heading unless ``euler`` says otherwise."""
         turn = np.array([0, 0, self.rng.uniform(-np.pi, np.pi)]) if euler is None else euler
-        body = self.world.add(look.mesh, look.texture, size * look.stretch, mass)
+        body = self.world.add(look.parts, size, mass)
         self.world.place(body, np.array(at), turn)
-        self.actors.append(Actor(look.name, look.number, body, path))
+        self.actors.append(Actor(look.names, look.number, body, path))
         return self.actors[-1]
 
     def throw(self, actor: Actor, velocity: np.ndarray, spin: np.ndarray) -> None:
@@ -124,7 +135,7 @@ class Stage:
         texture = write_texture(self.folder / f"{number:03d}.png", pattern(self.rng, self.photographs))
         body = self.world.add_box(np.array(half), texture, np.array([*at, half[2]]))
         self._looks += 1
-        self.actors.append(Actor("box", self._looks, body, labeled=False))
+        self.actors.append(Actor(("box",), self._looks, body, labeled=False))
 
     def figures(self, paths: list[np.ndarray], heights: list[float], twins: int = 1) -> None:
         """Lets figures cut out of pictures walk along paths (S, 3), the first ``twins`` of them look-alikes."""
@@ -140,7 +151,7 @@ class Stage:
             first = first or figure
             if self.rng.random() < 0.5:
                 figure = Figure(np.ascontiguousarray(figure.image[:, ::-1]), figure.name)
-            self.actors.append(Actor(figure.name, self._looks, path=path, figure=figure, height=height))
+            self.actors.append(Actor((figure.name,), self._looks, path=path, figure=figure, height=height))
 
     def _figure(self) -> Figure | None:
         for _ in range(20):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,11 +19,22 @@ RATE = 240  # steps a second
 STEPS_PER_FRAME = 10
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of an object: a mesh and its texture, how it is scaled, and where it is; the first is at the middle."""
+
+    mesh: Path
+    texture: Path
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
 class World:
     """A physics world with a floor that is not seen (the ground is painted), used as a context manager."""
 
     def __init__(self) -> None:
         self._client = pybullet.connect(pybullet.DIRECT)
+        self._parts: dict[int, int] = {}  # how many a body has
         self._do(pybullet.setGravity, 0, 0, -9.8)
         unseen = self._do(pybullet.createVisualShape, pybullet.GEOM_SPHERE, radius=1e-3)
         floor = self._do(pybullet.createCollisionShape, pybullet.GEOM_BOX, halfExtents=[40, 40, 0.5])
@@ -45,33 +57,64 @@ class World:
         self._do(pybullet.setGravity, 0, 0, 0)
         self._do(pybullet.removeBody, self.floor)
 
-    def add(self, mesh: Path, texture: Path, scale: np.ndarray, mass: float = 0.3) -> int:
-        """Adds an object, whose convex hull collides; returns its number. What has no mass never moves."""
-        return self._body(texture, mass, shapeType=pybullet.GEOM_MESH, fileName=str(mesh), meshScale=list(scale))
+    def add(self, parts: Sequence[Part], size: float, mass: float = 0.3) -> int:
+        """Adds an object of one or several parts, each as its convex hull collides; returns its number.
+
+        Raises:
+            HS2SError: if PyBullet cannot load a part
+        """
+        shapes = [self._shape(part, size) for part in parts]
+        collisions, visuals = zip(*shapes[1:], strict=True) if len(shapes) > 1 else ((), ())
+        count = len(collisions)
+        body = self._do(
+            pybullet.createMultiBody,
+            mass,
+            *shapes[0],
+            linkMasses=[mass / 4] * count,
+            linkCollisionShapeIndices=collisions,
+            linkVisualShapeIndices=visuals,
+            linkPositions=[[size * x for x in part.offset] for part in parts[1:]],
+            linkOrientations=[[0, 0, 0, 1]] * count,
+            linkInertialFramePositions=[[0, 0, 0]] * count,
+            linkInertialFrameOrientations=[[0, 0, 0, 1]] * count,
+            linkParentIndices=[0] * count,
+            linkJointTypes=[pybullet.JOINT_FIXED] * count,
+            linkJointAxis=[[0, 0, 1]] * count,
+        )
+        for link, part in enumerate(parts, -1):
+            self.paint(body, part.texture, link)
+        self._parts[body] = len(parts)
+        self.friction(body, 0.6, 0.35)
+        return body
 
     def add_box(self, half: np.ndarray, texture: Path, at: np.ndarray) -> int:
         """Adds a box that stands still."""
-        body = self._body(texture, 0, shapeType=pybullet.GEOM_BOX, halfExtents=list(half))
-        self._do(pybullet.resetBasePositionAndOrientation, body, list(at), [0, 0, 0, 1])
+        shape = {"shapeType": pybullet.GEOM_BOX, "halfExtents": list(half)}
+        body = self._do(pybullet.createMultiBody, 0, *self._shapes(shape), list(at))
+        self.paint(body, texture)
         return body
 
-    def _body(self, texture: Path, mass: float, **shape: Any) -> int:
+    def _shape(self, part: Part, size: float) -> tuple[int, int]:
+        scale = [size * factor for factor in part.scale]
         try:
-            collision = self._do(pybullet.createCollisionShape, **shape)
-            visual = self._do(pybullet.createVisualShape, **shape)
-            body = self._do(pybullet.createMultiBody, mass, collision, visual)
-            self.paint(body, texture)
+            return self._shapes({"shapeType": pybullet.GEOM_MESH, "fileName": str(part.mesh), "meshScale": scale})
         except pybullet.error as error:
-            raise HS2SError(
-                f"PyBullet cannot load {shape.get('fileName')} with {texture}; replace or remove it"
-            ) from error
-        self._do(pybullet.changeDynamics, body, -1, lateralFriction=0.6, restitution=0.35, rollingFriction=0.002)
-        return body
+            raise HS2SError(f"PyBullet cannot load {part.mesh}; replace or remove it") from error
 
-    def paint(self, body: int, texture: Path) -> None:
-        """Gives a body another texture."""
-        image = self._do(pybullet.loadTexture, str(texture))
-        self._do(pybullet.changeVisualShape, body, -1, textureUniqueId=image)
+    def _shapes(self, shape: dict[str, Any]) -> tuple[int, int]:
+        return self._do(pybullet.createCollisionShape, **shape), self._do(pybullet.createVisualShape, **shape)
+
+    def paint(self, body: int, texture: Path, link: int = -1) -> None:
+        """Gives a body, or one of its parts after the first, another texture.
+
+        Raises:
+            HS2SError: if PyBullet cannot load it
+        """
+        try:
+            image = self._do(pybullet.loadTexture, str(texture))
+        except pybullet.error as error:
+            raise HS2SError(f"PyBullet cannot load {texture}; replace it or remove the object") from error
+        self._do(pybullet.changeVisualShape, body, link, textureUniqueId=image)
 
     def place(self, body: int, at: np.ndarray, euler: np.ndarray) -> None:
         """Puts a body somewhere, turned by angles about x, y and z in radians; ``at[2]`` NaN: on the ground."""
@@ -79,7 +122,8 @@ class World:
         height = at[2]
         if np.isnan(height):
             self._do(pybullet.resetBasePositionAndOrientation, body, [at[0], at[1], 0], turn)
-            height = 0.005 - self._do(pybullet.getAABB, body)[0][2]
+            links = range(-1, self._parts[body] - 1)
+            height = 0.005 - min(self._do(pybullet.getAABB, body, link)[0][2] for link in links)
         self._do(pybullet.resetBasePositionAndOrientation, body, [at[0], at[1], height], turn)
 
     def push(self, body: int, velocity: np.ndarray, spin: np.ndarray) -> None:
@@ -88,7 +132,9 @@ class World:
 
     def friction(self, body: int, lateral: float, restitution: float) -> None:
         """How a body slides and bounces."""
-        self._do(pybullet.changeDynamics, body, -1, lateralFriction=lateral, restitution=restitution)
+        for link in range(-1, self._parts[body] - 1):
+            surface = {"lateralFriction": lateral, "restitution": restitution, "rollingFriction": 0.002}
+            self._do(pybullet.changeDynamics, body, link, **surface)
 
     def settle(self, steps: int) -> None:
         """Lets time pass before the clip begins."""
