@@ -1,8 +1,9 @@
 """Renders two benchmark sets with objects that no training clip shows: ``python benchmarks/rendered.py --out FOLDER``.
 
-``come-near``: 6 clips of 60 frames in which one object, the one prompted, comes near (at least twelve times its area) and
-turns; it is made of several, so that parts come into view that the first frame did not show. ``look-alikes``: 10 clips of 60 frames with 5 prompted objects, some of which look alike, that fall, collide, are
-pushed, roll or cross. The figures of the model card are of the objects and photographs in the data folder:
+``come-near``: 6 clips of 60 frames in which the one prompted object comes near (at least twelve times its area) and
+turns; it is made of several, so that parts come into view that the first frame did not show. ``look-alikes``: 10
+clips of 60 frames with 5 prompted objects, some of them alike, that fall, collide, are pushed, roll or cross. With the
+objects and photographs of the data folder:
 
     python benchmarks/rendered.py --out SETS --objects3d DATA/objects3d --pictures DATA/images/BSDS500-regions/Images
     python benchmarks/quality.py --folders SETS/come-near SETS/look-alikes --each
