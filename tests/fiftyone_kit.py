@@ -93,12 +93,12 @@ def assert_right(results: dict[int, dict[int, np.ndarray]], numbers, indices=(0,
 class ColorNetwork(torch.nn.Module):
     """Follows an object by the mean colour under its first mask: a network's interface, and results one can predict."""
 
-    config = SimpleNamespace(name="colors")
+    config = SimpleNamespace(name="colors", feedback="own")
 
     def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
         return ImageFeatures(frame, {}, None)
 
-    def start(self, image: ImageFeatures, masks: torch.Tensor) -> State:
+    def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
         color = (image.joint * masks).sum((2, 3)) / masks.sum((2, 3))
         return State(image, masks, {}, None, ((color, color),), torch.zeros(len(masks)))
 

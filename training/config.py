@@ -30,7 +30,7 @@ from fiftyone_hs2s.settings import (
 )
 
 CONFIGS = Path(__file__).parent / "configs"
-LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border")
+LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border", "competition")
 PRECISIONS = ("no", "bf16", "fp16", "auto")
 OPTIMIZERS = ("adamw", "adam")
 WHAT = "training setting"
@@ -42,6 +42,7 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 Precision = Annotated[str, BeforeValidator(lambda value: "no" if value is False else value)]  # YAML's no
 
 
+@with_config(ConfigDict(extra="forbid"))
 @with_config(ConfigDict(extra="forbid"))
 class Affine(TypedDict, total=False):
     """See :class:`training.data.videos.VideoClips`."""
@@ -98,7 +99,9 @@ class TrainingConfig:
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
-        video_share: share of the clips that come from videos
+        rendered: folders of rendered videos (:mod:`training.synthetic`), likewise
+        rendered_share: share of the clips that come from these, where there are any
+        video_share: share of the other clips that come from videos
         stages: one after the other
         duration: minutes after which the run is over although steps are left; what depends on the part that is done,
             such as the rate and the stages, then goes by the time
@@ -114,6 +117,8 @@ class TrainingConfig:
         precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision where the
             hardware computes in it
         losses: {name: weight}, see :func:`training.losses.weighted_loss`
+        hardest: share of each frame's pixels, those of the greatest loss, that ``competition`` counts, at the end; all
+            of them at the start, fewer and fewer until half of the run
         own_mask: probability that a step sees the network's own last mask instead of the truth; with
             ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`
         freeze_norm_from: part of the run after which batch norm keeps its statistics
@@ -144,6 +149,8 @@ class TrainingConfig:
     videos: Texts = ()
     pictures: Texts = ()
     exclude: Texts = ()
+    rendered: Texts = ()
+    rendered_share: Share = 0.3
     video_share: Share = 0.5
     duration: Unbounded = float("inf")
     lr: NotNegative = 3e-4
@@ -157,6 +164,7 @@ class TrainingConfig:
     accumulate: Size = 1
     precision: Precision = "no"
     losses: dict[str, NotNegative] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
+    hardest: Share = 1.0
     own_mask: Share = 0.7
     own_mask_from: Share = 0.0
     own_mask_rise: Unbounded = float("inf")

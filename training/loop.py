@@ -25,10 +25,10 @@ from fiftyone_hs2s.network.weights import load_network, save_weights
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 from training.config import Stage, TrainingConfig
 from training.data.mix import ClipSource, MixedClips, draw_batches
-from training.losses import weighted_loss
+from training.losses import VOID, weighted_loss
 from training.pretrained import load_imagenet
 from training.run_folder import RunFolder
-from training.schedules import norm_is_frozen, own_mask_probability, rate_factor
+from training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
 from training.validation import ValidationSequence, validate
 
 logger = logging.getLogger(__name__)
@@ -160,16 +160,19 @@ class Trainer:
         return {**values, "norm": float(norm), "rate": self.optimizer.param_groups[-1]["lr"]}
 
     def _backward(self, frames: torch.Tensor, masks: torch.Tensor, part: int) -> dict[str, float]:
-        frames, masks = frames.to(self.device).float() / 255, masks.to(self.device)
+        frames = frames.to(self.device).float() / 255
+        clip, masks = split_objects(masks.to(self.device))
         truth = (masks == 1).float()
         # Drawn from the step's number, so that a resumed run draws the same.
         chance = torch.Generator().manual_seed(self._number(part))
-        forcing = torch.rand(masks.shape[:2], generator=chance) >= own_mask_probability(self.config, self.done)
+        forcing = torch.rand(frames.shape[:2], generator=chance) >= own_mask_probability(self.config, self.done)
+        forcing = forcing.to(self.device)[clip]  # the objects of a clip alike: they see each other
         with self.accelerator.autocast():
-            logits, border = self.model(frames, truth, teacher_forcing=forcing.to(self.device), **self.options)
+            logits, border = self.model(frames, truth, teacher_forcing=forcing, clip=clip, **self.options)
         logits, border = logits.float(), border.float() if border is not None else None
         learnt = masks[:, -logits.shape[1] :]
-        loss, values = weighted_loss(self.config.losses, logits, border, learnt)
+        hardest = hardest_share(self.config, self.done)
+        loss, values = weighted_loss(self.config.losses, logits, border, learnt, clip, hardest)
         if not torch.isfinite(loss):
             last = f"the last good state is {self.checkpoint}" if self.checkpoint.exists() else "nothing is saved yet"
             raise LossNotFiniteError(f"The loss is not finite at step {self.step}; {last}: try a lower lr")
@@ -276,10 +279,11 @@ class Trainer:
         return bool(self.config.patience) and worse >= self.config.patience
 
     def _show(self, folder: RunFolder, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-        frames, masks = batch[0][:1].to(self.device).float() / 255, batch[1][:1].to(self.device)
+        frames = batch[0][:1].to(self.device).float() / 255
+        clip, masks = split_objects(batch[1][:1].to(self.device))
         with torch.no_grad():
-            logits = self.averaged(frames, (masks[:, 0] == 1).float())
-        folder.show(self.step, frames[0], masks[0], logits[0])
+            logits = self.averaged(frames, (masks[:, 0] == 1).float(), clip=clip)
+        folder.show(self.step, frames[0], (masks == 1).any(0).byte(), logits.amax(0))
 
     def _since(self, start: float) -> float:
         """Seconds since then by the clock of the main process, so that all do the same."""
@@ -297,6 +301,22 @@ def _save(state: dict[str, Any], file: IO[bytes]) -> None:
         raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
+def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Splits the label maps of clips into their objects.
+
+    Args:
+        masks: uint8 (B, T, 1, H, W): 0 background, 1..K the objects of the clip, 255 ignore
+
+    Returns:
+        the clip of each object, (N,) ascending, and its masks, uint8 (N, T, 1, H, W): 1 object, 255 ignore
+    """
+    counts = [int(label_map[label_map != VOID].amax()) for label_map in masks]
+    clip = torch.repeat_interleave(torch.arange(len(masks)), torch.tensor(counts)).to(masks.device)
+    numbers = torch.cat([torch.arange(1, count + 1) for count in counts]).to(masks.device).view(-1, 1, 1, 1, 1)
+    own = masks[clip]
+    return clip, torch.where(own == VOID, own, (own == numbers).to(own.dtype))
+
+
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:
     start = None
     if config.init:  # also to go on: it says of what form the network is, which presets may have left behind
@@ -304,7 +324,8 @@ def _build(config: TrainingConfig, fresh: bool) -> HS2S:
     settings = (start.config if start else HS2SConfig.preset(config.model)).to_dict()
     network = build_network(HS2SConfig.from_dict({**settings, **config.network}))
     if start:
-        network.load_state_dict(start.state_dict())
+        # What the weights lack (others' masks, say) starts anew.
+        network.load_state_dict({**network.state_dict(), **start.state_dict()})
     elif fresh:
         load_imagenet(network)
     return network.train()

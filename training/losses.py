@@ -1,4 +1,4 @@
-"""Losses of HS2S.md section 4; void pixels (255 in the masks) never count."""
+"""The paper's losses (eq. 11, 12) and those of objects that compete; void pixels (255) never count."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from fiftyone_hs2s.network.aggregation import Meeting, aggregate
 from fiftyone_hs2s.network.decoder import BORDER_CLASSES
 
 VOID = 255
@@ -47,6 +48,30 @@ def soft_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return (1 - (both + 1) / (either + 1)).mean()
 
 
+def competition(logits: torch.Tensor, masks: torch.Tensor, meeting: Meeting, hardest: float = 1.0) -> torch.Tensor:
+    """Cross-entropy over the objects of a clip and its background, after the tracker's soft aggregation.
+
+    Args:
+        logits: (N, 1, H, W)
+        masks: uint8 (N, 1, H, W), 1 object, 255 ignore
+        meeting: which of the N are in one frame
+        hardest: share of the pixels of each frame, those of the greatest loss, that count (STCN, XMem: 0.15)
+
+    Returns:
+        the mean over these pixels and the frames
+    """
+    margins, _ = aggregate(meeting.table(logits, -16.0), "soft")
+    own = meeting.table(masks, 0)
+    target = ((own == 1) * torch.arange(1, own.shape[1] + 1, device=own.device).view(1, -1, 1, 1)).amax(1)
+    target[(own == VOID).any(1)] = VOID
+    losses = F.cross_entropy(
+        torch.cat([torch.zeros_like(margins[:, :1]), margins], 1), target, ignore_index=VOID, reduction="none"
+    ).flatten(1)
+    if hardest < 1:
+        return losses.topk(max(1, int(hardest * losses.shape[1])), dim=1).values.mean()
+    return losses.sum() / (target != VOID).sum().clamp(min=1)
+
+
 def border_loss(border_logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Cross-entropy over the border classes (eq. 12).
 
@@ -85,27 +110,41 @@ def _distance(region: np.ndarray) -> np.ndarray:
 
 
 def weighted_loss(
-    weights: dict[str, float], logits: torch.Tensor, border: torch.Tensor | None, masks: torch.Tensor
+    weights: dict[str, float],
+    logits: torch.Tensor,
+    border: torch.Tensor | None,
+    masks: torch.Tensor,
+    clip: torch.Tensor | None = None,
+    hardest: float = 1.0,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Sums the named losses.
 
     Args:
-        weights: {name: weight}; names are ``balanced_bce``, ``bce``, ``soft_jaccard``, ``border``. The paper's mix is
+        weights: {name: weight}; names are ``balanced_bce``, ``bce``, ``soft_jaccard``, ``border`` and
+            ``competition``. The paper's mix is
             ``{balanced_bce: 0.8, border: 0.2}``, the released script's
             ``{soft_jaccard: 0.2, balanced_bce: 0.6, border: 0.2}``
-        logits: (B, T, 1, H, W)
-        border: (B, T, 42, H, W) or None
-        masks: uint8 (B, T, 1, H, W)
+        logits: (N, T, 1, H, W)
+        border: (N, T, 42, H, W) or None
+        masks: uint8 (N, T, 1, H, W)
+        clip: (N,) the clip of each object, ascending; None for one object each
+        hardest: see :func:`competition`
 
     Returns:
         the sum, and the value of each part
     """
-    logits, masks = logits.flatten(0, 1), masks.flatten(0, 1)
+    clip = torch.arange(len(logits), device=logits.device) if clip is None else clip
+    # time first, so that the objects of a frame lie beside each other
+    logits, masks = logits.transpose(0, 1).flatten(0, 1), masks.transpose(0, 1).flatten(0, 1)
     terms = {"balanced_bce": balanced_bce, "bce": bce, "soft_jaccard": soft_jaccard}
-    parts = {name: terms[name](logits, masks) for name in weights if name != "border"}
+    parts = {name: terms[name](logits, masks) for name in weights if name in terms}
+    if weights.get("competition"):
+        times = torch.arange(len(logits) // len(clip), device=clip.device)
+        frames = (times[:, None] * (clip.max() + 1) + clip).flatten()
+        parts["competition"] = competition(logits, masks, Meeting(frames), hardest)
     if weights.get("border"):
         if border is None:
             raise ValueError("The loss 'border' needs a network with a border head")
-        parts["border"] = border_loss(border.flatten(0, 1), masks)
+        parts["border"] = border_loss(border.transpose(0, 1).flatten(0, 1), masks)
     total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     return total, {name: float(value.detach()) for name, value in parts.items()}

@@ -36,6 +36,11 @@ def own_mask_probability(config: TrainingConfig, done: float) -> float:
     return config.own_mask if math.isinf(config.own_mask_rise) else min(config.own_mask, since * config.own_mask_rise)
 
 
+def hardest_share(config: TrainingConfig, done: float) -> float:
+    """The share of the pixels that hard-pixel mining counts: 1, falling to ``hardest`` until half of the run."""
+    return 1 - (1 - config.hardest) * min(1.0, 2 * done)
+
+
 def norm_is_frozen(config: TrainingConfig, done: float) -> bool:
     """Whether batch norm uses its running statistics by now (the released script: after 500 of 750 epochs)."""
     return done >= config.freeze_norm_from

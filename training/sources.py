@@ -11,7 +11,7 @@ from training.config import TrainingConfig
 from training.data.clip import ClipSource
 from training.data.copy_paste import CopyPaste
 from training.data.pictures import PictureClips, list_pictures
-from training.data.videos import VideoClips, list_videos
+from training.data.videos import VideoClips, VideoFolder, list_videos
 from training.validation import FolderSequence, ValidationSequence
 
 Weighted = tuple[ClipSource, float]
@@ -23,13 +23,9 @@ def folder_sources(config: TrainingConfig, data: Path) -> list[Weighted]:
     Raises:
         HS2SError: if there are none
     """
-    sequences = [
-        s
-        for root in _folders(data, config.videos, "Annotations", "sequences.json")
-        for s in list_videos(root, config.exclude)
-    ]
+    sequences = _videos(data, config, config.videos)
     pictures = [list_pictures(root) for root in _folders(data, config.pictures, "Masks")]
-    return _mix(config, sequences, pictures)
+    return _mix(config, sequences, pictures, _videos(data, config, config.rendered))
 
 
 def dataset_sources(config: TrainingConfig, samples: Any, field: str) -> list[Weighted]:
@@ -63,18 +59,28 @@ def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequ
     return [FolderSequence(data / Path(name).parent, Path(name).name) for name in config.validation]
 
 
-def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list]) -> list[Weighted]:
+def _videos(data: Path, config: TrainingConfig, patterns: tuple[str, ...]) -> list[VideoFolder]:
+    roots = _folders(data, patterns, "Annotations", "sequences.json")
+    return [video for root in roots for video in list_videos(root, config.exclude)]
+
+
+def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list], rendered: Sequence = ()) -> list[Weighted]:
     sets = [pairs for pairs in pictures if pairs]
     several: dict[str, Any] = {"objects": config.objects, "near": config.near}
     moved = PictureClips(sets, distractors=config.distractors, **several) if sets else None
     videos = VideoClips(sequences, moved, **several, **config.affine) if sequences else None
     shares = (config.video_share, 1 - config.video_share) if videos and moved else (1.0, 1.0)
     parts = [(source, share) for source, share in zip((videos, moved), shares, strict=True) if source]
-    if not parts:
+    mixed: list[Weighted] = list(parts)
+    if config.copy_paste:
+        mixed = [(CopyPaste(host, parts, config.copy_paste, config.twins, **several), weight) for host, weight in parts]
+    if rendered:  # as they are: they have several objects, look-alikes and occlusion already
+        rest = 1 - config.rendered_share if mixed else 0.0
+        clips = VideoClips(rendered, **several, **config.affine)
+        mixed = [*((source, weight * rest) for source, weight in mixed), (clips, 1 - rest)]
+    if not mixed:
         raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
-    if not config.copy_paste:
-        return list(parts)
-    return [(CopyPaste(source, parts, config.copy_paste, config.twins, **several), weight) for source, weight in parts]
+    return mixed
 
 
 def _folders(data: Path, patterns: tuple[str, ...], *content: str) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -130,10 +131,11 @@ def find_failures(
         truth = check_field(samples, gt_field, "ground truth") if gt_field else None
         scored = new_series(samples, truth, prediction, report.problems, progress, other)
     events: Found = {}
-    for item in scored:
-        found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
-        events.setdefault(item.sample_id, []).extend(found)
-        report.track_back += _ways_back(item) if track_back else []
+    with closing(scored):  # whose progress bar keeps sys.stdout to itself
+        for item in scored:
+            found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
+            events.setdefault(item.sample_id, []).extend(found)
+            report.track_back += _ways_back(item) if track_back else []
     key = eval_key or prediction
     _write(samples, report, key, events)
     if tag:

@@ -6,7 +6,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,11 +138,11 @@ def finetune(
     samples, sequences = _split(samples, validation, field)
     start = None if settings.init == "shipped" else settings.init
     before = _score(start, settings, sequences) if settings.init else None
-    watch = _Watch(progress)
     with TemporaryDirectory(prefix="hs2s-finetune-") if run is None else nullcontext(run) as folder:
-        weights = train(
-            settings, folder, samples=samples, field=field, validation=sequences, workers=workers, progress=watch
-        )
+        with closing(_Watch(progress)) as watch:
+            weights = train(
+                settings, folder, samples=samples, field=field, validation=sequences, workers=workers, progress=watch
+            )
         if not watch.step:
             raise HS2SError(
                 f"the run in {folder} is over already: register its weights {weights} with register_model(), "
@@ -327,5 +327,7 @@ class _Watch:
 
     def _draw(self, event: TrainingProgress) -> None:
         self._bar.set_iteration(int(100 * event.progress))
-        if event.progress == 1:
-            self._bar.close()
+
+    def close(self) -> None:
+        """Lets go of the terminal: an open bar keeps ``sys.stdout`` to itself."""
+        self._bar.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -89,6 +90,11 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
     @property
     def media_type(self) -> str:
         return "video"
+
+    @property
+    def config(self) -> SimpleNamespace:
+        """Nothing: ``apply_model()`` looks here for settings such as ``confidence_thresh``, and else filters itself."""
+        return SimpleNamespace()
 
     @property
     def needs_fields(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import fiftyone as fo
@@ -123,6 +124,7 @@ def propagate(
     """
     prompt_field, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if isinstance(model, str) else model
+    bar = _Bar(None if callable(progress) else progress)
     job = _Job(
         model,
         prompt_field,
@@ -132,9 +134,10 @@ def propagate(
         StatusField(root_dataset(samples), label_field),
         overwrite,
         batch_size,
-        progress if callable(progress) else _Bar(progress),
+        progress if callable(progress) else bar,
     )
-    return job.run(find_sequences(samples), skip_failures)
+    with closing(bar):
+        return job.run(find_sequences(samples), skip_failures)
 
 
 @dataclass
@@ -242,18 +245,22 @@ class _Job:
 
 
 class _Bar:
-    """A progress bar for each sample."""
+    """A progress bar for each sample. It must be closed: an open one keeps ``sys.stdout`` to itself."""
 
     def __init__(self, show: bool | None) -> None:
         self._show = show
         self._sample = 0
-        self._bar: fou.ProgressBar
+        self._bar: fou.ProgressBar | None = None
 
     def __call__(self, event: Progress) -> None:
-        if event.sample != self._sample:
+        if self._bar is None or event.sample != self._sample:
+            self.close()
             self._sample = event.sample
             self._bar = fou.ProgressBar(total=event.steps, progress=self._show, iters_str="frames")
             self._bar.start()
         self._bar.set_iteration(event.step)
-        if event.step == event.steps:
+
+    def close(self) -> None:
+        """Lets go of the terminal."""
+        if self._bar is not None:
             self._bar.close()

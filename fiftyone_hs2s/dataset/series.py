@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fiftyone.core.utils as fou
@@ -33,7 +33,7 @@ class Series(NamedTuple):
     """Which frames count for the scores."""
 
 
-def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Iterator[Series]:
+def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Generator[Series]:
     """The series that an evaluation has stored, of the samples that are asked for.
 
     Args:
@@ -61,7 +61,7 @@ def new_series(
     progress: bool | Callable[[Any], None] | None,
     other: str | HS2SVideoModel | None = None,
     protocol: str = "youtube-vos",
-) -> Iterator[Series]:
+) -> Generator[Series]:
     """Scores samples, one after the other.
 
     Args:

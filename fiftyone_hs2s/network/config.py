@@ -18,6 +18,7 @@ CELLS = ("paper", "decay", "tanh", "bounded")
 MERGE_KINDS = ("global_convolution", "cosine")
 SKIP_MERGE_KINDS = (*MERGE_KINDS, "attention")
 REFERENCES = ("first", "previous")
+FEEDBACKS = ("own", "share")
 WHAT = "network setting"
 
 Width = Annotated[Whole, Field(le=8192)]
@@ -37,6 +38,10 @@ class HS2SConfig:
             both encoders
         shared_trunk: whether those stages are shared, and their outputs serve as the decoder's skips there
         encoder_mask: whether the encoder sees y_{t-1} besides x_t (eq. 8); the plain S2S sees the frame only
+        others: whether each object's encoders and its attention also see where the other objects of the frame are: the
+            sum of their masks, joined where its own mask joins
+        feedback: what an object's step sees as its last mask, one of :data:`FEEDBACKS`: ``"own"``, as it is by itself,
+            or ``"share"``, what is left of it after the objects competed
         initializer: whether h_0 and c_0 come from an initializer network (eq. 1) instead of zeros (eq. 5)
         width: channels of x~ and of the ConvLSTM at stride 32
         cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound), ``"decay"`` (the same, but a tenth
@@ -70,6 +75,8 @@ class HS2SConfig:
     mask_stage: Whole = 0
     shared_trunk: bool = False
     encoder_mask: bool = True
+    others: bool = False
+    feedback: str = "own"
     initializer: bool = False
     width: Size = 1024
     cell: str = "paper"
@@ -103,6 +110,7 @@ class HS2SConfig:
             check_names([getattr(self, key)], known, key)
         check_names([self.skip_merge], SKIP_MERGE_KINDS, "skip_merge")
         check_names(self.references, REFERENCES, "reference")
+        check_names([self.feedback], FEEDBACKS, "feedback")
         if len(set(self.references)) < len(self.references):
             raise HS2SError(f"Model {self.name!r}: 'references' names one twice")
         if not all(kernel % 2 for kernel in (self.kernel, self.skip_kernel, self.decoder_kernel)):

@@ -25,7 +25,7 @@ class ImageFeatures:
     skips: dict[int, torch.Tensor]
     key: torch.Tensor | None
 
-    def select(self, indices: list[int] | slice) -> ImageFeatures:
+    def select(self, indices: list[int] | slice | torch.Tensor) -> ImageFeatures:
         """Features of some pictures of the batch."""
         skips = {stride: x[indices] for stride, x in self.skips.items()}
         return ImageFeatures(self.joint[indices], skips, None if self.key is None else self.key[indices])
@@ -53,18 +53,43 @@ class ImageTrunk(nn.Module):
 
 
 class MaskEmbedding(nn.Module):
-    """Brings a mask to the place where it joins the picture, keeping all of its pixels (space to depth)."""
+    """Brings a mask to the place where it joins the picture, keeping all of its pixels (space to depth).
 
-    def __init__(self, channels: int, stride: int) -> None:
+    With ``others``, also the sum of the other objects' masks; none of them is the same as zeros.
+    """
+
+    def __init__(self, channels: int, stride: int, others: bool = False) -> None:
         super().__init__()
         self.unshuffle = nn.PixelUnshuffle(stride)
         self.spread = nn.Conv2d(stride * stride, 64, 3, padding=1)
+        self.spread_others = _silent(nn.Conv2d(stride * stride, 64, 3, padding=1, bias=False)) if others else None
         self.out = nn.Conv2d(64, channels, 1)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)  # it starts as the pretrained backbone on the picture alone
 
-    def forward(self, mask: torch.Tensor) -> torch.Tensor:
-        return self.out(torch.relu(self.spread(self.unshuffle(mask))))
+    def forward(self, mask: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
+        x = self.spread(self.unshuffle(mask))
+        if self.spread_others is not None and others is not None:
+            x = x + self.spread_others(self.unshuffle(others))
+        return self.out(torch.relu(x))
+
+
+class StemMask(nn.Conv2d):
+    """The mask's convolution in the stem, as in the paper; with ``others`` a second one for the others' masks."""
+
+    def __init__(self, channels: int, others: bool = False) -> None:
+        super().__init__(1, channels, 7, 2, 3, bias=False)
+        self.others = _silent(nn.Conv2d(1, channels, 7, 2, 3, bias=False)) if others else None
+
+    def forward(self, mask: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
+        x = super().forward(mask)
+        return x if self.others is None or others is None else x + self.others(others)
+
+
+def _silent(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Starts a convolution at zero, so that weights trained without it stay what they are."""
+    nn.init.zeros_(convolution.weight)
+    return convolution
 
 
 class Encoder(nn.Module):
@@ -82,23 +107,25 @@ class Encoder(nn.Module):
         self.stages = build_stages(config.backbone, self.first, 5)
         self.mask_conv: nn.Module | None = None
         if with_mask and config.mask_stage == 0:
-            self.mask_conv = nn.Conv2d(1, channels[0], 7, 2, 3, bias=False)
+            self.mask_conv = StemMask(channels[0], config.others)
         elif with_mask:
-            self.mask_conv = MaskEmbedding(channels[config.mask_stage], STRIDES[config.mask_stage])
+            self.mask_conv = MaskEmbedding(channels[config.mask_stage], STRIDES[config.mask_stage], config.others)
         self.reduce_conv = nn.Conv2d(channels[5], config.width, 1)
         self.reduce_bn = nn.BatchNorm2d(config.width) if spec.batch_norm else nn.Identity()
 
-    def forward(self, image: ImageFeatures, mask: torch.Tensor | None) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+    def forward(
+        self, image: ImageFeatures, mask: torch.Tensor | None, others: torch.Tensor | None = None
+    ) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
         x, features = image.joint, {}
         if self.first > 0:
-            x = self._join(x, mask)
+            x = self._join(x, mask, others)
         for index, stage in enumerate(self.stages, start=self.first):
             x = stage(x)
             if index == self.joint_stage:
-                x = self._join(x, mask)
+                x = self._join(x, mask, others)
             if index > 0:
                 features[STRIDES[index]] = x
         return features, torch.relu(self.reduce_bn(self.reduce_conv(x)))
 
-    def _join(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        return x if self.mask_conv is None or mask is None else x + self.mask_conv(mask)
+    def _join(self, x: torch.Tensor, mask: torch.Tensor | None, others: torch.Tensor | None) -> torch.Tensor:
+        return x if self.mask_conv is None or mask is None else x + self.mask_conv(mask, others)

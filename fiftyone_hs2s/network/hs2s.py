@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from fiftyone_hs2s.network.aggregation import Meeting
 from fiftyone_hs2s.network.backbones import BACKBONE_SPECS, STRIDES
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.convlstm import CELLS, ConvLSTMCell, Memory
@@ -62,40 +63,67 @@ class HS2S(nn.Module):
         return_border: bool = False,
         memory_every: int | None = None,
         learn_last: int | None = None,
+        clip: torch.Tensor | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
-        """Segments clips, one object each.
+        """Segments clips, one object each or several that compete.
 
         Args:
             frames: (B, T, 3, H, W) float RGB in 0..1; H and W multiples of 32
-            masks: (B, 1, H, W) or (B, T, 1, H, W) in 0..1, the object on the first frame or on all frames
-            teacher_forcing: (B, T) bool, where the truth of frame t (instead of the network's own mask) is what the
+            masks: (N, 1, H, W) or (N, T, 1, H, W) in 0..1, the objects on the first frame or on all frames
+            teacher_forcing: (N, T) bool, where the truth of frame t (instead of the network's own mask) is what the
                 step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in tracking
             memory_every: in place of the configuration's: clips are short
             return_border: also return the border logits (B, T-1, 42, H, W), None without a border head
             learn_last: only the last so many frames are learnt from: those between the first and them carry the state
                 on, and are not kept. None: all but the first
+            clip: (N,) the clip of each object, ascending; None for one object each. Those of a clip see each other
+                as the configuration says (``others``, ``feedback``)
 
         Returns:
-            logits (B, T-1, 1, H, W) of frames 2 to T, or of the last ``learn_last``
+            logits (N, T-1, 1, H, W) of frames 2 to T, or of the last ``learn_last``
         """
         if masks.ndim == 4:
             masks = masks[:, None]
+        meeting = Meeting(clip if clip is not None else torch.arange(len(masks), device=masks.device))
         # Frame by frame: all at once would not fit the caches, and is slower on a CPU.
-        state = self.start(self.encode_image(frames[:, 0]), masks[:, 0])
+        state = self.start(self._encode_clips(frames[:, 0], clip), masks[:, 0], meeting.others(masks[:, 0]))
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
-            logits, border, state = self._step(self.encode_image(frames[:, t]), state, memory_every)
+            logits, border, state = self._step(self._encode_clips(frames[:, t], clip), state, memory_every)
+            own, others = self.feed_back(logits, meeting)
+            if teacher_forcing is not None:
+                forced = teacher_forcing[:, t].view(-1, 1, 1, 1)
+                own = torch.where(forced, masks[:, t], own)
+                others = torch.where(forced, meeting.others(masks[:, t]), others)
+            state.masks, state.others = own, others
             if learn_last is not None and t < frames.shape[1] - learn_last:
                 state = state.detached()
             else:
                 outputs.append(logits)
                 borders += [] if border is None else [border]
-            if teacher_forcing is not None:
-                state.masks = torch.where(teacher_forcing[:, t].view(-1, 1, 1, 1), masks[:, t], state.masks)
         stacked = torch.stack(outputs, 1)
         if not return_border:
             return stacked
         return stacked, torch.stack(borders, 1) if borders else None
+
+    def feed_back(self, logits: torch.Tensor, meeting: Meeting) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the next step sees of N objects: their last masks, and where the others of their clip are.
+
+        Args:
+            logits: (N, 1, H, W)
+            meeting: which of them meet
+
+        Returns:
+            masks and others, each (N, 1, H, W) in 0..1
+        """
+        shares = meeting.shares(logits)
+        own = shares if self.config.feedback == "share" else logits.sigmoid()
+        return own, meeting.others(shares)
+
+    def _encode_clips(self, frames: torch.Tensor, clip: torch.Tensor | None) -> ImageFeatures:
+        """The features of a frame of each clip, once for each of its objects."""
+        image = self.encode_image(frames)
+        return image if clip is None else image.select(clip)
 
     def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
         """Computes what all objects of a frame share.
@@ -112,27 +140,28 @@ class HS2S(nn.Module):
         x = (frame - mean) / std
         return ImageFeatures(x, {}, None) if self.trunk is None else self.trunk(x)
 
-    def start(self, image: ImageFeatures, masks: torch.Tensor) -> State:
+    def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
         """Starts N objects on a frame: x~_0 (eq. 6) and the first recurrent state (eq. 5).
 
         Args:
             image: features of the frame, of batch 1 or N
             masks: (N, 1, H, W) in 0..1
+            others: (N, 1, H, W) in 0..1, the sum of the masks of the other objects there; None for none
         """
-        references = self._encode_references(image, masks, self.config.references)
+        references = self._encode_references(image, masks, others, self.config.references)
         first = {name: levels for name, levels in references.items() if name == "first"}
         age = torch.zeros(len(masks), dtype=torch.long, device=masks.device)
         recalled: Prepared = ()
         if self.config.memory_frames:  # the first frame again and again: attention reads it as if it were there once
             recalled = tuple(x.repeat(1, 1, self.config.memory_frames) for x in first["first"][1])
-        return State(image, masks, first, references, self._start_memories(image, masks), age, recalled)
+        return State(image, masks, first, references, self._start_memories(image, masks), age, recalled, others)
 
     def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
         """Advances N objects by one frame (eq. 7 to 10).
 
         Args:
             image: features of the new frame
-            state: from :meth:`start` or the last step; it is not changed
+            state: from :meth:`start` or the last step, with the others as they are now; it is not changed
 
         Returns:
             logits (N, 1, H, W) and the state after the frame, whose masks are their sigmoid
@@ -147,25 +176,27 @@ class HS2S(nn.Module):
         if references is None:
             recall = _is_due(state, memory_every or self.config.memory_every) if recalled else None
             later = tuple(name for name in self.config.references if name == "previous" or recall is not None)
-            references = self._encode_references(state.image, state.masks, later)
+            references = self._encode_references(state.image, state.masks, state.others, later)
             if recall is not None:
                 key, value = references["first"][1]
                 recalled = _recall(recalled, (key * self.config.memory_trust, value), recall)
         references = {**references, **_with_recalled(state.first, recalled)}
         memories, age = self._reset_old(state)
-        features, x = self.encoder(image, state.masks if self.config.encoder_mask else None)
+        features, x = self.encoder(image, state.masks if self.config.encoder_mask else None, state.others)
         features = {stride: _expand(feature, len(state)) for stride, feature in features.items()}
         memories = self._remember(features[16], _expand(x, len(state)), memories)
         logits, border = self._decode(image, features, references, memories)
         return logits, border, State(image, logits.sigmoid(), state.first, None, memories, age + 1, recalled)
 
-    def _encode_references(self, image: ImageFeatures, masks: torch.Tensor, names: tuple[str, ...]) -> References:
+    def _encode_references(
+        self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None, names: tuple[str, ...]
+    ) -> References:
         """Encodes (image, masks) once and prepares it for each of the references ``names``."""
         if self.reference_encoder is None or self.merge is None or not names:
             return {}
-        features, x = self.reference_encoder(image, masks)
-        deep = Reference(x, image.key, masks)
-        fine = Reference(features[16], image.key, masks)
+        features, x = self.reference_encoder(image, masks, others)
+        deep = Reference(x, image.key, masks, others)
+        fine = Reference(features[16], image.key, masks, others)
         references: References = {}
         for name in names:
             levels = [self.merge.prepare(name, deep)]

@@ -22,11 +22,13 @@ class Reference:
         features: (N, C, h, w) of the reference encoder
         key: (1 or N, K, h, w) of the picture alone, or None
         mask: (N, 1, H, W) mask of the object on that frame
+        others: (N, 1, H, W) the sum of the other objects' masks there, None for none
     """
 
     features: torch.Tensor
     key: torch.Tensor | None
     mask: torch.Tensor
+    others: torch.Tensor | None = None
 
 
 class Matcher(nn.Module):
@@ -81,26 +83,35 @@ class AttentionMatching(Matcher):
     """Matching by the picture alone: where does this place look like that place of the reference frame?
 
     The similarity (cosine, learned temperature) does not depend on the object; what is read does: reference features
-    and the mask itself, 4x4 samples a cell. For the previous frame a learned penalty on the squared distance keeps
-    the match local (``local=True``), since an object moves little between two frames.
+    and the mask itself, 4x4 samples a cell, with ``others`` those of the other objects too. For the previous frame a
+    learned penalty on the squared distance keeps the match local (``local=True``), since an object moves little
+    between two frames.
     """
 
     mask_samples = 4
 
-    def __init__(self, features: int, hidden: int, key: int, width: int, outputs: int, local: bool) -> None:
+    def __init__(
+        self, features: int, hidden: int, key: int, width: int, outputs: int, local: bool, others: bool = False
+    ) -> None:
         super().__init__()
         self.key = nn.Conv2d(key, width, 1)
         self.value = nn.Conv2d(features, outputs, 1)
         self.mix = nn.Conv2d(outputs + self.mask_samples**2 + hidden, outputs, 1)
         self.log_scale = nn.Parameter(torch.tensor(16.0).log())
         self.locality = nn.Parameter(torch.tensor(0.05)) if local else None
+        self.own = outputs + self.mask_samples**2  # channels that are read, but for those of the others
+        self.mix_others: nn.Conv2d | None = None
+        if others:
+            self.mix_others = nn.Conv2d(self.mask_samples**2, outputs, 1, bias=False)
+            nn.init.zeros_(self.mix_others.weight)  # weights trained without it stay what they are
 
     def prepare(self, reference: Reference) -> Prepared:
         value = self.value(reference.features)
-        height, width = value.shape[2:]
-        fine = F.adaptive_avg_pool2d(reference.mask, (height * self.mask_samples, width * self.mask_samples))
-        value = torch.cat([value, F.pixel_unshuffle(fine.to(value.dtype), self.mask_samples)], 1)
-        return self._project(reference.key), value.flatten(2)
+        parts = [value, self._sample(reference.mask, value)]
+        if self.mix_others is not None:
+            others = reference.others if reference.others is not None else torch.zeros_like(reference.mask)
+            parts.append(self._sample(others, value))
+        return self._project(reference.key), torch.cat(parts, 1).flatten(2)
 
     def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
         key, value = prepared
@@ -108,7 +119,17 @@ class AttentionMatching(Matcher):
         if self.locality is not None:
             distances = _squared_distances(h.shape[2], h.shape[3], h.device).to(h.dtype)
             similarity = similarity - self.locality.relu() * distances
-        return torch.relu(self.mix(torch.cat([_read(similarity, value, h), h], 1)))
+        read = _read(similarity, value, h)
+        mixed = self.mix(torch.cat([read[:, : self.own], h], 1))
+        if self.mix_others is not None:
+            mixed = mixed + self.mix_others(read[:, self.own :])
+        return torch.relu(mixed)
+
+    def _sample(self, mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """4x4 samples of a mask in each cell: (N, 16, h, w)."""
+        height, width = like.shape[2:]
+        fine = F.adaptive_avg_pool2d(mask, (height * self.mask_samples, width * self.mask_samples))
+        return F.pixel_unshuffle(fine.to(like.dtype), self.mask_samples)
 
     def _project(self, key: torch.Tensor | None) -> torch.Tensor:
         assert key is not None  # a configuration with attention has a trunk that gives keys
@@ -138,7 +159,7 @@ def build_matcher(kind: str, features: int, hidden: int, key: int, config: HS2SC
         return GlobalConvolution(features + hidden, config.global_convolution_width, outputs)
     if kind == "cosine":
         return CosineMatching(features, hidden, config.key_width, outputs)
-    return AttentionMatching(features, hidden, key, config.key_width, outputs, local)
+    return AttentionMatching(features, hidden, key, config.key_width, outputs, local, config.others)
 
 
 class MergeLayer(nn.Module):

@@ -27,6 +27,7 @@ class State:
         previous: x~_{t-1} where it is known already (right after the first frame), else None
         memories: (h, c) of the ConvLSTM and of the skip memory
         age: (N,) steps since the recurrent state started
+        others: (N, 1, H, W) in 0..1, where the other objects of the frame are, which the caller sets; None for nowhere
     """
 
     image: ImageFeatures
@@ -36,6 +37,7 @@ class State:
     memories: tuple[Memory, ...]
     age: torch.Tensor
     recalled: Prepared = ()
+    others: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -44,7 +46,8 @@ class State:
         """The same state, through which no gradient goes back to frames before this one but the first."""
         memories = tuple((h.detach(), c.detach()) for h, c in self.memories)
         recalled = tuple(x.detach() for x in self.recalled)
-        return replace(self, masks=self.masks.detach(), memories=memories, recalled=recalled)
+        others = None if self.others is None else self.others.detach()
+        return replace(self, masks=self.masks.detach(), memories=memories, recalled=recalled, others=others)
 
     def select(self, indices: list[int]) -> State:
         """The state of some of the objects, in the order given."""
@@ -61,6 +64,7 @@ class State:
             memories=tuple((pick(h), pick(c)) for h, c in self.memories),
             age=pick(self.age),
             recalled=tuple(pick(x) for x in self.recalled),
+            others=None if self.others is None else pick(self.others),
         )
 
     @staticmethod
@@ -76,6 +80,7 @@ class State:
         if len(states) == 1:
             return first
         previous = [state.previous for state in states if state.previous is not None]
+        others = [state.others for state in states if state.others is not None]
         return replace(
             first,
             masks=torch.cat([state.masks for state in states]),
@@ -87,6 +92,7 @@ class State:
             ),
             age=torch.cat([state.age for state in states]),
             recalled=tuple(torch.cat(tensors) for tensors in zip(*(s.recalled for s in states), strict=True)),
+            others=torch.cat(others) if len(others) == len(states) else None,
         )
 
 

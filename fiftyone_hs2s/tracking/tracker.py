@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.masks import draw_masks, fit_mask, label_dtype
 from fiftyone_hs2s.network import HS2S
+from fiftyone_hs2s.network.aggregation import AGGREGATIONS, aggregate, margins_to_probabilities
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.state import State
-from fiftyone_hs2s.tracking.aggregation import AGGREGATIONS, aggregate, decide, margins_to_probabilities
+from fiftyone_hs2s.tracking.decision import decide
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 
 logger = logging.getLogger(__name__)
@@ -165,11 +166,21 @@ class Tracker:
     def _anchor(self, image: ImageFeatures, masks: Mapping[int, np.ndarray]) -> None:
         self.remove_objects(masks)
         small = torch.cat([self._shrink(mask) for mask in masks.values()])
-        states = [self.network.start(image, chunk) for chunk in small.split(self.chunk_size)]
+        others = self._others_of(small)
+        chunks = zip(small.split(self.chunk_size), others.split(self.chunk_size), strict=True)
+        states = [self.network.start(image, masks, others) for masks, others in chunks]
         self._logits = torch.cat([self._logits, small[:, 0].logit(1e-7)])
         self._ids += masks
         self._given.update(masks)
         self._rechunk(State.cat(self._states + states))
+
+    def _others_of(self, small: torch.Tensor) -> torch.Tensor:
+        """Where the other objects are for each of those that start now, (N, 1, h, w) from their masks likewise."""
+        others = small.sum(0) - small
+        if len(self._logits):
+            _, shares = aggregate(self._logits, self.aggregation)
+            others = others + shares.sum(0) * (1 - small.amax(0))
+        return others.clamp(0, 1)
 
     def _keep(self, indices: list[int]) -> None:
         if len(indices) == len(self._ids):
@@ -187,17 +198,19 @@ class Tracker:
         self._states = [state] if len(parts) == 1 else [state.select(part) for part in parts]
 
     def _conclude(self) -> TrackedFrame:
-        """Lets the objects compete for the result, and hands each its own mask as y_{t-1} of the next step.
+        """Lets the objects compete for the result, and hands each what its next step sees (:meth:`HS2S.feed_back`).
 
-        Its own, not its share: the network learns from clips of one object, and a share that another object took by
-        mistake would be lost for good (on schoolgirls, 7 objects, that costs 2 to 10 points of J&F).
+        Where the network learnt from clips of one object, that is its own mask, not its share: a share that another
+        object took by mistake would be lost for good (on schoolgirls, 7 objects, that cost 2 to 10 points of J&F).
         """
         margins, probabilities = aggregate(self._logits, self.aggregation)
-        own = self._logits.sigmoid()
+        own = probabilities.clone() if self.network.config.feedback == "share" else self._logits.sigmoid()
         if self._given:
             margins = self._take_as_given(margins, probabilities, own)
-        for state, masks in zip(self._states, own[:, None].split(self.chunk_size), strict=True):
-            state.masks = masks
+        others = (probabilities.sum(0) - probabilities).clamp(0, 1)
+        seen = (values[:, None].split(self.chunk_size) for values in (own, others))
+        for state, masks, others_masks in zip(self._states, *seen, strict=True):
+            state.masks, state.others = masks, others_masks
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
         draw_masks(labels, self._given)
         lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)

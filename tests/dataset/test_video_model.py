@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import fiftyone as fo
 import fiftyone.core.models as fom
 import numpy as np
@@ -13,7 +16,7 @@ from fiftyone_hs2s.network import build_network, default_weights, save_weights
 
 
 def apply(samples, model, **options):
-    samples.apply_model(model, label_field="pred", skip_failures=False, progress=False, **options)
+    samples.apply_model(model, label_field="pred", **{"skip_failures": False, "progress": False, **options})
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,44 @@ def test_output_on_disk(dataset, sample, tmp_path):
     sample.reload()
     assert len(list(tmp_path.iterdir())) == 2 * (T - 3)
     assert_right(found(sample), range(4, T + 1))
+
+
+def test_every_argument_of_apply_model(dataset, sample, tmp_path, monkeypatch, caplog):
+    """One sample that works, in a folder of its own, and one that fails."""
+    gone = fo.Sample(filepath=str(tmp_path / "gone.mp4"))
+    gone.frames[4]["gt"] = prompts(4)
+    dataset.add_sample(gone)
+    seen = []
+    options = {
+        "confidence_thresh": 0.9,
+        "classes": ["square 1"],
+        "output_dir": str(tmp_path / "masks"),
+        "rel_dir": str(Path(sample.filepath).parent.parent),
+        "batch_size": 4,
+        "num_workers": 2,
+        "progress": lambda bar: seen.append(bar.iteration),
+        "skip_failures": True,
+    }
+    with caplog.at_level(logging.WARNING):
+        apply(dataset, color_model(), prompt_field="frames.gt", **options)
+    sample.reload()
+    assert_right(found(sample), range(4, T + 1), indices=[1])
+    labels = [d for frame in sample.frames.values() for d in (frame["pred"].detections if frame["pred"] else ())]
+    assert {Path(d.mask_path).parent for d in labels} == {tmp_path / "masks" / Path(sample.filepath).parent.name}
+    assert seen[-1] == 2
+    assert f"Sample: {gone.id}" in caplog.text and "gone.mp4" in caplog.text
+    with pytest.raises(Exception, match=r"gone\.mp4"):
+        apply(dataset, color_model(), prompt_field="frames.gt", **{**options, "skip_failures": False})
+
+
+@pytest.mark.parametrize(
+    ("options", "indices"),
+    [({"classes": ["square 0"]}, [0]), ({"classes": []}, []), ({"confidence_thresh": 1.1}, []), ({}, [0, 1])],
+)
+def test_labels_are_filtered_as_for_any_model(dataset, sample, options, indices):
+    apply(dataset, color_model(), prompt_field="frames.gt", **options)
+    sample.reload()
+    assert {number: sorted(masks) for number, masks in found(sample).items()} == dict.fromkeys(range(4, T + 1), indices)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ class ColourNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = SimpleNamespace(name="colours")
+        self.config = SimpleNamespace(name="colours", feedback="own")
         self.seen_masks: list[torch.Tensor] = []
         self.seen_sizes: list[tuple[int, ...]] = []
 
@@ -26,7 +26,7 @@ class ColourNetwork(nn.Module):
         self.seen_sizes.append(tuple(frame.shape))
         return ImageFeatures(frame, {}, None)
 
-    def start(self, image: ImageFeatures, masks: torch.Tensor) -> State:
+    def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
         colour = (image.joint * masks).sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
         return State(image, masks, {}, None, ((colour, colour),), torch.zeros(len(masks)))
 

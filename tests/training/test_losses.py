@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from aggregation_reference import stm_soft_aggregation
 from scipy.ndimage import distance_transform_edt
 
-from training.losses import balanced_bce, bce, border_classes, border_loss, soft_jaccard, weighted_loss
+from fiftyone_hs2s.network.aggregation import Meeting
+from training.losses import balanced_bce, bce, border_classes, border_loss, competition, soft_jaccard, weighted_loss
 
 
 def _masks(*rows: list[list[int]]) -> torch.Tensor:
@@ -88,3 +90,34 @@ def test_the_mixes_by_name() -> None:
     assert total.item() == pytest.approx(0.8 * parts["balanced_bce"] + 0.2 * parts["border"], rel=1e-6)
     with pytest.raises(ValueError, match="border head"):
         weighted_loss({"border": 1.0}, logits, None, masks)
+
+
+def test_competition_is_the_cross_entropy_of_what_the_tracker_decides_by() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = 3 * torch.randn(3, 1, 4, 5, generator=generator)
+    labels = torch.randint(0, 3, (2, 4, 5), generator=generator)
+    labels[1] %= 2
+    labels[0, 0, 0] = 255
+    masks = torch.stack([labels[0] == 1, labels[0] == 2, labels[1] == 1]).to(torch.uint8)[:, None]
+    masks[:2, :, 0, 0] = 255
+    first = stm_soft_aggregation(logits[:2, 0].double().sigmoid().numpy())
+    second = stm_soft_aggregation(logits[2:, 0].double().sigmoid().numpy())
+    pairs = zip((first, second), labels.numpy(), strict=True)
+    wanted = [-np.log(np.take_along_axis(p, (n % 255)[None], 0)[0]) for p, n in pairs]
+    wanted[0][0, 0] = 0
+    meeting = Meeting(torch.tensor([0, 0, 1]))
+    expected = (wanted[0].sum() + wanted[1].sum()) / 39
+    assert competition(logits, masks, meeting).item() == pytest.approx(expected, rel=1e-4)
+    hard = np.mean([np.sort(w.ravel())[-5:] for w in wanted])  # a quarter of 20 pixels
+    assert competition(logits, masks, meeting, hardest=0.25).item() == pytest.approx(hard, rel=1e-4)
+
+
+def test_the_weighted_sum_lets_the_objects_of_each_frame_compete() -> None:
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(3, 2, 1, 4, 5, generator=generator)
+    masks = torch.randint(0, 2, (3, 2, 1, 4, 5), generator=generator, dtype=torch.uint8)
+    masks[1][masks[0] == 1] = 0
+    owner = torch.tensor([0, 0, 1])
+    _, parts = weighted_loss({"competition": 1.0}, logits, None, masks, owner)
+    by_frame = [competition(logits[:, t], masks[:, t], Meeting(owner)).item() for t in range(2)]
+    assert parts["competition"] == pytest.approx(np.mean(by_frame), rel=1e-5)

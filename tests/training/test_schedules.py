@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training.config import TrainingConfig
-from training.schedules import norm_is_frozen, own_mask_probability, rate_factor
+from training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
 
 PAPER = TrainingConfig.load("hs2s-resnet50")
 EPOCH = 217  # steps
@@ -38,3 +38,8 @@ def test_a_line_with_warm_up_by_hand() -> None:
     assert own_mask_probability(config, 0) == own_mask_probability(config, 0.99) == 0.7
     assert norm_is_frozen(config, 0)
     assert rate_factor(config, 20, 0.75) == pytest.approx(0.5)  # a run whose time is over sooner than its steps
+
+
+def test_hard_pixel_mining_narrows_until_half_of_the_run() -> None:
+    config = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 100}], "hardest": 0.2})
+    assert [hardest_share(config, done) for done in (0, 0.25, 0.5, 1)] == pytest.approx([1, 0.6, 0.2, 0.2])

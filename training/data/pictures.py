@@ -40,7 +40,7 @@ class PictureClips:
         sets: sets of pictures, each a list of (picture's path, mask's path or its PNG); see :func:`list_pictures`
         paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
         distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other objects
-        distractors: how many of these there are at most; 0 for none
+        distractors: how many of these there are at most; 0 for none. With several objects some of them are tracked too
         occluder: share of the clips where something passes in front
         objects: how many instances of a picture are tracked at most
         near: share of the clips of a whole picture whose camera comes up to 6 times nearer or moves away
@@ -78,12 +78,8 @@ class PictureClips:
         target = rng.choice(ids)
         others = [i for i in rng.permutation(ids) if i != target] if self.objects > 1 else []
         labels = renumber(mask, [target, *others][:254])
-        pasted = rng.random() < self.paste
-        frames, masks = (
-            self._pasted(rng, image, labels, length, size)
-            if pasted
-            else _moved(rng, image, labels, length, size, self.near)
-        )
+        clip = self._pasted(rng, image, labels, length, size) if rng.random() < self.paste else None
+        frames, masks = clip or _moved(rng, image, labels, length, size, self.near)
         if rng.random() < self.occluder:
             self.occlude(rng, frames, masks)
         if rng.random() < 0.3:
@@ -112,17 +108,26 @@ class PictureClips:
 
     def _pasted(
         self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, length: int, size: Size
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Objects of a picture, each with a motion of its own, before another one: (T, H, W, 3), (T, H, W)."""
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Objects of a picture, each with a motion of its own, before another picture: (T, H, W, 3), (T, H, W).
+
+        None if they cannot be cut out.
+        """
+        several = self.objects > 1
+        count = int(rng.integers(self.objects)) + 1 if several else 1
+        cut = [cut_out([image], [labels == label], whole=several) for label in range(1, count + 1)]
+        layers = [cutout for cutout in cut if cutout is not None]
+        if not layers:
+            return None
         background, _ = self._draw(rng)
         frames, masks = _moved(rng, background, np.zeros(background.shape[:2], np.uint8), length, size)
-        count = int(rng.integers(self.objects)) + 1 if self.objects > 1 else 1
-        cutouts = {label: cut_out([image], [labels == label]) for label in range(1, count + 1)}
-        layers = {label: cutout for label, cutout in cutouts.items() if cutout is not None}
-        if layers and self.distractors and rng.random() < self.distractor:
+        free = len(layers) + 1
+        if self.distractors and rng.random() < self.distractor:
             for _ in range(int(rng.integers(self.distractors)) + 1):
-                _fly(rng, frames, masks, self._distractor(rng, next(iter(layers.values()))), size, label=0)
-        for label, layer in layers.items():
+                tracked = several and rng.random() < 0.5
+                _fly(rng, frames, masks, self._distractor(rng, layers[0]), size, label=free if tracked else 0)
+                free += tracked
+        for label, layer in enumerate(layers, 1):
             _fly(rng, frames, masks, layer, size, label)
         return frames, masks
 

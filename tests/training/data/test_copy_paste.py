@@ -24,12 +24,12 @@ def _clips(data: Path, length: int = 5, seed: int = 1, **settings: object) -> Mi
     return MixedClips(folder_sources(config, data), length, SIZE, seed)
 
 
-@pytest.mark.parametrize("objects", [1, 3, 5])
+@pytest.mark.parametrize("objects", [1, 4])
 def test_every_clip_keeps_what_clips_promise(data: Path, objects: int) -> None:
     """Numbers 1..K without gaps, each large enough on the first frame; void is void."""
     clips = _clips(data, objects=objects, copy_paste=0.8, near=0.3)
     counts, void = [], 0
-    for step in range(50):
+    for step in range(40):
         frames, masks = clips[step, 0]
         assert frames.shape == (5, 3, *SIZE) and masks.shape == (5, 1, *SIZE)
         assert frames.dtype == masks.dtype == torch.uint8
@@ -40,7 +40,7 @@ def test_every_clip_keeps_what_clips_promise(data: Path, objects: int) -> None:
         assert set(np.unique(masks)) <= {*range(count + 1), 255}
         counts.append(count)
         void += bool((masks == 255).any())
-    assert set(counts) == set(range(1, objects + 1)) and void > 10
+    assert max(counts) == objects and len(set(counts)) >= min(objects, 3) and void > 10
 
 
 def test_a_clip_depends_on_the_seed_and_its_place_alone(data: Path) -> None:

@@ -94,5 +94,5 @@ def test_pictures_that_are_frames_of_a_video_are_videos_too(data: Path, tmp_path
     values = {"model": "hs2s-lite", "stages": [{"steps": 1}], "videos": ["open/*"]}
     ((source, weight),) = folder_sources(TrainingConfig.from_dict(values), tmp_path)
     assert isinstance(source, VideoClips) and weight == 1
-    with pytest.raises(HS2SError, match="Annotations or sequences.json below"):
+    with pytest.raises(HS2SError, match=r"Annotations or sequences\.json below"):
         folder_sources(TrainingConfig.from_dict({**values, "videos": ["open/other"]}), tmp_path)

@@ -1,8 +1,4 @@
-"""How the objects' logits become one decision a pixel.
-
-Both ways are put as margins, log-odds of an object over the background: the object with the greatest margin has the
-pixel, if that margin is above 0. Margins are what is brought to the frame's size, so edges are smooth there.
-"""
+"""The decision a pixel, at the frame's own size: margins are what is resized, so edges are smooth there."""
 
 from __future__ import annotations
 
@@ -10,51 +6,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-
-AGGREGATIONS = ("soft", "argmax")
-
-_LIMIT = 16.0
-"""Log-odds of the probability 1 - 1e-7, at which STM clamps."""
-
-
-def aggregate(logits: torch.Tensor, aggregation: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lets objects compete.
-
-    "soft" is the soft aggregation of RGMP (eq. 2 there) and STM: the background has the probability that no object is
-    there, prod(1 - p_m), and all compete by their odds p / (1 - p). "argmax" is what HS2S's released code does:
-    the background has the fixed probability 0.5.
-
-    Args:
-        logits: (N, h, w), any float type
-        aggregation: "soft" or "argmax"
-
-    Returns:
-        float32 (N, h, w): each object's margin, its log-odds over the background; and its probability in 0..1. Those
-        of "soft" and the background's sum to 1 over the objects; those of "argmax" are each by itself
-    """
-    logits = logits.float()
-    if aggregation == "argmax":
-        return logits, logits.sigmoid()
-    logits = logits.clamp(-_LIMIT, _LIMIT)
-    odds = logits.exp()
-    # 1 / prod(1 - p) = prod(1 + odds): exact where p is tiny, and no logarithm an object
-    background = 1 / ((1 + odds).prod(0).clamp_(max=1e30) - 1)
-    return logits - background.log(), odds / (odds.sum(0) + background)
-
-
-def margins_to_probabilities(margins: torch.Tensor, aggregation: str) -> torch.Tensor:
-    """The probabilities that belong to margins, wherever those were resized to.
-
-    Args:
-        margins: float32 (N, h, w) from :func:`aggregate`
-        aggregation: the same as there
-
-    Returns:
-        float32 (N, h, w) in 0..1
-    """
-    if aggregation == "argmax":
-        return margins.sigmoid()
-    return torch.cat([torch.zeros_like(margins[:1]), margins]).softmax(0)[1:]
 
 
 def decide(margins: torch.Tensor, ids: list[int], size: tuple[int, int]) -> torch.Tensor:

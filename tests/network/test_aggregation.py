@@ -4,22 +4,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from aggregation_reference import stm_soft_aggregation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fiftyone_hs2s.tracking.aggregation import aggregate, decide, margins_to_probabilities
+from fiftyone_hs2s.network.aggregation import aggregate, margins_to_probabilities
+from fiftyone_hs2s.tracking.decision import decide
 
 
 def random_logits(count, height=9, width=13, scale=4.0, seed=0):
     return scale * torch.randn(count, height, width, generator=torch.Generator().manual_seed(seed))
-
-
-def stm_soft_aggregation(probabilities):
-    """STM's Soft_aggregation in float64 with explicit odds: the reference."""
-    background = np.prod(1 - probabilities, axis=0, keepdims=True)
-    every = np.concatenate([background, probabilities]).clip(1e-7, 1 - 1e-7)
-    odds = every / (1 - every)
-    return odds / odds.sum(0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
