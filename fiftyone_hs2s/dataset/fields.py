@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import fiftyone as fo
 
-from fiftyone_hs2s.dataset.sequences import is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.sequences import is_image_groups, is_images, root_dataset
 from fiftyone_hs2s.errors import HS2SError
+
+_SEGMENT_ANYTHING = "foz.load_zoo_model('segment-anything-2-hiera-tiny-image-torch')"
+_CONVERSIONS = {
+    fo.Segmentation: "make each pixel value an object with FiftyOne's "
+    "fiftyone.utils.labels.segmentations_to_detections(dataset, '{path}', '{path}_masks')",
+    fo.Polylines: "make masks of each frame's with FiftyOne's polylines.to_detections(frame_size=(width, height))",
+    fo.Polyline: "make a mask of each frame's with FiftyOne's polyline.to_detection(frame_size=(width, height)), "
+    "and put it into fo.Detections",
+    fo.Keypoints: "make masks of them with FiftyOne's "
+    f"dataset.apply_model({_SEGMENT_ANYTHING}, label_field='{{path}}_masks', prompt_field='{{path}}')",
+    fo.Keypoint: "put each into fo.Keypoints, and make masks of these with FiftyOne's "
+    f"dataset.apply_model({_SEGMENT_ANYTHING}, ...)",
+    fo.Detection: "put each into fo.Detections(detections=[...])",
+}
+"""What to do with labels that are not taken as they are."""
 
 
 def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:
@@ -61,10 +76,10 @@ def check_detections(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
     Raises:
         HS2SError: if it holds no ``Detections``
     """
-    name, fields = field.removeprefix("frames."), detections_fields(samples)
-    if name not in fields:
-        mend = f"choose one of {', '.join(fields)}" if fields else "add instance masks"
-        raise HS2SError(f"the dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {mend}")
+    name = field.removeprefix("frames.")
+    if name not in detections_fields(samples):
+        fix = field_fix(samples, name, "add instance masks")
+        raise HS2SError(f"the dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {fix}")
     return name
 
 
@@ -84,12 +99,11 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
     """
     check_samples(samples)
     prompt, label = prompt_field.removeprefix("frames."), label_field.removeprefix("frames.")
-    candidates = detections_fields(samples)
-    if prompt not in candidates:
+    if prompt not in detections_fields(samples):
         what = "is no Detections field" if prompt in _schema(samples) else "does not exist"
         raise HS2SError(
             f"the prompt field {prompt_field!r} of the dataset {root_dataset(samples).name!r} {what}: "
-            + (f"choose one of {', '.join(candidates)}" if candidates else "add masks of the objects to its frames")
+            + field_fix(samples, prompt, "add masks of the objects to its frames")
         )
     if label == prompt:
         raise HS2SError(f"the label field {label_field!r} is the prompt field: choose another one for the results")
@@ -99,6 +113,29 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
     if field is not None and not _holds_detections(field):
         raise HS2SError(f"the label field {label_field!r} holds other values than Detections: choose another name")
     return prompt, label
+
+
+def field_fix(samples: fo.Dataset | fo.DatasetView, name: str, otherwise: str) -> str:
+    """What to do about a field that holds no ``Detections``: FiftyOne's own conversion, or another field.
+
+    Args:
+        samples: videos, clips, or images
+        name: name of the field, without ``frames.``
+        otherwise: what to do where no field holds ``Detections``
+    """
+    kind = getattr(_schema(samples).get(name), "document_type", None)
+    if kind is not None and kind in _CONVERSIONS:
+        path = name if is_images(samples) else f"frames.{name}"
+        return f"it holds {kind.__name__}; {_CONVERSIONS[kind].format(path=path)}"
+    candidates = detections_fields(samples)
+    return f"choose one of {', '.join(candidates)}" if candidates else otherwise
+
+
+def masks_fix(samples: fo.Dataset | fo.DatasetView, otherwise: str) -> str:
+    """What to do where no field holds ``Detections``: convert one that holds other masks, or ``otherwise``."""
+    kinds = {name: getattr(field, "document_type", None) for name, field in _schema(samples).items()}
+    name = next((name for name, kind in kinds.items() if kind in _CONVERSIONS), None)
+    return otherwise if name is None else f"of the field {name!r}, {field_fix(samples, name, otherwise)}"
 
 
 def _schema(samples: fo.Dataset | fo.DatasetView, shown: fo.Dataset | None = None) -> dict[str, fo.Field]:

@@ -11,7 +11,7 @@ import cv2
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
-from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
+from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, field_fix
 from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
 
@@ -132,11 +132,11 @@ def check_field(samples: Samples, field: str, role: str) -> str:
         HS2SError: if it does not
     """
     check_samples(samples)
-    name, candidates = field.removeprefix("frames."), detections_fields(samples)
-    if name not in candidates:
-        mend = f"choose one of {', '.join(candidates)}" if candidates else "it has no such fields at all"
+    name = field.removeprefix("frames.")
+    if name not in detections_fields(samples):
+        fix = field_fix(samples, name, "it has no such fields at all")
         raise HS2SError(
-            f"the {role} field {field!r} is no Detections field of the frames of {root_dataset(samples).name!r}: {mend}"
+            f"the {role} field {field!r} is no Detections field of the frames of {root_dataset(samples).name!r}: {fix}"
         )
     return name
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import fiftyone as fo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
+from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.errors import HS2SError
 
@@ -78,7 +78,8 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     check_samples(samples)
     fields = [field_prefix(samples) + name for name in detections_fields(samples)]
     if not fields:
-        raise HS2SError("there are no masks to start from: add a Detections field with masks to the frames")
+        fix = masks_fix(samples, "add a Detections field with masks to the frames")
+        raise HS2SError(f"there are no masks to start from: {fix}")
     likely = [name for name in fields if name.endswith(("ground_truth", "prompt", "prompts"))]
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}

@@ -11,7 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.compare import list_evaluations
-from fiftyone_hs2s.dataset.fields import check_samples, detections_fields
+from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
@@ -88,7 +88,8 @@ def field_choice(
     """
     fields = detections_fields(samples)
     if not fields:
-        raise HS2SError("there are no masks: add a Detections field with some, or propagate them")
+        fix = masks_fix(samples, "add a Detections field with some, or propagate them")
+        raise HS2SError(f"there are no masks: {fix}")
     prefix = forms.field_prefix(samples)
     default = next((prefix + field for field in prefer if field in fields), None) if required else NONE
     paths = ({} if required else {NONE: "None"}) | {prefix + field: prefix + field for field in fields}
