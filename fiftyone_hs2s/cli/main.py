@@ -48,9 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         the exit status: 0, or 2 for an error that the user can mend, said in one sentence on stderr
     """
-    # OpenCV and its FFmpeg would add their own words to ours; they read this when they are loaded
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # it would add its own words to ours; read when it is loaded
     args = build_parser().parse_args(argv)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fiftyone_hs2s").setLevel(logging.INFO)

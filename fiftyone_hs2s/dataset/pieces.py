@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import cv2
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, field_fix
-from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, is_images, root_dataset
+from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
-
-logger = logging.getLogger(__name__)
 
 Samples: TypeAlias = "fo.Dataset | fo.DatasetView"
 
@@ -162,26 +158,11 @@ def _sizes(view: fo.DatasetView) -> dict[str, tuple[int, int]]:
     }
 
 
-def frame_rates(samples: Samples, sample_ids: Collection[str]) -> dict[str, float]:
-    """Frames per second, by sample id: that of each video; 6, as YouTube-VOS is annotated, for images.
-
-    A video without known rate counts as one of 30, with a warning.
-    """
-    if is_images(samples):
-        return dict.fromkeys(sample_ids, 6.0)
-    view = all_samples(samples).select(list(sample_ids))
-    view.compute_metadata(skip_failures=True, warn_failures=False, progress=False)
-    rates = {}
-    for sample_id, filepath, rate in zip(*view.values(["id", "filepath", "metadata.frame_rate"]), strict=True):
-        if not rate:
-            logger.warning("The frame rate of %s is not known: taken as 30; set the sample's metadata", filepath)
-        rates[sample_id] = rate or 30.0
-    return dict.fromkeys(sample_ids, 30.0) | rates
-
-
 def _turned_size(video: str) -> tuple[int, int] | None:
     """Height and width of a video's frames as they are shown: metadata give those before a phone's video is turned."""
-    capture = cv2.VideoCapture(video, cv2.CAP_FFMPEG) if Path(video).is_file() else None
-    if capture is None or not capture.isOpened():
+    from fiftyone_hs2s.tracking import open_frames  # brings torch along
+
+    try:
+        return open_frames(video).size
+    except HS2SError:
         return None
-    return int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))

@@ -11,7 +11,8 @@ import numpy as np
 
 from fiftyone_hs2s.errors import VideoError
 from fiftyone_hs2s.tracking.prefetch import prefetch
-from fiftyone_hs2s.tracking.sources import ArraySource, FolderSource, Source, VideoSource
+from fiftyone_hs2s.tracking.sources import ArraySource, FolderSource, Source
+from fiftyone_hs2s.tracking.video import VideoSource
 
 
 class Frames:
@@ -21,7 +22,7 @@ class Frames:
     not depend on the length. ``frames[i]``, ``frames[i:j]`` and ``frames.reversed()`` work as for a list; the latter
     two are views that read nothing by themselves.
 
-    The length of a video file is what the file announces, until it has been read to its end.
+    The length of a video file is the number of coded frames in it, until it has been read to its end.
 
     Args:
         source: where the frames come from
@@ -45,11 +46,12 @@ class Frames:
 
     @property
     def incomplete(self) -> str | None:
-        """Why the video ends earlier than it should, in a sentence; None as long as nothing is amiss.
+        """Why frames of the stretch are missing or wrong, in a sentence; None as long as nothing is amiss.
 
-        Known once the place where it breaks off has been reached.
+        Known once the place where the video is damaged or breaks off has been reached.
         """
-        return self._source.incomplete
+        flaw = self._source.flaw
+        return flaw.reason if flaw and (self._stop is None or flaw.number < self._stop) else None
 
     @property
     def names(self) -> list[str]:
@@ -105,8 +107,11 @@ class Frames:
     def _slice(self, key: slice) -> Frames:
         if key.step not in (None, 1):
             raise ValueError("Frames can be sliced with step 1 only; frames.reversed() goes backward.")
-        if key.stop is None and (key.start or 0) >= 0 and not self._backward:
-            return Frames(self._source, self._start + (key.start or 0), self._stop)
+        start, stop = key.start or 0, self._stop
+        if start >= 0 and (key.stop is None or key.stop >= 0) and not self._backward:  # needs no length
+            if key.stop is not None:
+                stop = self._start + key.stop if stop is None else min(stop, self._start + key.stop)
+            return Frames(self._source, self._start + start, stop)
         indices = self._indices()[key]
         low, high = sorted((indices[0], indices[-1])) if indices else (0, -1)
         return Frames(self._source, low, high + 1, self._backward)

@@ -95,8 +95,10 @@ class Steps:
         direction: str = "forward",
         on_step: Callable[[Steps], object] = lambda steps: None,
     ) -> None:
-        self.done, self.total = 0, _count_steps(frames, prompts, direction)
-        self._frames, self._on_step = frames, on_step
+        plan = _visible(prompts)
+        self.done, self.total = 0, _count_steps(frames, plan, direction)
+        self._on_step = on_step
+        self._needed = frames[: max(plan) + 1] if plan and direction == "backward" else frames
 
     def __call__(self) -> None:
         self.done += 1
@@ -104,12 +106,11 @@ class Steps:
 
     @property
     def incomplete(self) -> str | None:
-        """Why frames are missing in the end, in a sentence; None if the video breaks off beyond them, or nowhere."""
-        return self._frames.incomplete if self.done < self.total else None
+        """Why frames that were needed are missing or wrong, in a sentence; None if there are no such frames."""
+        return self._needed.incomplete
 
 
-def _count_steps(frames: Frames, prompts: Prompts, direction: str) -> int:
-    plan = _visible(prompts)
+def _count_steps(frames: Frames, plan: _Plan, direction: str) -> int:
     if not plan:
         return 0
     forward, backward = len(frames) - min(plan), max(plan) + 1

@@ -1,11 +1,11 @@
-"""Where frames come from: a video file, a folder of images, an array. ``frames.Frames`` is the face of these."""
+"""Where frames come from: a folder of images, an array, a file (``video``). ``frames.Frames`` is the face of these."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from itertools import count as count_from
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,8 +15,17 @@ from fiftyone_hs2s.masks import natural_key
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
-_STRETCH_BYTES = 64 * 2**20
-"""How much of a video file backward reading may hold at once."""
+
+class Flaw(NamedTuple):
+    """What is wrong with a video.
+
+    Attributes:
+        number: of frames before it
+        reason: what is wrong, in a sentence
+    """
+
+    number: int
+    reason: str
 
 
 class Source(ABC):
@@ -27,14 +36,14 @@ class Source(ABC):
         size: (H, W) of every frame
         count: number of frames, as far as known
         fps: frames per second, None if unknown
-        incomplete: why it ends earlier than announced, None if it does not
+        flaw: where and why frames are missing or wrong, as far as known; None if there is no such place
     """
 
     label: str
     size: tuple[int, int]
     count: int
     fps: float | None = None
-    incomplete: str | None = None
+    flaw: Flaw | None = None
 
     @abstractmethod
     def decode(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
@@ -113,7 +122,8 @@ class FolderSource(Source):
         """A frame that cannot be used ends the video: going on without it would lose the objects unnoticed."""
         height, width = self.size
         what = "is damaged" if frame is None else f"is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width} pixels"
-        self.incomplete = f"The frames in {self.label} break off at {self.files[index].name}, which {what}."
+        reason = f"The frames in {self.label} break off at {self.files[index].name}, which {what}."
+        self.flaw = Flaw(index, reason)
 
 
 def _read_image(path: Path) -> np.ndarray | None:
@@ -123,100 +133,3 @@ def _read_image(path: Path) -> np.ndarray | None:
     except (OSError, cv2.error):
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-class VideoSource(Source):
-    """A video file, decoded by OpenCV (FFmpeg), turned as its metadata say.
-
-    Args:
-        path: the file
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.label = path, str(path)
-        self._times: dict[float, int] | None = None
-        capture = self._open()
-        frame = _retrieve(capture) if capture.grab() else None
-        if frame is None:
-            raise VideoError(f"The video {path} holds no frame that can be decoded: it is empty or damaged.")
-        self.size = frame.shape[:2]
-        self.fps = capture.get(cv2.CAP_PROP_FPS) or None
-        self.count = self._announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        capture.release()
-        if self.count < 1:
-            self.prepare_seeking()
-
-    def decode(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
-        capture, position = self._seek(start)
-        try:
-            for index in count_from(position) if stop is None else range(position, stop):
-                if not capture.grab():
-                    self._reach_end(index)
-                    return
-                if index < start:
-                    continue
-                frame = _retrieve(capture)
-                if frame is None:
-                    self._reach_end(index)
-                    return
-                yield frame
-        finally:
-            capture.release()
-
-    def decode_backward(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Decodes short stretches from the last to the first, and turns each round."""
-        length = max(8, min(64, _STRETCH_BYTES // (3 * self.size[0] * self.size[1])))
-        while stop > start:
-            begin = max(start, stop - length)
-            stretch = list(self.decode(begin, stop))
-            if len(stretch) < stop - begin:
-                self.incomplete = f"The video {self.path} cannot be decoded between frames {begin} and {stop}."
-                return
-            while stretch:
-                yield stretch.pop()  # held no longer than needed: the next stretch comes soon
-            stop = begin
-
-    def prepare_seeking(self) -> None:
-        """Decodes the video once to learn its true length and the time stamp of each frame.
-
-        Time stamps are what makes seeking exact: containers and decoders differ in where a seek by frame number lands.
-        """
-        if self._times is not None:
-            return
-        capture, times, index = self._open(), {}, 0
-        while capture.grab():
-            times[capture.get(cv2.CAP_PROP_POS_MSEC)] = index
-            index += 1
-        capture.release()
-        self._times = times if len(times) == index else {}
-        self._reach_end(index)
-
-    def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise VideoError(f"The video {self.path} cannot be opened: it is damaged, incomplete, or no video.")
-        return capture
-
-    def _seek(self, start: int) -> tuple[cv2.VideoCapture, int]:
-        """A capture, and the index (at most ``start``) of the frame that it grabs next."""
-        margin = 1
-        while self._times and start > margin:
-            capture = self._open()
-            capture.set(cv2.CAP_PROP_POS_FRAMES, start - margin)
-            found = self._times.get(capture.get(cv2.CAP_PROP_POS_MSEC)) if capture.grab() else None
-            if found is not None and found < start:
-                return capture, found + 1
-            capture.release()
-            margin *= 8
-        return self._open(), 0
-
-    def _reach_end(self, index: int) -> None:
-        """Notes the true length; an announced one is an estimate in some containers, so a little less is no fault."""
-        self.count = index
-        if index < self._announced - max(2, 0.02 * self._announced):
-            self.incomplete = f"The video {self.path} breaks off after {index} of {self._announced} frames."
-
-
-def _retrieve(capture: cv2.VideoCapture) -> np.ndarray | None:
-    ok, frame = capture.retrieve()
-    return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) if ok and frame is not None and frame.size else None

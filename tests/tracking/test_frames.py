@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fiftyone_hs2s.errors import VideoError
+from fiftyone_hs2s.overlay import write_video
 from fiftyone_hs2s.tracking import open_frames
 from fiftyone_hs2s.tracking.prefetch import prefetch
 
@@ -30,14 +31,6 @@ def number_of(frame):
     return sum(int(frame[HEIGHT // 2, (2 * bit + 1) * WIDTH // BITS // 2, 0] > 127) << bit for bit in range(BITS))
 
 
-def write_mp4v(path, count):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, (WIDTH, HEIGHT))
-    for index in range(count):
-        writer.write(numbered(index))
-    writer.release()
-    return path
-
-
 def write_ffmpeg(path, count, *options):
     command = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", "25"]
     data = b"".join(numbered(index).tobytes() for index in range(count))
@@ -53,7 +46,8 @@ def write_folder(path, names, size=(HEIGHT, WIDTH)):
 
 
 def test_video_file_forward(tmp_path):
-    frames = open_frames(write_mp4v(tmp_path / "a.mp4", 20))
+    write_video(tmp_path / "a.mp4", map(numbered, range(20)))
+    frames = open_frames(tmp_path / "a.mp4")
     assert len(frames) == 20
     assert frames.size == (HEIGHT, WIDTH)
     assert frames.fps == 25
@@ -131,8 +125,6 @@ def test_video_that_breaks_off_is_kept_and_flagged(tmp_path):
     path = write_ffmpeg(tmp_path / "a.mp4", 100, *options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames = open_frames(path)
-    assert len(frames) == 100
-    assert frames.incomplete is None
     read = [number_of(frame) for frame in frames]
     assert 20 < len(read) < 90
     assert read == list(range(len(read)))

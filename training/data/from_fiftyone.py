@@ -135,10 +135,10 @@ def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
     indices, maps = [], []
     for index, detections in sequence.labels(field):
         if index >= len(frames):
-            frames.verify_length()  # a file may announce too little
-        if index >= len(frames):
+            frames.verify_length()  # tells whether it breaks off
             last = len(frames) + sequence.first_number - 1
-            logger.warning("Masks after the last frame, %d, of %s are left out", last, sequence.name)
+            reason = f": {frames.incomplete}" if frames.incomplete else ""
+            logger.warning("Masks after the last frame, %d, of %s are left out%s", last, sequence.name, reason)
             break
         if detections is not None:
             indices.append(index)
