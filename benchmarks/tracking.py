@@ -124,6 +124,8 @@ def make_video(path: Path, objects: int, length: int):
     import cv2
     import numpy as np
 
+    from fiftyone_hs2s.overlay import write_video
+
     rng = np.random.default_rng(0)
     ground = cv2.resize(rng.integers(0, 200, (60, 107, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     side = 120
@@ -138,14 +140,14 @@ def make_video(path: Path, objects: int, length: int):
             int((WIDTH - side) * (0.5 + 0.5 * np.cos(0.013 * t + 2 * index))),
         )
 
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, (WIDTH, HEIGHT))
-    for t in range(length):
-        frame = ground.copy()
+    def frame(t: int) -> np.ndarray:
+        picture = ground.copy()
         for index, square in enumerate(squares):
             top, left = corner(index, t)
-            frame[top : top + side, left : left + side] = square
-        writer.write(frame)
-    writer.release()
+            picture[top : top + side, left : left + side] = square
+        return picture
+
+    write_video(path, map(frame, range(length)))
 
     def masks(t: int) -> dict[int, np.ndarray]:
         label_map = np.zeros((HEIGHT, WIDTH), np.uint8)

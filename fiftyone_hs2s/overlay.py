@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import IO, cast
+from typing import cast
 
+import av
 import cv2
 import numpy as np
+from av.container import OutputContainer
 
 from fiftyone_hs2s.errors import HS2SError, VideoError
-from fiftyone_hs2s.files import new_file
+from fiftyone_hs2s.files import new_file, reason
 from fiftyone_hs2s.masks import VOID, davis_palette
 
 
@@ -74,20 +75,6 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int = 4, gap: int = 4) 
     return sheet
 
 
-def require_ffmpeg() -> str:
-    """Finds the ffmpeg executable.
-
-    Raises:
-        HS2SError: if there is none
-    """
-    executable = shutil.which("ffmpeg")
-    if executable is None:
-        raise HS2SError(
-            "Videos are written by ffmpeg, which is not installed: apt-get install ffmpeg (or brew, conda)."
-        )
-    return executable
-
-
 class VideoWriter:
     """Writes an H.264 video (MP4) that browsers play, frame by frame; the file appears when it is complete.
 
@@ -102,28 +89,25 @@ class VideoWriter:
         crf: how much is lost, 0 to 51, as x264 counts; from 17 down nobody sees it
 
     Raises:
-        HS2SError: if there is no ffmpeg, or the file cannot be written
+        HS2SError: if the file cannot be written
     """
 
     def __init__(self, path: str | os.PathLike[str], fps: float = 25, crf: int = 23) -> None:
-        self._executable, self._path, self._fps, self._crf = require_ffmpeg(), Path(path), fps, crf
-        self._process: subprocess.Popen[bytes] | None = None
+        self._path, self._rate, self._crf = Path(path), Fraction(fps).limit_denominator(1001), crf
+        self._output: OutputContainer | None = None
         self._size: tuple[int, int] | None = None
         self._file = new_file(path)
         self._part = self._file.__enter__()
 
     def write(self, frame: np.ndarray) -> None:
         """Appends a frame, uint8 (H, W, 3), RGB, of the same size as the first."""
-        if self._process is None:
-            self._size = frame.shape[:2]
-            self._process = self._start(*self._size)
+        self._size = self._size or frame.shape[:2]
         if frame.shape[:2] != self._size:
             raise VideoError(f"A video has frames of one size: got {frame.shape[:2]} after {self._size}.")
         frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), "edge")
-        try:
-            cast(IO[bytes], self._process.stdin).write(np.ascontiguousarray(frame).data)
-        except BrokenPipeError:
-            self._finish()
+        if self._output is None:
+            self._start(*frame.shape[:2])
+        self._encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -134,37 +118,37 @@ class VideoWriter:
         with contextlib.ExitStack() as stack:
             stack.push(self._file)  # told of what is raised below, too
             if error is not None:
-                self._kill()
+                with contextlib.suppress(av.FFmpegError):
+                    self._close()
                 raise error
-            if self._process is None:
+            if self._output is None:
                 raise VideoError(f"There is no frame to write to {self._path}.")
-            self._finish()
+            self._encode(None)
+            with self._said():
+                self._close()
 
-    def _start(self, height: int, width: int) -> subprocess.Popen[bytes]:
-        size = f"{width + width % 2}x{height + height % 2}"
-        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(self._fps), "-i", "-"]
-        target = ["-c:v", "libx264", "-crf", str(self._crf), "-pix_fmt", "yuv420p", "-g", "12"]
-        target += ["-movflags", "+faststart"]
-        command = [self._executable, "-y", "-v", "error", *source, *target, str(self._part)]
-        # in a session of its own, so that Ctrl-C reaches this process alone
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    def _start(self, height: int, width: int) -> None:
+        with self._said():
+            self._output = av.open(f"file:{self._part}", "w", format="mp4", options={"movflags": "faststart"})
+            stream = self._output.add_stream("libx264", self._rate, options={"crf": str(self._crf), "g": "12"})
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            stream.thread_type = "AUTO"
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        with self._said():
+            output = cast(OutputContainer, self._output)
+            output.mux(output.streams.video[0].encode(frame))
 
-    def _finish(self) -> None:
-        if self._process is None or self._process.returncode is not None:
-            return
-        with contextlib.suppress(BrokenPipeError):
-            cast(IO[bytes], self._process.stdin).close()
-        with cast(IO[bytes], self._process.stderr) as stream:
-            errors = stream.read().decode(errors="replace").strip()
-        if self._process.wait():
-            raise HS2SError(
-                f"ffmpeg could not write {self._path}: {errors.splitlines()[-1] if errors else 'no reason'}"
-            )
+    def _close(self) -> None:
+        if self._output is not None:
+            self._output.close()
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as error:
+            raise HS2SError(f"The video {self._path} cannot be written ({reason(error)}).") from error
 
 
 def write_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float = 25) -> None:
@@ -176,7 +160,7 @@ def write_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps:
         fps: frames per second
 
     Raises:
-        HS2SError: if there is no ffmpeg, or the file cannot be written
+        HS2SError: if the file cannot be written
     """
     with VideoWriter(path, fps) as video:
         for frame in frames:

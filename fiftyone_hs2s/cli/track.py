@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from fiftyone_hs2s.files import prepare_folder
     from fiftyone_hs2s.network import load_network
-    from fiftyone_hs2s.overlay import require_ffmpeg, write_overlay
+    from fiftyone_hs2s.overlay import write_overlay
     from fiftyone_hs2s.tracking import Steps, Tracker, open_frames
     from fiftyone_hs2s.tracking.folders import MaskFiles, clear_masks, track_to_folder
 
@@ -104,8 +104,6 @@ def run(args: argparse.Namespace) -> int:
     _keep_inputs(args)
     prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
-    if args.overlay:
-        require_ffmpeg()
     network = load_network(args.model, args.weights, args.reset_period)
     tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
     clear_masks(args.out)

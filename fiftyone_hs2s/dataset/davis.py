@@ -40,7 +40,7 @@ def import_davis(
 ) -> fo.Dataset:
     """Imports sequences in DAVIS layout: ``<root>/JPEGImages/<sequence>`` and ``<root>/Annotations/<sequence>``.
 
-    Each becomes a video sample, encoded without visible loss (takes ``ffmpeg``), with the name of its sequence in
+    Each becomes a video sample, encoded without visible loss, with the name of its sequence in
     ``sequence`` and its masks as frame ``Detections``: ``index`` is the object's id, ``instance`` the same on all
     frames. Frames without annotation have no labels; void pixels belong to no object. In the official archives the
     resolution ``480p`` is taken. A sequence that cannot be used is named in a warning and passed over, and so is,

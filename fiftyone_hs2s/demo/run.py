@@ -24,7 +24,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import new_file, prepare_folder
 from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, summarize
-from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, require_ffmpeg, write_overlay
+from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, write_overlay
 from fiftyone_hs2s.tracking import Frames, open_frames
 from fiftyone_hs2s.tracking.folders import MaskFiles
 
@@ -51,7 +51,6 @@ def track_and_show(args: argparse.Namespace) -> None:
     Raises:
         HS2SError: if the input cannot be used, or nothing could be tracked
     """
-    require_ffmpeg()
     model = load_model(args.model)
     prepare_folder(args.out)
     video, truth, labels = _own_video(args) if args.video else _demo_clip(args.out)

@@ -164,11 +164,6 @@ def test_video_file_with_overlay(hs2s):
     assert subprocess.check_output(probe, text=True).strip() == f"h264,106,60,yuv420p,{len(names)}"
 
 
-def test_overlay_without_ffmpeg_is_refused_before_tracking(hs2s, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    refused(hs2s("--overlay", "overlay.mp4"), "ffmpeg", "apt-get install ffmpeg")
-
-
 def test_damaged_frame_keeps_what_was_tracked_and_says_so(hs2s):
     Path("frames/IMG_11.jpg").write_bytes(b"broken")
     status, printed, error = hs2s("--json", "report.json")
