@@ -10,8 +10,7 @@ import fiftyone as fo
 
 from fiftyone_hs2s.dataset import figures
 from fiftyone_hs2s.dataset.compare import load_evaluation
-from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
-from fiftyone_hs2s.dataset.sequences import all_samples, is_images
+from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field, frame_rates
 from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Analysis, get_protocol
@@ -137,11 +136,8 @@ def analyze(
 
 def _rates(samples: Samples, scored: list[Series], fps: float | None) -> dict[str, float]:
     """Frames per second by key."""
-    if fps is not None or is_images(samples):
-        return {item.key: fps or 6.0 for item in scored}
-    ids, rates = all_samples(samples).select([item.sample_id for item in scored]).values(["id", "metadata.frame_rate"])
-    known = dict(zip(ids, rates, strict=True))
-    return {item.key: known.get(item.sample_id) or 30.0 for item in scored}
+    known = {} if fps else frame_rates(samples, {item.sample_id for item in scored})
+    return {item.key: fps or known[item.sample_id] for item in scored}
 
 
 def _row(frames: str, objects: int, j: float, f: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import fiftyone.utils.eval.detection as foud
 import numpy as np
 
 from fiftyone_hs2s.dataset import figures
+from fiftyone_hs2s.dataset.pieces import frame_rates
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, unpack
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import (
@@ -20,6 +21,7 @@ from fiftyone_hs2s.metrics import (
     get_protocol,
     summarize,
 )
+from fiftyone_hs2s.metrics.analysis import steps
 from fiftyone_hs2s.metrics.events import runs
 from fiftyone_hs2s.metrics.protocols import counted_prompts
 
@@ -196,13 +198,14 @@ class PropagationResults(foud.DetectionResults):
         return {sample_id: float(np.mean(values)) for sample_id, values in grouped.items()}
 
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """By object, the frames since its first one, int (K,), and J&F on them."""
+        """By object, the time of each counted frame in steps of 1/6 s since its first one, float (K,), and J&F."""
         curves = {}
+        fps = frame_rates(self.samples, {entry["sample_id"] for entry in self.series.values()})
         for result in self.evaluation().results:
-            frames = np.array(result.frames)
-            start = self.scores(result.sequence).objects[result.object_id]
-            first = start.frames[np.argmax(start.visible())]
-            curves[f"{result.sequence} {result.object_id}"] = frames - first, (result.J_frames + result.F_frames) / 2
+            scores = self.scores(result.sequence).objects[result.object_id]
+            times = steps(scores, fps[self.series[result.sequence]["sample_id"]])
+            counted = times[np.isin(scores.frames, result.frames)]
+            curves[f"{result.sequence} {result.object_id}"] = counted, (result.J_frames + result.F_frames) / 2
         return curves
 
     def attributes(self) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fiftyone_hs2s.metrics.analysis import EARLY, LATE
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -31,9 +33,10 @@ def _band(first: float, last: float | None, color: str) -> dict[str, Any]:
     return {"type": "rect", "yref": "paper", "fillcolor": color, "opacity": 0.12, "line": {"width": 0}, **sides}
 
 
-EARLY, LATE = 10, 20
 HISTOGRAM = _layout("Samples by J&F", "J&F", "samples", xaxis={"range": [0, 1]}, bargap=0.05)
-TIME = _layout("J&F against time", "frames since the object's first", "mean J&F", yaxis={"range": [0, 1.02]})
+TIME = _layout(
+    "J&F against time", "steps of 1/6 s since the object's first frame", "mean J&F", yaxis={"range": [0, 1.02]}
+)
 WORST = _layout("Worst objects", "J&F", "", xaxis={"range": [0, 1]}, yaxis={"automargin": True})
 SCATTER = _layout("Occlusion and J&F", "longest occlusion (frames)", "J&F", yaxis={"range": [0, 1.02]})
 COMPARISON = _layout("Evaluations", "", "mean over shared objects", yaxis={"range": [0, 1]}, barmode="group")
@@ -72,18 +75,23 @@ def histogram(scores: Mapping[str, float]) -> tuple[dict[str, Any], list[list[st
 
 
 def over_time(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[dict[str, Any]]:
-    """The mean over objects at each time.
+    """The mean over objects in each step of 1/6 s.
 
     Args:
-        curves: by object its times, int (K,), and values
+        curves: by object its times in steps, float (K,), and values
     """
     if not curves:
         return []
-    times, values = (np.concatenate(parts) for parts in zip(*curves.values(), strict=True))
-    unique, places = np.unique(times, return_inverse=True)
-    means = np.bincount(places, values) / np.bincount(places)
+    by_object = [_means(np.floor(times + 1e-9).astype(int), values) for times, values in curves.values()]
+    steps, means = _means(*(np.concatenate(parts) for parts in zip(*by_object, strict=True)))
     line = {"type": "scatter", "mode": "lines", "name": "J&F", "line": {"color": _BLUE}}
-    return [{**line, "x": unique.tolist(), "y": means.tolist()}]
+    return [{**line, "x": steps.tolist(), "y": means.tolist()}]
+
+
+def _means(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different keys, ascending, and the mean of the values of each."""
+    unique, places = np.unique(keys, return_inverse=True)
+    return unique, np.bincount(places, values) / np.bincount(places)
 
 
 def worst_objects(objects: Sequence[Mapping[str, Any]], limit: int) -> list[dict[str, Any]]:

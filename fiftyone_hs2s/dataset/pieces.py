@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -11,8 +12,10 @@ import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, field_fix
-from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, is_images, root_dataset
 from fiftyone_hs2s.errors import HS2SError
+
+logger = logging.getLogger(__name__)
 
 Samples: TypeAlias = "fo.Dataset | fo.DatasetView"
 
@@ -156,6 +159,23 @@ def _sizes(view: fo.DatasetView) -> dict[str, tuple[int, int]]:
         sample_id: (is_video and _turned_size(filepath)) or (height or 0, width or 0)
         for sample_id, filepath, height, width in rows
     }
+
+
+def frame_rates(samples: Samples, sample_ids: Collection[str]) -> dict[str, float]:
+    """Frames per second, by sample id: that of each video; 6, as YouTube-VOS is annotated, for images.
+
+    A video without known rate counts as one of 30, with a warning.
+    """
+    if is_images(samples):
+        return dict.fromkeys(sample_ids, 6.0)
+    view = all_samples(samples).select(list(sample_ids))
+    view.compute_metadata(skip_failures=True, warn_failures=False, progress=False)
+    rates = {}
+    for sample_id, filepath, rate in zip(*view.values(["id", "filepath", "metadata.frame_rate"]), strict=True):
+        if not rate:
+            logger.warning("The frame rate of %s is not known: taken as 30; set the sample's metadata", filepath)
+        rates[sample_id] = rate or 30.0
+    return dict.fromkeys(sample_ids, 30.0) | rates
 
 
 def _turned_size(video: str) -> tuple[int, int] | None:

@@ -19,7 +19,9 @@ from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScores
 
 STEPS_PER_SECOND = 6
 EARLY = 10
+"""Before this step it is early."""
 LATE = 20
+"""After this step it is late."""
 THRESHOLDS = (0, 50, 100)
 """Areas in pixels up to which an object counts as occluded."""
 
@@ -126,15 +128,27 @@ def analyze(
     )
 
 
+def steps(scores: ObjectScores, fps: float) -> np.ndarray:
+    """The time of each frame in steps of 1/6 s since the object's first visible frame.
+
+    Args:
+        scores: the series of an object that is visible at least once
+        fps: frames per second
+
+    Returns:
+        float (T,), negative before it is visible
+    """
+    return (scores.frames - scores.frames[np.argmax(scores.visible())]) * STEPS_PER_SECOND / fps
+
+
 class _Object:
     """An object that was visible at least once; ``times`` are in steps from its first visible frame."""
 
     def __init__(self, scores: ObjectScores, protocol: Protocol, fps: float) -> None:
         self.scores = scores
         self.counted = counted_frames(scores, protocol)
-        visible = np.flatnonzero(scores.visible())
-        self.times = (scores.frames - scores.frames[visible[0]]) * STEPS_PER_SECOND / fps
-        self.length = int(self.times[visible[-1]]) + 1
+        self.times = steps(scores, fps)
+        self.length = int(self.times[np.flatnonzero(scores.visible())[-1]]) + 1
 
     def mean(self, values: np.ndarray, frames: np.ndarray) -> float:
         """Mean of the values on these of the frames that count; NaN if there are none."""

@@ -319,7 +319,7 @@ def test_reports_and_plots(scored_dataset, capsys):
     assert results.to_dataframe().equals(table)
     assert sum(results.plot_histogram().data[0].y) == 1
     curve = results.plot_over_time().data[0]
-    assert list(curve.x) == list(range(1, 11))
+    assert list(curve.x) == list(range(7))  # ten frames at 10 per second, in steps of 1/6 s
     assert curve.y[0] == 1
     assert list(results.plot_worst_objects(1).data[0].x) == [results.objects[1]["JF"]]
 

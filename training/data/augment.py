@@ -9,6 +9,7 @@ import numpy as np
 
 Size = tuple[int, int]  # height, width
 NEARER = 6.0  # how much nearer what is zoomed in on comes at most
+FULL = 1.2  # how large it gets at most, as a share of the frame
 
 
 @dataclass(frozen=True)
@@ -72,21 +73,15 @@ def crossing_path(rng: np.random.Generator, start: Pose, meet: tuple[float, floa
     ]
 
 
-def draw_zoom(rng: np.random.Generator, side: float, length: int) -> np.ndarray | None:
-    """Factors (T,) of something that comes up to ``NEARER`` times nearer, or goes away likewise.
-
-    Args:
-        rng: of all that is drawn
-        side: of what is seen, as a share of the frame where the factor is 1; it does not get much larger than the frame
-        length: T
+def draw_zoom(rng: np.random.Generator, most: float, length: int) -> np.ndarray | None:
+    """Factors (T,) of something that comes nearer, from 1 to up to ``most`` and ``NEARER``, or goes away likewise.
 
     Returns:
-        None if it is too large to come nearer
+        None if ``most`` is too little to be worth it
     """
-    most = min(NEARER, 1.2 / max(side, 1e-6))
     if most < 1.5:
         return None
-    factors = np.exp(np.log(rng.uniform(1.5, most)) * np.linspace(0, 1, length))
+    factors = np.exp(np.log(rng.uniform(1.5, min(most, NEARER))) * np.linspace(0, 1, length))
     return factors if rng.random() < 0.6 else factors[::-1]
 
 

@@ -83,7 +83,7 @@ def read_image(path: Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise HS2SError(f"Cannot read the picture {path}; replace or remove it")
-    return np.ascontiguousarray(image[:, :, ::-1])
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_mask(source: Path | bytes) -> np.ndarray:

@@ -7,13 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
-from training.data.augment import Pose, Size, crossing_path, draw_zoom, elastic_field, pose_path, random_pose
+from training.data.augment import FULL, Pose, Size, crossing_path, draw_zoom, elastic_field, pose_path, random_pose
 from training.data.clip import Clip, ClipSource
 from training.data.cutouts import Cutout, cut_out, paste
 
 TRACKED = 0.75  # of the pasted objects; the others are there to be mixed up with them
 CROSSING = 0.6  # of the pasted objects cross another one
-LARGEST = 2.5  # times as large as in its own picture: beyond, an object looks unsharp
+LARGEST = 2.5  # times as large as in its own picture, at most, since it gets unsharp; NEAREST where it has come near
+NEAREST = 4.0
 
 
 class CutoutSource(Protocol):
@@ -104,7 +105,8 @@ class CopyPaste:
         start = Pose(start.angle, min(share * fit, LARGEST), start.shear, start.shift)
         meet = _place(rng, labels) if rng.random() < CROSSING else None
         poses = crossing_path(rng, start, meet, length) if meet else pose_path(rng, start, length)
-        factors = draw_zoom(rng, start.scale / fit, length) if rng.random() < self.near else None
+        most = min(FULL * fit, NEAREST) / start.scale
+        factors = draw_zoom(rng, most, length) if rng.random() < self.near else None
         if factors is None:
             return poses
         return [

@@ -70,7 +70,7 @@ class Cutout:
         twin = self.mirrored() if rng.random() < 0.6 else self
         if len(self.images) > 2 and rng.random() < 0.6:
             twin = twin.shifted(int(rng.integers(1, len(self.images))))
-        return twin.tinted(rng) if rng.random() < 0.5 else twin
+        return twin.tinted(rng) if twin is self or rng.random() < 0.5 else twin
 
 
 def cut_out(frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], whole: bool = False) -> Cutout | None:
@@ -86,8 +86,8 @@ def cut_out(frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], whole: bo
     images, alphas, centers = [], [], np.zeros((len(frames), 2))
     for t, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
         x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-        box = slice(y, y + height), slice(x, x + width)
-        images.append(frame[box])
+        box = slice(y, y + max(1, height)), slice(x, x + max(1, width))
+        images.append(frame[box].copy())  # the frame may be pasted on
         alphas.append(mask[box].view(np.uint8) * 255 if width else None)
         centers[t] = (x + width / 2, y + height / 2) if width else centers[t - 1]
     return Cutout(images, alphas, centers - centers[0])

@@ -12,6 +12,7 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, object_ids
 from training.data.augment import (
+    FULL,
     Pose,
     Size,
     blur_motion,
@@ -188,7 +189,7 @@ def _moved(
 def _approach(rng: np.random.Generator, mask: np.ndarray, length: int, size: Size) -> list[np.ndarray] | None:
     """A camera that comes near to object 1 or moves away from it; None if it is too large for that."""
     x, y, width, height = cv2.boundingRect((mask == 1).view(np.uint8))
-    factors = draw_zoom(rng, max(width / mask.shape[1], height / mask.shape[0]), length)
+    factors = draw_zoom(rng, FULL / max(width / mask.shape[1], height / mask.shape[0]), length)
     if factors is None:
         return None
     return zoomed_views(rng, np.tile((x + width / 2, y + height / 2), (length, 1)), factors, mask.shape, size)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, object_ids
-from training.data.augment import Size, draw_zoom, random_pose, warp, zoomed_views
+from training.data.augment import FULL, Size, draw_zoom, random_pose, warp, zoomed_views
 from training.data.clip import Clip, read_image, read_mask, renumber
 from training.data.cutouts import Cutout, cut_out
 from training.data.pictures import PictureClips, list_pictures
@@ -214,7 +214,7 @@ def _approach(rng: np.random.Generator, masks: list[np.ndarray], target: int, si
         if not boxes[t, 2]:
             boxes[t] = boxes[t - 1]  # not in view
     shares = boxes[:, 2:] / np.array(masks[0].shape[::-1])
-    factors = draw_zoom(rng, shares.max(), len(masks))
+    factors = draw_zoom(rng, FULL / shares.max(), len(masks))
     if factors is None:
         return None
     return zoomed_views(rng, boxes[:, :2] + boxes[:, 2:] / 2, factors, masks[0].shape, size)
