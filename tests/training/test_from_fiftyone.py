@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pickle
 
@@ -156,6 +157,25 @@ def test_clips_from_a_dataset_in_worker_processes(dataset, video):
         colour = shown[mask == 1].mean(0)
         nearest = min(np.abs(colour - COLORS[index]).mean() for index in COLORS)
         assert nearest < 60 < np.abs(shown[mask == 0].mean(0) - colour).mean()
+
+
+def test_several_objects_of_a_dataset_are_tracked_together(dataset, video):
+    """Its own and pasted ones: each keeps its color, and no two numbers show one place."""
+    dataset.add_sample(labeled(video))
+    config = dataclasses.replace(CONFIG, objects=3, copy_paste=0.8, near=0.2)
+    clips = MixedClips(dataset_sources(config, dataset, "gt"), 3, (96, 160), seed=1)
+    counts = []
+    for step in range(12):
+        frames, masks = (tensor.numpy() for tensor in clips[step, 0])
+        counts.append(int(masks[masks < 255].max()))
+        for label in range(1, counts[-1] + 1):
+            seen = [
+                np.median(frame[:, mask[0] == label], axis=1)
+                for frame, mask in zip(frames, masks, strict=True)
+                if (mask == label).sum() > 100
+            ]
+            assert np.abs(np.subtract(seen, seen[0])).max() < 40
+    assert max(counts) == 3 and len(set(counts)) > 1
 
 
 def test_broken_videos_are_named_counted_and_left_out(dataset, video, tmp_path, caplog):
