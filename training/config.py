@@ -28,9 +28,10 @@ from fiftyone_hs2s.settings import (
     read_yaml,
     settings,
 )
+from training.data.clip import MIN_AREA
 
 CONFIGS = Path(__file__).parent / "configs"
-LOSSES = ("balanced_bce", "bce", "soft_jaccard", "border", "competition")
+LOSSES = ("balanced_bce", "bce", "soft_jaccard", "log_jaccard", "border", "competition")
 PRECISIONS = ("no", "bf16", "fp16", "auto")
 OPTIMIZERS = ("adamw", "adam")
 WHAT = "training setting"
@@ -42,7 +43,6 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 Precision = Annotated[str, BeforeValidator(lambda value: "no" if value is False else value)]  # YAML's no
 
 
-@with_config(ConfigDict(extra="forbid"))
 @with_config(ConfigDict(extra="forbid"))
 class Affine(TypedDict, total=False):
     """See :class:`training.data.videos.VideoClips`."""
@@ -69,7 +69,7 @@ class Stage:
         steps: optimizer steps
         size: (H, W) of the clips, multiples of 32
         length: frames a clip that are learnt from, with the first
-        batch: clips a step
+        batch: clips of a step's batch, shared among the processes of a run
         carried: up to so many more frames, drawn for each step, lie between the first and these; they carry the state
             on without a gradient, so that the network sees it older than ``length`` at little cost
     """
@@ -113,6 +113,8 @@ class TrainingConfig:
         decay_drops: falls in as many equal ratios; 0 for a line
         final_lr: see ``decay_share``
         optimizer: ``adamw`` or ``adam``
+        checkpointing: whether each frame's step is computed again in the backward pass, for about a third more work:
+            then the memory of a clip hardly grows with its length
         accumulate: batches whose gradients make one step
         precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision where the
             hardware computes in it
@@ -131,12 +133,19 @@ class TrainingConfig:
             another phase of its movement, or tinted
         near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such clips of
             videos step up to 10 frames, so that objects turn from one frame to the next
+        max_step: frames of a video from one frame of a clip to the next, at most; 1 for consecutive ones
+        reverse: whether half of the clips run backward in time
+        every_object: whether all objects of all videos are drawn equally often, as in the paper; else longer videos
+            are drawn more often
+        min_area: share of the picture that an object has on the first frame of a clip, at least
+        color: strength of the change of brightness, contrast, saturation and tint, 0 for none
+        degraded: share of the clips with low light, compression or blur
         affine: bounds of the transform that real clips get, see :class:`training.data.videos.VideoClips`
         validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
         validate_every: in steps; 0 for never
         patience: validations without a better J&F after which the run ends; 0 for never
-        ema: decay of the averaged weights
-        clip_norm: bound of the gradient's norm
+        ema: decay of the averaged weights, 0 for the plain ones
+        clip_norm: bound of the gradient's norm, 0 for none
         weight_decay: of AdamW
         seed: of everything random
     """
@@ -161,6 +170,7 @@ class TrainingConfig:
     decay_drops: Whole = 0
     final_lr: Share = 0.05
     optimizer: str = "adamw"
+    checkpointing: bool = False
     accumulate: Size = 1
     precision: Precision = "no"
     losses: dict[str, NotNegative] = field(default_factory=lambda: {"bce": 1.0, "soft_jaccard": 0.5})
@@ -175,12 +185,18 @@ class TrainingConfig:
     copy_paste: Share = 0.0
     twins: Share = 0.3
     near: Share = 0.0
+    max_step: Size = 6
+    reverse: bool = True
+    every_object: bool = False
+    min_area: Share = MIN_AREA
+    color: Share = 0.2
+    degraded: Share = 0.3
     affine: Affine = field(default_factory=Affine)
     validation: Texts = ()
     validate_every: Whole = 0
     patience: Whole = 0
     ema: Share = 0.995
-    clip_norm: Positive = 1.0
+    clip_norm: NotNegative = 1.0
     weight_decay: NotNegative = 0.01
     seed: Whole = 1
 

@@ -13,23 +13,25 @@ from typing import IO, Any, cast
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast
+from accelerate.utils import broadcast, gather_object
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import new_file
+from fiftyone_hs2s.metrics import summarize
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 from training.config import Stage, TrainingConfig
-from training.data.mix import ClipSource, MixedClips, draw_batches
+from training.data.clip import ClipSource
+from training.data.mix import Batch, MixedClips, draw_batches
 from training.losses import VOID, weighted_loss
 from training.pretrained import load_imagenet
 from training.run_folder import RunFolder
 from training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
-from training.validation import ValidationSequence, validate
+from training.validation import PROTOCOL, ValidationSequence, score_sequences
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Trainer:
 
     The folder gets ``checkpoint.pt`` (everything to go on from), ``weights.safetensors`` (the averaged weights),
     ``best.safetensors`` (those with the best J&F, if there is validation) and what :class:`RunFolder` writes.
-    Accelerate chooses the device and joins processes that ``accelerate launch`` started; a batch is one process's.
+    Accelerate chooses the device and joins processes that ``accelerate launch`` started, which share each batch.
 
     Args:
         config: the run
@@ -58,7 +60,8 @@ class Trainer:
         workers: worker processes that make clips
 
     Raises:
-        HS2SError: if the folder's checkpoint is of another network, or of one that was frozen otherwise
+        HS2SError: if the folder's checkpoint is of another network, or of one that was frozen otherwise; if the
+            processes cannot share a batch evenly; if the loss ``border`` has no border head
     """
 
     def __init__(
@@ -76,17 +79,24 @@ class Trainer:
         AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
         self.accelerator = Accelerator(mixed_precision=_precision(config.precision), kwargs_handlers=[several])
         self.device = self.accelerator.device
+        _check_batches(config, self.accelerator.num_processes)
         torch.manual_seed(config.seed)
         self.run, self.checkpoint = run, run / "checkpoint.pt"
         network = _build(config, fresh=not self.checkpoint.exists())
         network = network.to(self.device).to(memory_format=torch.channels_last)
+        if self.accelerator.num_processes > 1 and self.device.type == "cuda":
+            network = cast("HS2S", nn.SyncBatchNorm.convert_sync_batchnorm(network))
         _freeze(network, config.frozen_stages)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         optimizer = _optimizer(network, config)
         self.network = network
         self.averaged = cast("HS2S", self.average.module)
         self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
-        self.options = {"return_border": True, "memory_every": config.memory_every}
+        self.options = {
+            "return_border": True,
+            "memory_every": config.memory_every,
+            "checkpointing": config.checkpointing,
+        }
         self.step, self.seconds, self.best, self.worse = 0, 0.0, 0.0, 0
         if self.checkpoint.exists():
             self._resume()
@@ -136,8 +146,8 @@ class Trainer:
             raise
         self.save()
 
-    def train_step(self, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
-        """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W).
+    def train_step(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W), see ``MixedClips``.
 
         Raises:
             LossNotFiniteError: if the loss is not finite
@@ -148,20 +158,22 @@ class Trainer:
         _freeze_norm(self.network, norm_is_frozen(self.config, self.done))
         self.optimizer.zero_grad(set_to_none=True)
         values: dict[str, float] = {}
-        for part, (frames, masks) in enumerate(batches):
+        for part, batch in enumerate(batches):
             last = part == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                for key, value in self._backward(frames, masks, part).items():
+                for key, value in self._backward(batch, part).items():
                     values[key] = values.get(key, 0.0) + value / len(batches)
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        bound = self.config.clip_norm or float("inf")
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), bound)
         self.optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1
         return {**values, "norm": float(norm), "rate": self.optimizer.param_groups[-1]["lr"]}
 
-    def _backward(self, frames: torch.Tensor, masks: torch.Tensor, part: int) -> dict[str, float]:
-        frames = frames.to(self.device).float() / 255
-        clip, masks = split_objects(masks.to(self.device))
+    def _backward(self, batch: Batch, part: int) -> dict[str, float]:
+        frames, masks, *border_classes = (tensor.to(self.device) for tensor in batch)
+        frames = frames.float() / 255
+        clip, number, masks = split_objects(masks)
         truth = (masks == 1).float()
         # Drawn from the step's number, so that a resumed run draws the same.
         chance = torch.Generator().manual_seed(self._number(part))
@@ -172,7 +184,8 @@ class Trainer:
         logits, border = logits.float(), border.float() if border is not None else None
         learnt = masks[:, -logits.shape[1] :]
         hardest = hardest_share(self.config, self.done)
-        loss, values = weighted_loss(self.config.losses, logits, border, learnt, clip, hardest)
+        classes = border_classes[0][clip, -logits.shape[1] :, number - 1] if border_classes else None
+        loss, values = weighted_loss(self.config.losses, logits, border, learnt, clip, hardest, classes)
         if not torch.isfinite(loss):
             last = f"the last good state is {self.checkpoint}" if self.checkpoint.exists() else "nothing is saved yet"
             raise LossNotFiniteError(f"The loss is not finite at step {self.step}; {last}: try a lower lr")
@@ -236,7 +249,7 @@ class Trainer:
             self.best, self.worse = state.get("best", 0.0), state.get("worse", 0)
         logger.info("resumed at step %d", self.step)
 
-    def _steps(self) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+    def _steps(self) -> Iterator[list[Batch]]:
         """The batches of each step still to do; step number n always has the same clips."""
         end = 0
         for stage in self.config.stages:
@@ -249,38 +262,47 @@ class Trainer:
                 while self.done < share:
                     yield [next(batches) for _ in range(self.config.accumulate)]
 
-    def _batches(self, stage: Stage, end: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        seed, portrait = self.config.seed, self.config.portrait
-        clips = MixedClips(self.sources, stage.length, stage.size, seed, portrait, stage.carried)
-        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
-        parts = [part * processes + rank for part in range(self.config.accumulate)]
+    def _batches(self, stage: Stage, end: int) -> Iterator[Batch]:
+        """The process's own clips of each batch: those of a step are the same for any number of processes."""
+        config, rank, processes = self.config, self.accelerator.process_index, self.accelerator.num_processes
+        clips = MixedClips(
+            self.sources,
+            stage.length,
+            stage.size,
+            config.seed,
+            config.portrait,
+            stage.carried,
+            config.color,
+            config.degraded,
+            border=config.objects if config.losses.get("border") else 0,
+        )
         places = (
-            [(step, part * stage.batch + k) for k in range(stage.batch)]
+            [(step, part * stage.batch + k) for k in range(rank, stage.batch, processes)]
             for step in range(self.step, end)
-            for part in parts
+            for part in range(config.accumulate)
         )
         return draw_batches(clips, places, self.workers)
 
     def _validate_now(self) -> bool:
         return bool(self.validation) and (self.step % self.config.validate_every == 0 or self.done == 1)
 
-    def _validate(self, folder: RunFolder | None, batch: tuple[torch.Tensor, torch.Tensor]) -> bool:
-        """Scores the averaged weights, keeps the best; returns whether to stop. All processes wait for the main one."""
+    def _validate(self, folder: RunFolder | None, batch: Batch) -> bool:
+        """Scores the averaged weights, keeps the best; returns whether to stop. The processes share the sequences."""
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        parts = gather_object([score_sequences(self.averaged, self.validation[rank::processes])])
+        scores = summarize({name: score for part in parts for name, score in part.items()}, PROTOCOL)
+        better = self.best < scores.JF
+        self.best, self.worse = max(self.best, scores.JF), 0 if better else self.worse + 1
         if folder is not None:
-            scores = validate(self.averaged, self.validation)
             folder.log(self.step, {"val_J": scores.J, "val_F": scores.F, "val_JF": scores.JF})
             self._show(folder, batch)
-            self.worse = 0 if self.best < scores.JF else self.worse + 1
-            if self.best < scores.JF:
-                self.best = scores.JF
+            if better:
                 save_weights(self.averaged, self.run / "best.safetensors", half=True)
-        self.accelerator.wait_for_everyone()
-        worse = self.accelerator.reduce(torch.tensor(self.worse, device=self.device), "sum").item()
-        return bool(self.config.patience) and worse >= self.config.patience
+        return bool(self.config.patience) and self.worse >= self.config.patience
 
-    def _show(self, folder: RunFolder, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    def _show(self, folder: RunFolder, batch: Batch) -> None:
         frames = batch[0][:1].to(self.device).float() / 255
-        clip, masks = split_objects(batch[1][:1].to(self.device))
+        clip, _, masks = split_objects(batch[1][:1].to(self.device))
         with torch.no_grad():
             logits = self.averaged(frames, (masks[:, 0] == 1).float(), clip=clip)
         folder.show(self.step, frames[0], (masks == 1).any(0).byte(), logits.amax(0))
@@ -301,20 +323,27 @@ def _save(state: dict[str, Any], file: IO[bytes]) -> None:
         raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
-def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Splits the label maps of clips into their objects.
 
     Args:
         masks: uint8 (B, T, 1, H, W): 0 background, 1..K the objects of the clip, 255 ignore
 
     Returns:
-        the clip of each object, (N,) ascending, and its masks, uint8 (N, T, 1, H, W): 1 object, 255 ignore
+        the clip of each object, (N,) ascending; its number there, (N,); and its masks, uint8 (N, T, 1, H, W): 1 object,
+        255 ignore
     """
     counts = [int(label_map[label_map != VOID].amax()) for label_map in masks]
     clip = torch.repeat_interleave(torch.arange(len(masks)), torch.tensor(counts)).to(masks.device)
-    numbers = torch.cat([torch.arange(1, count + 1) for count in counts]).to(masks.device).view(-1, 1, 1, 1, 1)
+    numbers = torch.cat([torch.arange(1, count + 1) for count in counts]).to(masks.device)
     own = masks[clip]
-    return clip, torch.where(own == VOID, own, (own == numbers).to(own.dtype))
+    return clip, numbers, torch.where(own == VOID, own, (own == numbers.view(-1, 1, 1, 1, 1)).to(own.dtype))
+
+
+def _check_batches(config: TrainingConfig, processes: int) -> None:
+    for stage in config.stages:
+        if stage.batch % processes:
+            raise HS2SError(f"{processes} processes cannot share a batch of {stage.batch} evenly: set a multiple")
 
 
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:
@@ -323,6 +352,8 @@ def _build(config: TrainingConfig, fresh: bool) -> HS2S:
         start = load_network(config.model, None if config.init == "shipped" else config.init)
     settings = (start.config if start else HS2SConfig.preset(config.model)).to_dict()
     network = build_network(HS2SConfig.from_dict({**settings, **config.network}))
+    if config.losses.get("border") and not network.config.border_head:
+        raise HS2SError(f"The loss 'border' needs a border head, which {config.model!r} lacks: leave the loss out")
     if start:
         # What the weights lack (others' masks, say) starts anew.
         network.load_state_dict({**network.state_dict(), **start.state_dict()})
@@ -345,7 +376,7 @@ def _freeze(network: HS2S, stages: int) -> None:
 
 def _freeze_norm(network: HS2S, frozen: bool) -> None:
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             module.train(not frozen)
 
 

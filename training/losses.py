@@ -17,19 +17,21 @@ BORDER = (BORDER_CLASSES - 2) // 2  # distances in pixels that have a class of t
 def balanced_bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Balanced binary cross-entropy of OSVOS: foreground weighs |Y-|/|Y|, background the rest (eq. 11).
 
+    Balanced over all the pictures together, as released: balanced by itself, a picture in which the object is hidden
+    would weigh nothing.
+
     Args:
         logits: (N, 1, H, W)
         masks: uint8 (N, 1, H, W), 1 object, 255 ignore
 
     Returns:
-        the mean over pixels and pictures, each picture balanced by itself
+        the mean over pixels and pictures
     """
     valid, truth = masks != VOID, (masks == 1).to(logits.dtype)
-    count = valid.sum((1, 2, 3)).clamp(min=1)
-    foreground = ((truth * valid).sum((1, 2, 3)) / count).view(-1, 1, 1, 1)
+    count = valid.sum().clamp(min=1)
+    foreground = (truth * valid).sum() / count
     weight = torch.where(truth > 0, 1 - foreground, foreground) * valid
-    losses = F.binary_cross_entropy_with_logits(logits, truth, weight, reduction="none")
-    return (losses.sum((1, 2, 3)) / count).mean()
+    return F.binary_cross_entropy_with_logits(logits, truth, weight, reduction="sum") / count
 
 
 def bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -46,6 +48,15 @@ def soft_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     both = (probability * truth).sum((1, 2, 3))
     either = (probability + truth * valid).sum((1, 2, 3)) - both
     return (1 - (both + 1) / (either + 1)).mean()
+
+
+def log_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """The released script's Jaccard term: -log of the soft intersection over union of all pictures together."""
+    valid, truth = (masks != VOID).to(logits.dtype), (masks == 1).to(logits.dtype)
+    probability = logits.sigmoid() * valid
+    both = (probability * truth).sum()
+    either = (probability + truth * valid).sum() - both
+    return -((both + 1) / (either + 1)).log()
 
 
 def competition(logits: torch.Tensor, masks: torch.Tensor, meeting: Meeting, hardest: float = 1.0) -> torch.Tensor:
@@ -72,23 +83,21 @@ def competition(logits: torch.Tensor, masks: torch.Tensor, meeting: Meeting, har
     return losses.sum() / (target != VOID).sum().clamp(min=1)
 
 
-def border_loss(border_logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def border_loss(border_logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     """Cross-entropy over the border classes (eq. 12).
 
     Args:
         border_logits: (N, 42, H, W)
-        masks: uint8 (N, 1, H, W)
+        classes: uint8 (N, H, W) of :func:`border_classes`, 255 ignore
     """
-    classes = np.stack([border_classes(mask) for mask in masks[:, 0].cpu().numpy()])
-    target = torch.from_numpy(classes).to(border_logits.device)
-    target[masks[:, 0] == VOID] = VOID
-    return F.cross_entropy(border_logits, target, ignore_index=VOID)
+    return F.cross_entropy(border_logits, classes.long(), ignore_index=VOID)
 
 
 def border_classes(mask: np.ndarray) -> np.ndarray:
     """Class of each pixel by its signed distance d to the object's border, bins of one pixel, cut at 20.
 
-    Outside: 20 - d for d = 1..20, further out 0. Inside: 21 + d for d = 1..20, further in 41.
+    Outside: 20 - d for d = 1..20, further out 0. Inside: 21 + d for d = 1..20, further in 41. Fractions of a pixel do
+    not count, as released.
 
     Args:
         mask: uint8 (H, W), 1 is the object
@@ -106,7 +115,7 @@ def border_classes(mask: np.ndarray) -> np.ndarray:
 
 
 def _distance(region: np.ndarray) -> np.ndarray:
-    return np.round(cv2.distanceTransform(region, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+    return np.floor(cv2.distanceTransform(region, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
 
 
 def weighted_loss(
@@ -116,19 +125,21 @@ def weighted_loss(
     masks: torch.Tensor,
     clip: torch.Tensor | None = None,
     hardest: float = 1.0,
+    classes: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Sums the named losses.
 
     Args:
-        weights: {name: weight}; names are ``balanced_bce``, ``bce``, ``soft_jaccard``, ``border`` and
-            ``competition``. The paper's mix is
+        weights: {name: weight}; names are ``balanced_bce``, ``bce``, ``soft_jaccard``, ``log_jaccard``,
+            ``border`` and ``competition``. The paper's mix is
             ``{balanced_bce: 0.8, border: 0.2}``, the released script's
-            ``{soft_jaccard: 0.2, balanced_bce: 0.6, border: 0.2}``
+            ``{log_jaccard: 0.2, balanced_bce: 0.6, border: 0.2}``
         logits: (N, T, 1, H, W)
         border: (N, T, 42, H, W) or None
         masks: uint8 (N, T, 1, H, W)
         clip: (N,) the clip of each object, ascending; None for one object each
         hardest: see :func:`competition`
+        classes: uint8 (N, T, H, W) of :func:`border_classes`, for ``border``
 
     Returns:
         the sum, and the value of each part
@@ -136,15 +147,15 @@ def weighted_loss(
     clip = torch.arange(len(logits), device=logits.device) if clip is None else clip
     # time first, so that the objects of a frame lie beside each other
     logits, masks = logits.transpose(0, 1).flatten(0, 1), masks.transpose(0, 1).flatten(0, 1)
-    terms = {"balanced_bce": balanced_bce, "bce": bce, "soft_jaccard": soft_jaccard}
+    terms = {"balanced_bce": balanced_bce, "bce": bce, "soft_jaccard": soft_jaccard, "log_jaccard": log_jaccard}
     parts = {name: terms[name](logits, masks) for name in weights if name in terms}
     if weights.get("competition"):
         times = torch.arange(len(logits) // len(clip), device=clip.device)
         frames = (times[:, None] * (clip.max() + 1) + clip).flatten()
         parts["competition"] = competition(logits, masks, Meeting(frames), hardest)
     if weights.get("border"):
-        if border is None:
-            raise ValueError("The loss 'border' needs a network with a border head")
-        parts["border"] = border_loss(border.transpose(0, 1).flatten(0, 1), masks)
+        if border is None or classes is None:
+            raise ValueError("The loss 'border' needs a network with a border head, and border classes")
+        parts["border"] = border_loss(border.transpose(0, 1).flatten(0, 1), classes.transpose(0, 1).flatten(0, 1))
     total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     return total, {name: float(value.detach()) for name, value in parts.items()}

@@ -66,9 +66,14 @@ def _videos(data: Path, config: TrainingConfig, patterns: tuple[str, ...]) -> li
 
 def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list], rendered: Sequence = ()) -> list[Weighted]:
     sets = [pairs for pairs in pictures if pairs]
-    several: dict[str, Any] = {"objects": config.objects, "near": config.near}
+    several: dict[str, Any] = {"objects": config.objects, "near": config.near, "min_area": config.min_area}
+    course: dict[str, Any] = {
+        "longest": config.max_step,
+        "reverse": config.reverse,
+        "every_object": config.every_object,
+    }
     moved = PictureClips(sets, distractors=config.distractors, **several) if sets else None
-    videos = VideoClips(sequences, moved, **several, **config.affine) if sequences else None
+    videos = VideoClips(sequences, moved, **several, **course, **config.affine) if sequences else None
     shares = (config.video_share, 1 - config.video_share) if videos and moved else (1.0, 1.0)
     parts = [(source, share) for source, share in zip((videos, moved), shares, strict=True) if source]
     mixed: list[Weighted] = list(parts)
@@ -76,7 +81,7 @@ def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list], rend
         mixed = [(CopyPaste(host, parts, config.copy_paste, config.twins, **several), weight) for host, weight in parts]
     if rendered:  # as they are: they have several objects, look-alikes and occlusion already
         rest = 1 - config.rendered_share if mixed else 0.0
-        clips = VideoClips(rendered, **several, **config.affine)
+        clips = VideoClips(rendered, **several, **course, **config.affine)
         mixed = [*((source, weight * rest) for source, weight in mixed), (clips, 1 - rest)]
     if not mixed:
         raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")

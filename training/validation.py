@@ -82,8 +82,15 @@ def validate(network: HS2S, sequences: list[ValidationSequence], size: tuple[int
     Raises:
         HS2SError: if a sequence cannot be read; names it
     """
+    return summarize(score_sequences(network, sequences, size), PROTOCOL)
+
+
+def score_sequences(
+    network: HS2S, sequences: Sequence[ValidationSequence], size: tuple[int, int] = (256, 448)
+) -> dict[str, SequenceScores]:
+    """The scores of each sequence by its name, to be summarized; see :func:`validate`."""
     tracker = Tracker(network, size, device=next(network.parameters()).device, precision="float32")
-    return summarize({sequence.name: _score(tracker, sequence) for sequence in sequences}, PROTOCOL)
+    return {sequence.name: _score(tracker, sequence) for sequence in sequences}
 
 
 def _is_scorable(sequence: ValidationSequence) -> bool:

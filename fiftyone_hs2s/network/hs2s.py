@@ -12,6 +12,7 @@ from fiftyone_hs2s.network.convlstm import CELLS, ConvLSTMCell, Memory
 from fiftyone_hs2s.network.decoder import Decoder
 from fiftyone_hs2s.network.encoders import Encoder, ImageFeatures, ImageTrunk
 from fiftyone_hs2s.network.merge import MergeLayer, Prepared, Reference
+from fiftyone_hs2s.network.recompute import recompute
 from fiftyone_hs2s.network.state import References, State
 
 CERTAIN = 0.8
@@ -64,6 +65,7 @@ class HS2S(nn.Module):
         memory_every: int | None = None,
         learn_last: int | None = None,
         clip: torch.Tensor | None = None,
+        checkpointing: bool = False,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
         """Segments clips, one object each or several that compete.
 
@@ -78,6 +80,7 @@ class HS2S(nn.Module):
                 on, and are not kept. None: all but the first
             clip: (N,) the clip of each object, ascending; None for one object each. Those of a clip see each other
                 as the configuration says (``others``, ``feedback``)
+            checkpointing: compute each step again in the backward pass instead of keeping what is in it
 
         Returns:
             logits (N, T-1, 1, H, W) of frames 2 to T, or of the last ``learn_last``
@@ -89,7 +92,10 @@ class HS2S(nn.Module):
         state = self.start(self._encode_clips(frames[:, 0], clip), masks[:, 0], meeting.others(masks[:, 0]))
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
-            logits, border, state = self._step(self._encode_clips(frames[:, t], clip), state, memory_every)
+            if checkpointing:
+                logits, border, state = recompute(self._clip_step, self, frames[:, t], clip, state, memory_every)
+            else:
+                logits, border, state = self._clip_step(frames[:, t], clip, state, memory_every)
             own, others = self.feed_back(logits, meeting)
             if teacher_forcing is not None:
                 forced = teacher_forcing[:, t].view(-1, 1, 1, 1)
@@ -119,6 +125,11 @@ class HS2S(nn.Module):
         shares = meeting.shares(logits)
         own = shares if self.config.feedback == "share" else logits.sigmoid()
         return own, meeting.others(shares)
+
+    def _clip_step(
+        self, frames: torch.Tensor, clip: torch.Tensor | None, state: State, memory_every: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None, State]:
+        return self._step(self._encode_clips(frames, clip), state, memory_every)
 
     def _encode_clips(self, frames: torch.Tensor, clip: torch.Tensor | None) -> ImageFeatures:
         """The features of a frame of each clip, once for each of its objects."""

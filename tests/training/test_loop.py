@@ -27,9 +27,10 @@ from fiftyone_hs2s.tracking import device
 from training import loop
 from training.api import train
 from training.config import CONFIGS, Stage, TrainingConfig
-from training.data.mix import MixedClips
+from training.data.mix import Batch, MixedClips
 from training.data.pictures import PictureClips, list_pictures
 from training.data.videos import VideoClips, list_videos
+from training.losses import border_classes
 from training.sources import folder_sources
 from training.validation import FolderSequence, validate
 
@@ -349,6 +350,53 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     load_network("hs2s-lite", tmp_path / "run/weights.safetensors")
 
 
+def test_processes_share_the_clips_of_a_step(data: Path, tmp_path: Path) -> None:
+    """A batch is the whole run's: two processes draw the clips that one draws, each its half."""
+    stage = {"steps": 2, "size": [64, 96], "length": 2, "batch": 4}
+    alone = _trainer(data, tmp_path / "alone", stages=[stage], accumulate=2)
+    whole = list(alone._batches(alone.config.stages[0], 2))
+    halves = []
+    for rank in (0, 1):
+        alone.accelerator = SimpleNamespace(process_index=rank, num_processes=2)
+        halves.append(list(alone._batches(alone.config.stages[0], 2)))
+    assert len(whole) == len(halves[0]) == len(halves[1]) == 4  # two steps of two batches
+    for (frames, _), (even, _), (odd, _) in zip(whole, *halves, strict=True):
+        assert torch.equal(frames, torch.stack([even, odd], 1).flatten(0, 1))
+
+
+def test_a_batch_that_processes_cannot_share_evenly_is_refused() -> None:
+    with pytest.raises(HS2SError, match="4 processes cannot share a batch of 2"):
+        loop._check_batches(_config(), 4)
+
+
+def test_the_loss_of_the_border_asks_for_a_border_head(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(HS2SError, match="border head"):
+        _trainer(data, tmp_path / "run", losses={"border": 1.0})
+
+
+def test_border_classes_come_with_the_clips(data: Path, tmp_path: Path) -> None:
+    trainer = _trainer(data, tmp_path / "run", losses={"bce": 0.5, "border": 0.5}, network={"border_head": True})
+    batch = next(trainer._batches(trainer.config.stages[0], 1))
+    _, masks, classes = batch
+    assert classes.shape == (2, 3, 1, 64, 96) and classes.dtype == torch.uint8
+    expected = np.stack([[border_classes(mask) for mask in clip] for clip in masks[:, :, 0].numpy()])
+    np.testing.assert_array_equal(classes[:, :, 0].numpy(), expected)
+    assert trainer.train_step([batch])["border"] > 0
+
+
+def test_steps_that_are_computed_again_are_the_same_steps(data: Path, tmp_path: Path) -> None:
+    weights, memory = {}, {}
+    for again in (False, True):
+        trainer = _trainer(data, tmp_path / f"again-{again}", checkpointing=again)
+        batch, kept = _clips(trainer, 1), []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, kept=kept: kept.append(x.nbytes) or x, lambda x: x):
+            trainer.train_step([batch])
+        weights[again], memory[again] = trainer.network.state_dict(), sum(kept)
+    for name, value in weights[False].items():
+        torch.testing.assert_close(weights[True][name], value, atol=1e-5, rtol=1e-4)
+    assert memory[True] < memory[False] / 2
+
+
 def test_a_run_that_is_told_to_end_saves_the_step_it_was_at(data: Path, tmp_path: Path) -> None:
     """A plain ``kill``, which would lose all since the last checkpoint; the same command then goes on.
 
@@ -528,9 +576,9 @@ def test_steps_with_frames_that_carry_the_state_learn_from_as_many_as_others(dat
     trainer = _trainer(data, tmp_path / "run", stages=[stage])
     lengths, learnt, backward = [], [], trainer._backward
 
-    def spy(frames: torch.Tensor, masks: torch.Tensor, part: int) -> dict[str, float]:
-        lengths.append(frames.shape[1])
-        return backward(frames, masks, part)
+    def spy(batch: Batch, part: int) -> dict[str, float]:
+        lengths.append(batch[0].shape[1])
+        return backward(batch, part)
 
     trainer._backward = spy
     trainer.model.register_forward_hook(lambda module, args, result: learnt.append(result[0].shape[1]))

@@ -152,9 +152,9 @@ def blur_motion(rng: np.random.Generator, frame: np.ndarray, longest: int = 9) -
     return cv2.filter2D(frame, -1, kernel / max(kernel.sum(), 1e-6))
 
 
-def degrade(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Now and then: low light with noise, compression, or blur, for a whole clip."""
-    kind = rng.choice(["none", "dark", "jpeg", "blur"], p=[0.7, 0.1, 0.1, 0.1])
+def degrade(rng: np.random.Generator, frames: np.ndarray, share: float = 0.3) -> np.ndarray:
+    """In a share of the calls: low light with noise, compression, or blur, for a whole clip."""
+    kind = rng.choice(["none", "dark", "jpeg", "blur"], p=[1 - share, share / 3, share / 3, share / 3])
     if kind == "dark":
         dark = frames * rng.uniform(0.25, 0.6) + rng.normal(scale=rng.uniform(2, 8), size=frames.shape)
         return np.clip(dark, 0, 255).astype(np.uint8)

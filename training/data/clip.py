@@ -33,7 +33,12 @@ class Clip:
 
     @classmethod
     def of_objects(
-        cls, frames: np.ndarray, labels: np.ndarray, rng: np.random.Generator | None = None, objects: int = 1
+        cls,
+        frames: np.ndarray,
+        labels: np.ndarray,
+        rng: np.random.Generator | None = None,
+        objects: int = 1,
+        min_area: float = MIN_AREA,
     ) -> Clip | None:
         """A clip of the objects that are large enough on the first frame; None if there is none.
 
@@ -42,9 +47,10 @@ class Clip:
             labels: uint8 (T, H, W): 0 background, 255 ignore, else any numbers
             rng: draws the objects that are kept, where there are too many
             objects: how many are kept at most
+            min_area: what is large enough, as a share of the picture
         """
         areas = np.bincount(labels[0].ravel(), minlength=256)[1:VOID]
-        ids = np.flatnonzero(areas >= MIN_AREA * labels[0].size) + 1
+        ids = np.flatnonzero(areas >= max(1, min_area * labels[0].size)) + 1
         if len(ids) > objects:
             ids = rng.choice(ids, objects, replace=False) if rng else ids[:objects]
         return cls(frames, renumber(labels, ids)) if len(ids) else None

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from training.data.augment import FULL, Pose, Size, crossing_path, draw_zoom, elastic_field, pose_path, random_pose
-from training.data.clip import Clip, ClipSource
+from training.data.clip import MIN_AREA, Clip, ClipSource
 from training.data.cutouts import Cutout, cut_out, paste
 
 TRACKED = 0.75  # of the pasted objects; the others are there to be mixed up with them
@@ -38,6 +38,7 @@ class CopyPaste:
             their movement, tinted
         objects: how many objects of a clip are tracked at most; up to one more is pasted
         near: share of the pasted objects that come up to 6 times nearer or go away
+        min_area: of an object on the first frame, as a share of the picture
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class CopyPaste:
         twins: float = 0.3,
         objects: int = 1,
         near: float = 0.0,
+        min_area: float = MIN_AREA,
     ) -> None:
+        self.min_area = min_area
         self.host, self.share, self.twins, self.objects, self.near = host, share, twins, objects, near
         self.donors = [donor for donor, _ in donors]
         weights = np.array([weight for _, weight in donors])
@@ -70,7 +73,7 @@ class CopyPaste:
         untracked = [label for label in pasted if rng.random() >= TRACKED]
         for label in untracked:
             labels[labels == label] = 0
-        return Clip.of_objects(frames, labels, rng, self.objects)
+        return Clip.of_objects(frames, labels, rng, self.objects, self.min_area)
 
     def _draw(
         self, rng: np.random.Generator, frames: np.ndarray, labels: np.ndarray, pasted: dict[int, Cutout], first: int

@@ -24,7 +24,7 @@ from training.data.augment import (
     warp,
     zoomed_views,
 )
-from training.data.clip import Clip, read_image, read_mask, renumber
+from training.data.clip import MIN_AREA, Clip, read_image, read_mask, renumber
 from training.data.cutouts import Cutout, cut_out, paste
 
 Picture = tuple[Path, "Path | bytes"]
@@ -56,7 +56,9 @@ class PictureClips:
         distractors: int = 1,
         objects: int = 1,
         near: float = 0.0,
+        min_area: float = MIN_AREA,
     ) -> None:
+        self.min_area = min_area
         self.sets = [pictures for pictures in sets if pictures]
         if not self.sets:
             raise HS2SError("There is no picture with a mask")
@@ -85,7 +87,7 @@ class PictureClips:
             self.occlude(rng, frames, masks)
         if rng.random() < 0.3:
             frames = np.stack([blur_motion(rng, frame) if rng.random() < 0.5 else frame for frame in frames])
-        return Clip.of_objects(frames, masks, rng, self.objects)
+        return Clip.of_objects(frames, masks, rng, self.objects, self.min_area)
 
     def cutout(self, rng: np.random.Generator, length: int) -> Cutout | None:
         """Draws an object to set into other clips, the same on all frames; None if what was drawn does not serve.

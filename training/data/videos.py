@@ -14,12 +14,13 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, object_ids
 from training.data.augment import FULL, Size, draw_zoom, random_pose, warp, zoomed_views
-from training.data.clip import Clip, read_image, read_mask, renumber
+from training.data.clip import MIN_AREA, Clip, read_image, read_mask, renumber
 from training.data.cutouts import Cutout, cut_out
 from training.data.pictures import PictureClips, list_pictures
 
 MAX_STEP = 6  # frames between two frames of a clip
 MAX_SPACING = 40  # frames between two pictures of a listed video
+TRIES = 20  # to find a place where an object is in view
 MOST = 254  # objects of a label map
 LONG_STEP = 10  # likewise, in clips that come near
 
@@ -108,6 +109,10 @@ class VideoClips:
         objects: how many objects of a video are tracked at most
         near: share of the clips with a camera that comes up to 6 times nearer to an object or moves away from it, and
             with up to 10 frames of the video from one frame to the next, so that objects turn
+        longest: frames of a video from one frame of any other clip to the next, at most
+        reverse: whether half of the clips run backward
+        every_object: whether all objects of all videos are drawn equally often; else longer videos more often
+        min_area: of an object on a clip's first frame, as a share of the picture
 
     Raises:
         HS2SError: if no video has two annotated frames
@@ -124,8 +129,13 @@ class VideoClips:
         shift: float = 0.08,
         objects: int = 1,
         near: float = 0.0,
+        longest: int = MAX_STEP,
+        reverse: bool = True,
+        every_object: bool = False,
+        min_area: float = MIN_AREA,
     ) -> None:
-        self.objects, self.near = objects, near
+        self.objects, self.near, self.min_area = objects, near, min_area
+        self.longest, self.reverse, self.every_object = longest, reverse, every_object
         self.occluders, self.occluded = occluders, occluded
         self.scale: tuple[float, float] = (scale[0], scale[1])
         self.affine = {"angle": angle, "shear": shear, "shift": shift}
@@ -134,6 +144,9 @@ class VideoClips:
             raise HS2SError("No usable clip: it takes a video with at least two annotated frames")
         # Longer videos have more to show, but not in proportion.
         self.weights = np.sqrt([len(video) for video in self.videos])
+        if every_object:
+            self.ids = [_ids(video) for video in self.videos]
+            self.weights = np.array([len(ids) for ids in self.ids], float)
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
         """Draws a clip, None if the objects are too small at its first frame, or the video cannot be read.
@@ -142,7 +155,7 @@ class VideoClips:
             HS2SError: if no video can be read
         """
         near = self.near > 0 and rng.random() < self.near
-        drawn = self._draw(rng, length, LONG_STEP if near else MAX_STEP)
+        drawn = self._draw(rng, length, LONG_STEP if near else self.longest)
         if drawn is None:
             return None
         frames, masks, target = drawn
@@ -152,7 +165,7 @@ class VideoClips:
         labels = renumber(labels, [target, *others][:MOST])
         if self.occluders is not None and rng.random() < self.occluded:
             self.occluders.occlude(rng, moved, labels)
-        return Clip.of_objects(moved, labels, rng, self.objects)
+        return Clip.of_objects(moved, labels, rng, self.objects, self.min_area)
 
     def cutout(self, rng: np.random.Generator, length: int) -> Cutout | None:
         """Draws an object to set into other clips, None if what was drawn does not serve.
@@ -171,8 +184,10 @@ class VideoClips:
             raise HS2SError("None of the videos can be read: see the warnings above")
         number = rng.choice(len(self.videos), p=self.weights / self.weights.sum())
         video = self.videos[number]
-        places = _places(rng, len(video), length, max(1, longest // getattr(video, "spacing", 1)))
+        target = int(rng.choice(self.ids[number])) if self.every_object else None
+        longest = max(1, longest // getattr(video, "spacing", 1))
         try:
+            places = self._places_of(rng, video, length, longest, target)
             masks = video.masks(places)
             if not object_ids(masks[0]):
                 return None  # no need to read frames
@@ -183,7 +198,19 @@ class VideoClips:
             self.weights[number] = 0
             return None
         ids = object_ids(masks[0])
-        return (frames, masks, int(rng.choice(ids))) if ids else None
+        if target is None and ids:
+            target = int(rng.choice(ids))
+        return (frames, masks, target) if target in ids else None
+
+    def _places_of(
+        self, rng: np.random.Generator, video: AnnotatedVideo, length: int, longest: int, target: int | None
+    ) -> list[int]:
+        """Places of a clip; it begins with the target in view where there is one, if that is found in some draws."""
+        for _ in range(TRIES):
+            places = _places(rng, len(video), length, longest, self.reverse)
+            if target is None or (video.masks(places[:1])[0] == target).any():
+                break
+        return places
 
     def _one_view(self, rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size) -> list[np.ndarray]:
         """One affine for the whole clip, around a place between the picture's middle and the object."""
@@ -220,13 +247,21 @@ def _approach(rng: np.random.Generator, masks: list[np.ndarray], target: int, si
     return zoomed_views(rng, boxes[:, :2] + boxes[:, 2:] / 2, factors, masks[0].shape, size)
 
 
-def _places(rng: np.random.Generator, count: int, length: int, longest: int = MAX_STEP) -> list[int]:
+def _ids(video: AnnotatedVideo) -> list[int]:
+    """The objects of a video, as its first, middle and last label maps tell."""
+    maps = video.masks(sorted({0, len(video) // 2, len(video) - 1}))
+    return sorted({i for label_map in maps for i in object_ids(label_map)})
+
+
+def _places(
+    rng: np.random.Generator, count: int, length: int, longest: int = MAX_STEP, reverse: bool = True
+) -> list[int]:
     """Indices with random steps, in either direction of time; short videos run back and forth."""
     steps = rng.integers(1, rng.integers(1, longest + 1) + 1, size=length - 1)
     offsets = np.concatenate([[0], np.cumsum(steps)])
     start = rng.integers(0, max(1, count - offsets[-1]))
     at = start + offsets
-    if rng.random() < 0.5:
+    if reverse and rng.random() < 0.5:
         at = at[::-1]
     period = max(1, 2 * (count - 1))
     folded = at % period
