@@ -14,7 +14,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, list_label_maps, object_ids, read_label_map
 from fiftyone_hs2s.metrics import Evaluation, Protocol, SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import HS2S
-from fiftyone_hs2s.tracking import Frames, Tracker, open_frames, track
+from fiftyone_hs2s.tracking import Frames, MissingFrameError, Tracker, open_frames, track
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,8 @@ def _score(tracker: Tracker, sequence: ValidationSequence) -> SequenceScores:
                 scorer.update(wanted[1], tracked.label_map if wanted[0] == index else None)
                 wanted = next(truth, None)
     except HS2SError as error:
+        if isinstance(error, MissingFrameError):  # FiftyOne's sequences do not count from 0
+            error = error.numbered_from(getattr(sequence, "first_number", 0))
         raise HS2SError(f"{sequence.name} cannot be validated on: {error}") from error
     return scorer.finish()
 

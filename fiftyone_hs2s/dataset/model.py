@@ -15,7 +15,7 @@ from fiftyone_hs2s.dataset.objects import label_map_to_detections
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import load_network
-from fiftyone_hs2s.tracking import Steps, Tracker, open_frames, track
+from fiftyone_hs2s.tracking import MissingFrameError, Steps, Tracker, open_frames, track
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,9 +163,12 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             the 0-based frame index and the detections of each tracked frame
         """
         direction, mode = direction or self.direction, mode or self.prompts
-        for index, tracked in track(self.tracker, frames, prompts.masks, direction, mode, on_step):
-            given = prompts.masks.get(index, {})
-            yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence, given)
+        try:
+            for index, tracked in track(self.tracker, frames, prompts.masks, direction, mode, on_step):
+                given = prompts.masks.get(index, {})
+                yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence, given)
+        except MissingFrameError as error:
+            raise error.numbered_from(prompts.first_number) from error
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> Any:

@@ -61,10 +61,12 @@ class Prompts:
         masks: the masks by 0-based frame index and object id (1, 2, ...), as the tracker takes them; in fact each is
             a :class:`StoredMask`
         identities: who each object id is
+        first_number: the frame number of index 0, for messages
     """
 
     masks: dict[int, dict[int, np.ndarray]]
     identities: dict[int, Identity]
+    first_number: int = 1
 
 
 def collect_prompts(
@@ -118,7 +120,7 @@ def collect_prompts(
     for index, key in census.anchored():
         mask = StoredMask(partial(lambda i, k: objects_on(i)[k].mask, index, key))
         masks.setdefault(index, {})[ids[key]] = cast("np.ndarray", mask)
-    return Prompts(masks, {ids[key]: identity for key, identity in census.named().items()})
+    return Prompts(masks, {ids[key]: identity for key, identity in census.named().items()}, first_number)
 
 
 def _bare_boxes(detections: fo.Detections | None) -> set[ObjectKey]:

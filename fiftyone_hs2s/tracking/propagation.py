@@ -74,6 +74,25 @@ def track(
         yield from _track_one_way(tracker, frames, prompts, plan, backward, on_step)
 
 
+class MissingFrameError(VideoError):
+    """A frame that has a mask cannot be read.
+
+    Args:
+        index: the frame, 0-based
+        reason: why, in a sentence
+        first_number: number of the video's first frame, for readers who do not count from 0
+    """
+
+    def __init__(self, index: int, reason: str, first_number: int = 0) -> None:
+        self.index, self.reason = index, reason
+        counted = "" if first_number else " (counted from 0)"
+        super().__init__(f"There is a mask for frame {index + first_number}{counted}, which cannot be read. {reason}")
+
+    def numbered_from(self, first_number: int) -> MissingFrameError:
+        """The same, in other frame numbers."""
+        return MissingFrameError(self.index, self.reason, first_number)
+
+
 class Steps:
     """Counts the frames that :func:`track` works on, as its ``on_step``.
 
@@ -239,9 +258,8 @@ def _first_only(plan: _Plan, backward: bool) -> _Plan:
     return chosen
 
 
-def _missing(index: int, frames: Frames) -> VideoError:
-    reason = frames.incomplete or f"The video has {len(frames)} frames."
-    return VideoError(f"There is a mask for frame {index} (counted from 0), which cannot be read. {reason}")
+def _missing(index: int, frames: Frames) -> MissingFrameError:
+    return MissingFrameError(index, frames.incomplete or f"The video has {len(frames)} frames.")
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:

@@ -86,3 +86,6 @@ def test_a_sequence_that_cannot_be_scored_is_named(network):
     sequence = Sequence({0: (0,), 1: (0,), T: (0, 1)})
     with pytest.raises(HS2SError, match="squares cannot be validated on: There is a mask for frame 12"):
         validate(network, [sequence], (H, W))
+    sequence.first_number = 1  # one of FiftyOne
+    with pytest.raises(HS2SError, match="There is a mask for frame 13, which cannot be read"):
+        validate(network, [sequence], (H, W))

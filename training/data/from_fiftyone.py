@@ -38,10 +38,12 @@ class StoredVideo:
         frames: all frames
         indices: index of each labeled frame, ascending
         maps: their label maps, as PNG
+        first_number: the frame number of index 0, for messages
     """
 
-    def __init__(self, name: str, frames: Frames, indices: list[int], maps: list[bytes]) -> None:
+    def __init__(self, name: str, frames: Frames, indices: list[int], maps: list[bytes], first_number: int = 1) -> None:
         self.name, self.indices, self.maps, self._frames = name, indices, maps, frames
+        self.first_number = first_number
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -70,7 +72,8 @@ class StoredVideo:
 
     def _read(self, index: int) -> np.ndarray:
         if index >= len(self._frames):
-            raise VideoError(self._frames.incomplete or f"frame {index + 1} has labels, but the video ends before it")
+            number = index + self.first_number
+            raise VideoError(self._frames.incomplete or f"frame {number} has labels, but the video ends before it")
         return self._frames[index]
 
 
@@ -142,18 +145,22 @@ def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
             break
         if detections is not None:
             indices.append(index)
-            maps.append(_png(_label_map(detections, frames.size, numbers)))
-            _check_distinct(numbers, index + sequence.first_number)
+            maps.append(_png(_draw(detections, frames.size, numbers, index + sequence.first_number)))
     if not numbers:
         raise HS2SError(f"none of its frames has a mask in {field!r}")
-    return StoredVideo(sequence.name, frames, indices, maps)
+    return StoredVideo(sequence.name, frames, indices, maps, sequence.first_number)
 
 
-def _check_distinct(numbers: dict[ObjectKey, int], number: int) -> None:
-    """Refuses several objects of one bare label: which is which on the next frame?"""
+def _draw(detections: fo.Detections, size: tuple[int, int], numbers: dict[ObjectKey, int], number: int) -> np.ndarray:
+    """The label map of a video's frame, see :func:`_label_map`. Several objects of one bare label are refused."""
+    try:
+        label_map = _label_map(detections, size, numbers)
+    except HS2SError as error:
+        raise HS2SError(f"frame {number}, {error}") from error
     for key in numbers:
         if len(key) > 2:
             refuse_shared_label(key[1], number)
+    return label_map
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -1,0 +1,58 @@
+"""Frame numbers in messages are FiftyOne's, from 1 and those of the whole video, where a FiftyOne user reads them."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from fiftyone_kit import H, W, color_model, prompted_sample, prompts
+
+from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
+from fiftyone_hs2s.dataset.prompts import collect_prompts
+from fiftyone_hs2s.tracking import open_frames, track
+from training.data.from_fiftyone import read_videos
+
+
+@pytest.fixture(params=[None, [[(3, 8)]]], ids=["video", "clip"])
+def odd(request, dataset, video):
+    """A video, or a clip of it, whose masks cannot be used on frame 5."""
+    sample = prompted_sample(video, "gt")
+    sample.frames[5].gt.detections[1].mask = np.ones((4, 4, 3), np.uint8)
+    for frame in sample.frames.values():
+        frame["pred"] = frame.gt.copy()
+    dataset.add_sample(sample)
+    return dataset.to_clips(request.param) if request.param else dataset
+
+
+def test_masks_that_cannot_be_used(odd, caplog):
+    report = propagate(odd, color_model(), prompt_field="gt", label_field="out", overwrite=True)
+    assert "frame 5, its mask has shape" in next(iter(report.failed.values()))
+    with pytest.raises(HS2SError, match="frame 5: its mask has shape"):
+        evaluate_propagation(odd, "pred", "gt")
+    with caplog.at_level(logging.WARNING):
+        odd.apply_model(color_model(), label_field="out", prompt_field="frames.gt", progress=False)
+    assert "frame 5, its mask has shape" in caplog.text
+    with caplog.at_level(logging.WARNING), pytest.raises(HS2SError):
+        read_videos(odd, "gt")
+    assert ": frame 5, its mask has shape" in caplog.text
+
+
+SHORT = np.zeros((4, H, W, 3), np.uint8)
+
+
+def beyond(first_number: int):
+    """A prompt on the seventh frame of what turns out to be a video of four."""
+    announced = open_frames(np.zeros((9, H, W, 3), np.uint8))
+    return collect_prompts([(6, prompts(4))], lambda index: prompts(4), announced, "first", "forward", first_number)
+
+
+@pytest.mark.parametrize(("first_number", "number"), [(1, 7), (41, 47)])
+def test_a_prompt_beyond_the_end(first_number, number):
+    with pytest.raises(HS2SError, match=rf"mask for frame {number}, which cannot be read\. The video has 4 frames"):
+        list(color_model().track(open_frames(SHORT), beyond(first_number)))
+
+
+def test_without_fiftyone_frames_count_from_0_and_that_is_said():
+    with pytest.raises(HS2SError, match=r"mask for frame 6 \(counted from 0\), which cannot be read"):
+        list(track(color_model().tracker, open_frames(SHORT), beyond(1).masks))
