@@ -28,6 +28,8 @@ from training.synthetic.stage import Actor, Stage
 from training.synthetic.world import RATE, World
 
 SMALLEST = 0.002  # of the picture: what an object must show on the first frame to get a label
+LARGEST = 0.6  # of the picture, that anything may cover at any time
+GLIMPSES = 9  # of a clip, before it is drawn
 ATTEMPTS = 60
 SETTINGS = "synthetic.json"
 KINDS = ("JPEGImages", "Annotations")  # in the order in which they are moved to their place
@@ -141,10 +143,12 @@ class ClipMaker:
 
     def _labels(self, stage: Stage, renderer: Renderer) -> list[int] | None:
         """The actors that get the labels 1, 2, ...; None if the clip does not show what it should."""
-        steps = np.linspace(0, stage.steps - 1, 5).astype(int)
+        steps = np.linspace(0, stage.steps - 1, GLIMPSES).astype(int)
         areas = np.stack([np.bincount(renderer.glimpse(s).ravel(), minlength=len(stage.actors) + 1) for s in steps])
         areas = areas / areas[0].sum()
-        seen = (areas[0] >= SMALLEST) & (areas[0] < 0.6) & ((areas > SMALLEST / 2).sum(0) >= 3)
+        if areas[:, 1:].max() > LARGEST:  # the camera ran into something
+            return None
+        seen = (areas[0] >= SMALLEST) & ((areas > SMALLEST / 2).sum(0) > GLIMPSES / 2)
         can = [n for n, actor in enumerate(stage.actors, 1) if actor.labeled and seen[n]]
         if self.settings.growth:
             star = next((n for n in can if stage.actors[n - 1] is stage.star), 0)

@@ -74,7 +74,7 @@ class Renderer:
             total += image / self.samples
         return self._developed(total), actors
 
-    def glimpse(self, step: int, shrink: int = 2) -> np.ndarray:
+    def glimpse(self, step: int, shrink: int = 4) -> np.ndarray:
         """The actors at a step in low resolution, int32 (H / shrink, W / shrink), quickly."""
         size = self.size[0] // shrink, self.size[1] // shrink
         view, projection = self.camera.view(step), self.camera.projection(size)
