@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,12 +33,13 @@ def prepare_folder(folder: PathLike, fix: str = "give another folder") -> None:
         raise HS2SError(f"The folder {folder} cannot be written to ({reason(error)}): {fix}") from error
 
 
-def check_file(path: PathLike, what: str = "file") -> Path:
-    """Makes sure that there is a file to read: no folder, and no pipe or device, where reading may wait for ever.
+def check_file(path: PathLike, what: str = "file", folders: bool = False) -> Path:
+    """Makes sure that there is a file to read, and no pipe or device, where reading may wait for ever.
 
     Args:
         path: the file
         what: what it is, for the message
+        folders: whether it may be a folder
 
     Returns:
         the path
@@ -47,12 +49,15 @@ def check_file(path: PathLike, what: str = "file") -> Path:
     """
     path = Path(path)
     try:
-        if path.is_file():
-            return path
-        kind = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else ""
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise HS2SError(f"There is no {what} {path}") from error
     except (OSError, ValueError) as error:
-        raise HS2SError(f"The {what} {path} cannot be read ({reason(error)})") from error
-    raise HS2SError(f"The {what} {path} {kind}: give a file" if kind else f"There is no {what} {path}")
+        raise HS2SError(f"The {what} {path} cannot be used ({reason(error)})") from error
+    if stat.S_ISREG(mode) or (folders and stat.S_ISDIR(mode)):
+        return path
+    kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+    raise HS2SError(f"The {what} {path} is {kind}: give a file{' or a folder' * folders}")
 
 
 def read_text(path: PathLike) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.files import new_file
+from fiftyone_hs2s.files import check_file, new_file
 
 VOID = 255
 """The value of a uint8 label map at pixels that are to be ignored."""
@@ -56,10 +56,11 @@ def read_label_map(path: str | os.PathLike[str]) -> np.ndarray:
     """
     path = Path(path)
     try:
+        check_file(path, "mask file")
         with Image.open(path) as image:
             image.load()
-    except FileNotFoundError as error:
-        raise MaskError(f"There is no mask file {path}.") from error
+    except HS2SError as error:
+        raise MaskError(f"{error}.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise MaskError(
             f"The mask {path} is damaged or no image ({error}): save it again as an indexed PNG."
@@ -127,9 +128,9 @@ def _palette_codes() -> dict[int, int]:
 def is_label_map(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a label map such as :func:`write_label_map` writes, by its head alone."""
     try:
-        with Image.open(path) as image:
+        with Image.open(check_file(path)) as image:
             return image.mode.startswith("I") or image.getpalette() == davis_palette().ravel().tolist()
-    except OSError:
+    except (HS2SError, OSError):
         return False
 
 

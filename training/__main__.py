@@ -7,8 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
+from fiftyone_hs2s.command import Stopped, StopSignals, run_command
 from fiftyone_hs2s.errors import HS2SError
-from training.stop import StoppedError, stop_between_steps
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -32,33 +32,34 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Trains; 2 for bad input, 128 and the signal's number where one stopped the run."""
+    """Trains; a signal stops the run between two steps. Returns the exit status, see ``run_command``."""
     args = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    return run_command("training", lambda signals: _run(args, signals), ask=True)
+
+
+def _run(args: argparse.Namespace, signals: StopSignals) -> int:
+    checkpoint = args.run / "checkpoint.pt"
     try:
-        if args.resume and not (args.run / "checkpoint.pt").is_file():
+        if args.resume and not checkpoint.is_file():
             raise HS2SError(f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there")
         from training.api import train
 
-        with stop_between_steps() as check:
-            weights = train(
-                args.config,
-                args.run,
-                data=args.data,
-                samples=args.dataset,
-                field=args.field,
-                validation=args.val,
-                minutes=args.minutes,
-                workers=args.workers,
-                overrides=args.set,
-                progress=check,
-            )
-    except StoppedError as stopped:
-        print(f"{stopped}: saved in {args.run}; the same command goes on from there", file=sys.stderr)
-        return 128 + stopped.number
-    except HS2SError as error:
-        print(error, file=sys.stderr)
-        return 2
+        weights = train(
+            args.config,
+            args.run,
+            data=args.data,
+            samples=args.dataset,
+            field=args.field,
+            validation=args.val,
+            minutes=args.minutes,
+            workers=args.workers,
+            overrides=args.set,
+            progress=signals.check,
+        )
+    except Stopped as stopped:
+        saved = f"saved in {args.run}; the same command goes on from there" if checkpoint.is_file() else "nothing saved"
+        raise Stopped(f"{stopped}: {saved}") from None
     print(f"weights: {weights}")
     return 0
 

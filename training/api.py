@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
 from training.config import TrainingConfig
+from training.lock import lock_run
 from training.loop import Progress, Trainer
 from training.sources import dataset_sources, dataset_validation, folder_sources, folder_validation
 from training.validation import scorable
@@ -45,7 +48,8 @@ def train(
         the weights: the best by validation if this run validates, else the averaged ones
 
     Raises:
-        HS2SError: for settings, data or a run folder that cannot be used, or a loss that is not finite
+        HS2SError: for settings, data or a run folder that cannot be used, such as one in which another training is
+            running, or a loss that is not finite
     """
     config = config if isinstance(config, TrainingConfig) else TrainingConfig.load(config, overrides)
     if data is None and samples is None:
@@ -60,10 +64,15 @@ def train(
         sequences += validation
     elif validation is not None:
         sequences += dataset_validation(_samples(validation), field or "")
-    run = Path(run)
-    trainer = Trainer(config, sources, run, scorable(sequences), workers)
-    trainer.train(minutes, progress=progress)
-    return run / ("best.safetensors" if trainer.best else "weights.safetensors")
+    with _only_training(Path(run)):
+        trainer = Trainer(config, sources, Path(run), scorable(sequences), workers)
+        trainer.train(minutes, progress=progress)
+    return Path(run) / ("best.safetensors" if trainer.best else "weights.safetensors")
+
+
+def _only_training(run: Path) -> AbstractContextManager[None]:
+    """Of the processes that `accelerate launch` starts the first one writes, and keeps others out."""
+    return lock_run(run) if os.environ.get("RANK", "0") == "0" else nullcontext()
 
 
 def _samples(samples: Any) -> Any:

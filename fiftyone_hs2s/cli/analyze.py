@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
         analysis, problems = analyze_folders(
             args.gt, args.pred, args.fps, args.protocol, workers=args.workers, progress=progress
         )
+    print(report(analysis), flush=True)  # first: a file may fail to be written
+    print_problems(problems)
     if args.json:
         write_json(args.json, analysis.to_dict())
     if args.csv:
         write_csv(args.csv, table_rows(analysis))
-    print(report(analysis))
-    print_problems(problems)
     return 0
 
 

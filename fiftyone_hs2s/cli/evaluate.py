@@ -89,20 +89,20 @@ def run(args: argparse.Namespace) -> int:
         evaluation = evaluate_folders(
             args.gt, args.pred, args.protocol, **meta, seen=seen, workers=args.workers, progress=progress
         )
+    print(report(evaluation), flush=True)  # first: a file may fail to be written
+    print_problems(evaluation.problems)
     if args.json:
         write_json(args.json, evaluation.to_dict())
     if args.csv:
         write_csv(args.csv, evaluation.object_rows())
     if args.frames_csv:
         write_csv(args.frames_csv, evaluation.frame_rows())
-    print(report(evaluation))
-    print_problems(evaluation.problems)
     return 0
 
 
 def _meta_beside(truth: Path) -> Path | None:
     """The ``meta.json`` of the split that a folder of true masks belongs to; it may be the folder of one sequence."""
-    folders = truth.resolve().parents[: 2 if any(truth.glob("*.png")) else 1]
+    folders = Path(os.path.realpath(truth)).parents[: 2 if any(truth.glob("*.png")) else 1]
     return next((file for folder in folders if (file := folder / "meta.json").is_file()), None)
 
 

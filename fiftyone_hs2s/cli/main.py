@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fiftyone_hs2s import __version__
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.command import run_command
 
 COMMANDS = ("track", "evaluate", "analyze", "weights")
 
@@ -23,7 +23,8 @@ examples:
   hs2s track clip.mp4 --mask first.png --out masks --overlay overlay.mp4
   hs2s evaluate --gt Annotations --pred masks
 
-'hs2s COMMAND --help' tells more. Exit status: 0 if all is well, 2 if something given could not be used.
+'hs2s COMMAND --help' tells more. Exit status: 0 if all is well, 2 if something could not be
+used or written, 130 after Ctrl-C.
 """
 
 
@@ -46,20 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None for those of the process
 
     Returns:
-        the exit status: 0, or 2 for an error that the user can mend, said in one sentence on stderr
+        the exit status, see :func:`fiftyone_hs2s.command.run_command`
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # it would add its own words to ours; read when it is loaded
+    return run_command("hs2s", lambda _: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = build_parser().parse_args(argv)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fiftyone_hs2s").setLevel(logging.INFO)
-    try:
-        return args.func(args)
-    except HS2SError as error:
-        print(f"hs2s: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("hs2s: interrupted", file=sys.stderr)
-        return 130
+    return args.func(args)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import new_file, write_text
+from fiftyone_hs2s.files import check_file, new_file, write_text
 from fiftyone_hs2s.metrics import Problem
 
 
@@ -59,10 +59,14 @@ def sequence_progress() -> Iterator[Callable[[int, int], None]]:
 def check_outputs(*files: Path | None) -> None:
     """Refuses files that cannot be written, before the work instead of after it."""
     for file in files:
-        if file and not (file.parent.is_dir() and os.access(file if file.exists() else file.parent, os.W_OK)):
+        if not file:
+            continue
+        if not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
             raise HS2SError(f"{file} cannot be written: its folder is missing or read-only.")
-        if file and file.is_dir():
-            raise HS2SError(f"{file} is a folder: give the name of a file.")
+        target = Path(os.path.realpath(file))
+        with suppress(FileNotFoundError):
+            os.lstat(target)  # refuses names that are too long
+            check_file(target, "output")
 
 
 def write_json(file: Path, data: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.overlay import write_overlay
     from fiftyone_hs2s.tracking import Steps, Tracker, open_frames
-    from fiftyone_hs2s.tracking.folders import MaskFiles, clear_masks, track_to_folder
+    from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
 
     frames = open_frames(args.video)
     prompts = MaskFiles(args.mask, frames)
@@ -106,11 +107,10 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.json, args.overlay)
     network = load_network(args.model, args.weights, args.reset_period)
     tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
-    clear_masks(args.out)
     start = time.perf_counter()
     steps = Steps(frames, prompts, args.direction, lambda _: bar.update())
     with tqdm(total=steps.total, unit="frame", disable=None) as bar:
-        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, on_step=steps)
+        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, steps, args.overwrite)
     seconds = (time.perf_counter() - start) / len(found)
     print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
     if args.overlay:
@@ -148,16 +148,21 @@ def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Fou
 
 def _keep_inputs(args: argparse.Namespace) -> None:
     """Keeps the user's own files from being overwritten, and the masks of two runs apart."""
-    mask = args.mask.resolve()
+    mask = _real(args.mask)
     masks = [*list_label_maps(mask).values()] if mask.is_dir() else [mask]
-    if args.out.resolve() in (args.video.resolve(), masks[0].parent):
+    if _real(args.out) in (_real(args.video), masks[0].parent):
         raise HS2SError(f"--out {args.out} is also read from: give another folder.")
-    inputs = {given.resolve() for given in (args.video, args.weights, *masks) if given}
+    inputs = {_real(given) for given in (args.video, args.weights, *masks) if given}
     for output in (args.overlay, args.json):
-        if output and output.resolve() in inputs:
+        if output and _real(output) in inputs:
             raise HS2SError(f"{output} is also read from: give another file.")
     if not args.overwrite and args.out.is_dir() and list_label_maps(args.out):
         raise HS2SError(f"--out {args.out} holds masks already: give another folder, or --overwrite to replace them.")
+
+
+def _real(path: Path) -> Path:
+    """The path without links; resolve() would fail on links that go round in a loop, in its own way."""
+    return Path(os.path.realpath(path))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +12,7 @@ from fiftyone_hs2s.dataset.pieces import Piece
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, score_piece
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Protocol
+from fiftyone_hs2s.processes import run_in_processes
 
 Scored = ScoredPiece | HS2SError
 
@@ -36,15 +35,11 @@ def score_pieces(
     if min(workers, len(pieces)) <= 1:
         yield from ((piece, _score(piece, truth, prediction, protocol)) for piece in pieces)
         return
-    # Fresh processes: a fork of one with threads (PyTorch, MongoDB) may hang.
-    pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=multiprocessing.get_context("spawn"))
-    try:
-        tasks = [pool.submit(_score_remotely, *_pack(piece), truth, prediction, protocol) for piece in pieces]
-        for piece, task in zip(pieces, tasks, strict=True):
-            scored = task.result()
+    tasks = ((*_pack(piece), truth, prediction, protocol) for piece in pieces)
+    with run_in_processes(_score_remotely, tasks, min(workers, len(pieces))) as futures:
+        for piece, future in zip(pieces, futures, strict=True):
+            scored = future.result()
             yield piece, scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Scored:

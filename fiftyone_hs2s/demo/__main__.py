@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.command import run_command
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,19 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None for those of the process
 
     Returns:
-        the exit status: 0, or 2 for an error that the user can mend, said in one sentence on stderr
+        the exit status, see :func:`fiftyone_hs2s.command.run_command`
     """
     args = build_parser().parse_args(argv)
     os.environ.setdefault("FIFTYONE_DATABASE_VALIDATION", "false")  # MongoDB 6 is old, but it is what some systems run
-    try:
-        from fiftyone_hs2s.demo.run import run
+    return run_command("demo", lambda _: _run(args))
 
-        run(args)
-    except HS2SError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+
+def _run(args: argparse.Namespace) -> int:
+    from fiftyone_hs2s.demo.run import run
+
+    run(args)
     return 0
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import read_text
 from fiftyone_hs2s.masks import list_label_maps, list_sequences, read_label_map
 from fiftyone_hs2s.metrics.analysis import Analysis, analyze
 from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
 from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
+from fiftyone_hs2s.processes import run_in_processes
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
@@ -144,13 +145,8 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[str, SequenceScores
     if workers <= 1:
         yield from map(_score_sequence, tasks)
         return
-    # Fresh processes: a fork of one with threads (PyTorch, FiftyOne) may hang.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        for future in as_completed([pool.submit(_score_sequence, task) for task in tasks]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with run_in_processes(_score_sequence, [(task,) for task in tasks], workers) as futures:
+        yield from (future.result() for future in as_completed(futures))
 
 
 def _score_sequence(task: _Task) -> tuple[str, SequenceScores, list[Problem]]:
@@ -199,7 +195,7 @@ def read_meta(file: Path) -> Meta:
     Raises:
         HS2SError: if it is none
     """
-    text = _read_text(file)
+    text = read_text(file)
     try:
         objects = {
             name: {int(i): found for i, found in video["objects"].items()}
@@ -210,18 +206,11 @@ def read_meta(file: Path) -> Meta:
             name: {i: tuple(map(str, o["frames"])) for i, o in found.items() if o.get("frames")}
             for name, found in objects.items()
         }
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise HS2SError(f"{file} is no meta.json of YouTube-VOS (videos, objects, category): {error!r}.") from error
     return Meta(classes, frames)
 
 
 def read_lines(file: Path) -> set[str]:
     """The lines of a text file that are not empty."""
-    return {line.strip() for line in _read_text(file).splitlines() if line.strip()}
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HS2SError(f"{file} cannot be read: {error}.") from error
+    return {line.strip() for line in read_text(file).splitlines() if line.strip()}

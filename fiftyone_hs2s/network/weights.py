@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import new_file
+from fiftyone_hs2s.files import check_file, new_file
 from fiftyone_hs2s.network.config import HS2SConfig, available_models
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.registry import find_model, list_models, store
@@ -170,32 +171,40 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
         HS2SError: if the file is missing, damaged, or of no known form
     """
     path = Path(path)
-    if not path.is_file():
-        raise HS2SError(f"There is no weights file {path}")
     if path.suffix != ".safetensors":
-        return convert_official_state_dict(_read_pickle(path))
-    with _open(path) as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+        state = convert_official_state_dict(_read_pickle(path))
+    else:
+        with _open(path) as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    check_file(path, "weights file")
     try:
-        return safe_open(str(path), framework="pt")
-    except (SafetensorError, OSError) as error:
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError, AttributeError) as error:  # the latter two: numbers torch lacks
         raise HS2SError(f"{path} is not a readable safetensors file ({error}); copy or convert it again") from error
 
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
+    check_file(path, "weights file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise HS2SError(f"{path} cannot be read as a checkpoint of tensors ({reason})") from error
+    except Exception as error:  # damaged files fail anywhere in the reading of zip, pickle and tensors
+        raise HS2SError(f"{path} cannot be read as a checkpoint of tensors ({_first_line(error)})") from error
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise HS2SError(f"{path} is no checkpoint: it holds no state dict, neither by itself nor under 'model'")
+    if unnamed := [key for key in state if not isinstance(key, str)]:
+        raise HS2SError(f"{path} is no checkpoint of a network: {unnamed[0]!r} is no parameter's name")
     return state
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def convert_official_state_dict(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -229,9 +238,16 @@ def _check(expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], so
     found = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in problems.items() if keys]
     if found:
         raise HS2SError(f"{source} does not fit the network: " + ", ".join(found))
-    bad = [key for key, value in given.items() if value.is_floating_point() and not torch.isfinite(value).all()]
-    if bad:
+    if bad := [key for key, value in given.items() if not _is_of_kind(value, expected[key])]:
+        raise HS2SError(f"{source} has other than plain numbers of the network's type in {_some(bad)}; it is damaged")
+    if bad := [k for k, value in given.items() if value.is_floating_point() and not torch.isfinite(value).all()]:
         raise HS2SError(f"{source} has values that are not finite in {_some(bad)}; it is damaged")
+
+
+def _is_of_kind(value: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether a tensor holds numbers, floats where the network has floats: none that is sparse, quantized or empty."""
+    plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+    return plain and not value.is_complex() and value.is_floating_point() == expected.is_floating_point()
 
 
 def _some(keys: list[str]) -> str:

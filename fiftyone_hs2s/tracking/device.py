@@ -22,8 +22,8 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.empty(0, device=device).tolist()  # "meta" holds no values
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise HS2SError(f'There is no device "{name}" here: take "cpu" or "auto".') from error
     return device
 

@@ -79,10 +79,11 @@ def track_to_folder(
     direction: str = "forward",
     prompts_mode: str = "first",
     on_step: Callable[[], object] = lambda: None,
+    overwrite: bool = False,
 ) -> dict[str, dict[int, float]]:
     """Tracks objects through a video, and writes each frame's label map as an indexed PNG under the frame's name.
 
-    What was written stays if the video breaks off.
+    What was written stays if the video breaks off, or the tracking fails.
 
     Args:
         tracker: it is reset first
@@ -92,30 +93,29 @@ def track_to_folder(
         direction: as for :func:`track`
         prompts_mode: as for :func:`track`
         on_step: as for :func:`track`
+        overwrite: remove the label maps of an earlier run, once the first new one is written
 
     Returns:
         the confidence of each object on each frame, by the frame's name, in the order of the frames
 
     Raises:
-        HS2SError: as :func:`track`
+        HS2SError: as :func:`track`, and if there are other pictures among the label maps to be removed: then none is
     """
+    folder = Path(folder)
+    old = set(_earlier_masks(folder)) if overwrite else set()
     confidence = {}
     for index, tracked in track(tracker, frames, prompts, direction, prompts_mode, on_step):
-        name = frames.name(index)
-        write_label_map(Path(folder) / f"{name}.png", tracked.label_map)
-        confidence[name] = tracked.confidence
+        file = folder / f"{frames.name(index)}.png"
+        write_label_map(file, tracked.label_map)
+        for earlier in old - {file}:
+            earlier.unlink()
+        old.clear()
+        confidence[frames.name(index)] = tracked.confidence
     return dict(reversed(confidence.items())) if direction == "backward" else confidence
 
 
-def clear_masks(folder: str | os.PathLike[str]) -> None:
-    """Removes the label maps that an earlier run wrote to a folder.
-
-    Raises:
-        HS2SError: if there are other pictures among them; then nothing is removed
-    """
-    files = list_label_maps(folder).values()
-    for file in files:
+def _earlier_masks(folder: Path) -> Iterator[Path]:
+    for file in list_label_maps(folder).values():
         if not is_label_map(file):
             raise HS2SError(f"{file} is no label map that was written here: give another folder.")
-    for file in files:
-        file.unlink()
+        yield file

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import overload
 
 import numpy as np
 
-from fiftyone_hs2s.errors import VideoError
+from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.files import check_file
 from fiftyone_hs2s.tracking.prefetch import prefetch
 from fiftyone_hs2s.tracking.sources import ArraySource, FolderSource, Source
 from fiftyone_hs2s.tracking.video import VideoSource
@@ -128,8 +128,9 @@ def open_frames(media: str | os.PathLike[str] | np.ndarray | Sequence[np.ndarray
         VideoError: if there is no frame to be read there
     """
     if isinstance(media, (str, os.PathLike)):
-        path = Path(media)
-        if not path.exists():
-            raise VideoError(f"There is no video or folder {path}.")
+        try:
+            path = check_file(media, "video or folder", folders=True)
+        except HS2SError as error:
+            raise VideoError(f"{error}.") from error
         return Frames(FolderSource(path) if path.is_dir() else VideoSource(path))
     return Frames(ArraySource(media))

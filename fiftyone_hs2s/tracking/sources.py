@@ -10,7 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from fiftyone_hs2s.errors import VideoError
+from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.files import check_file
 from fiftyone_hs2s.masks import natural_key
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -128,8 +129,8 @@ class FolderSource(Source):
 
 def _read_image(path: Path) -> np.ndarray | None:
     try:
-        data = np.fromfile(path, np.uint8)
+        data = np.fromfile(check_file(path), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
+    except (HS2SError, OSError, cv2.error):
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

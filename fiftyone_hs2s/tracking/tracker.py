@@ -22,6 +22,9 @@ from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 
 logger = logging.getLogger(__name__)
 
+MAX_SIDE = 4096
+"""Of the network's input; memory grows with it."""
+
 _NOWHERE = -1e4
 """A margin below any other."""
 
@@ -73,8 +76,10 @@ class Tracker:
         aggregation: str = "soft",
         chunk_size: int = 16,
     ) -> None:
-        if min(size) < 32 or size[0] % 32 or size[1] % 32:
-            raise HS2SError(f"The network's size must be multiples of 32 such as 256x448, not {size[0]}x{size[1]}.")
+        if not all(32 <= side <= MAX_SIDE and side % 32 == 0 for side in size):
+            raise HS2SError(
+                f"The network's size must be multiples of 32 up to {MAX_SIDE} such as 256x448, not {size[0]}x{size[1]}."
+            )
         if aggregation not in AGGREGATIONS:
             raise HS2SError(f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.')
         if chunk_size < 1:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from fiftyone_hs2s.cli.main import main
+from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import davis_palette, list_label_maps, read_label_map, write_label_map
 from fiftyone_hs2s.network import build_network, load_network, register_model, save_weights
 
@@ -314,6 +315,26 @@ def test_masks_of_two_runs_are_not_mixed(hs2s):
     assert "photo.png is no label map" in error
 
 
+def test_an_earlier_run_is_kept_until_the_first_new_mask_is_there(hs2s, monkeypatch):
+    assert hs2s(mask="masks")[0] == 0
+    before = {file.name: file.read_bytes() for file in Path("out").iterdir()}
+    shutil.copytree("masks", "damaged")
+    Path("damaged/IMG_11.png").write_bytes(b"damaged")
+    shutil.copytree("frames", "broken")
+    Path("broken/IMG_9.jpg").write_bytes(b"damaged")
+    with monkeypatch.context() as patch:
+        patch.setattr("fiftyone_hs2s.tracking.folders.write_label_map", _full_disk)
+        assert hs2s("--overwrite")[0] == 2
+        assert hs2s("--overwrite", mask="damaged")[0] == 2
+        assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == before
+    assert hs2s("--overwrite", video="broken")[0] == 2
+    assert os.listdir("out") == ["IMG_8.png"]  # what was tracked, and nothing of the earlier run
+
+
+def _full_disk(path, label_map):
+    raise HS2SError(f"{path} cannot be written (No space left on device)")
+
+
 @pytest.mark.parametrize("size", ["256", "256x", "axb", "-32x64"])
 def test_size_that_is_none(hs2s, size):
     with pytest.raises(SystemExit) as caught:
@@ -323,6 +344,12 @@ def test_size_that_is_none(hs2s, size):
 
 def test_size_that_the_network_cannot_take(hs2s):
     refused(hs2s("--size", "100x100"), "multiples of 32", "100x100")
+    refused(hs2s("--size", "320000x320000"), "up to 4096", "320000x320000")
+
+
+@pytest.mark.parametrize("device", ["meta", "hpu", "cuda:99", "nothing"])
+def test_device_that_is_not_here(hs2s, device):
+    refused(hs2s("--device", device), f'no device "{device}"')
 
 
 def test_no_database_is_started_and_decoders_keep_quiet(clip):

@@ -79,7 +79,7 @@ def test_seen_and_unseen_classes(folders, capsys):
     meta.write_text("{}")
     with pytest.raises(HS2SError, match=r"meta\.json is no meta\.json"):
         run(*paths, "--meta", meta)
-    with pytest.raises(HS2SError, match="cannot be read"):
+    with pytest.raises(HS2SError, match=r"no file .*none\.txt"):
         run(*paths, "--seen", folders / "none.txt")
 
 

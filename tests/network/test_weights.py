@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, register_model, save_weights
+from fiftyone_hs2s.network.weights import _check
 
 
 def test_round_trip_in_half_precision(tmp_path: Path) -> None:
@@ -64,6 +65,45 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     save_weights(network, tmp_path / "nan.safetensors")
     with pytest.raises(HS2SError, match=r"not finite in memory\.conv\.bias"):
         load_network("hs2s-lite", tmp_path / "nan.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.long(),
+        lambda value: value.to(torch.complex64),
+        lambda value: value.to_sparse(),
+        lambda value: value.to("meta"),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+    ],
+)
+def test_tensors_that_are_no_plain_floats_are_refused(change) -> None:
+    network = build_network("hs2s-lite")
+    state = {**network.state_dict(), "memory.conv.bias": change(network.memory.conv.bias.data)}
+    with pytest.raises(HS2SError, match=r"w has other than plain numbers .* in memory\.conv\.bias; it is damaged"):
+        _check(network.state_dict(), state, "w")
+
+
+def test_a_checkpoint_with_numbers_for_names_is_refused(tmp_path: Path) -> None:
+    torch.save({0: torch.zeros(1)}, tmp_path / "w.pth")
+    with pytest.raises(HS2SError, match=r"w\.pth is no checkpoint of a network: 0 is no parameter's name"):
+        load_network("hs2s-resnet50", tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("{", "its configuration is not valid JSON"),
+        ("[" * 100_000, "its configuration is not valid JSON"),
+        ("[1]", "names with values"),
+        ('{"memory_frames": 1000000000}', "'memory_frames' cannot be 1000000000"),
+        ('{"wdth": 1}', "did you mean 'width'"),
+    ],
+)
+def test_a_configuration_that_is_none_is_refused_with_its_file(tmp_path: Path, config: str, message: str) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "w.safetensors", {"config": config})
+    with pytest.raises(HS2SError, match=rf"w\.safetensors cannot be used: .*{message}"):
+        read_config(tmp_path / "w.safetensors")
 
 
 def test_missing_weights_say_how_to_get_them() -> None:
