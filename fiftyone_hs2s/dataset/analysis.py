@@ -10,6 +10,7 @@ import fiftyone as fo
 
 from fiftyone_hs2s.dataset import figures
 from fiftyone_hs2s.dataset.compare import load_evaluation
+from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field, frame_rates
 from fiftyone_hs2s.dataset.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.errors import HS2SError
@@ -84,6 +85,7 @@ class DatasetAnalysis:
         return figures.figure(traces, figures.OCCLUSION_LENGTHS)
 
 
+@explained
 def analyze(
     samples: Samples | fo.Sample,
     pred_field: str | None = None,

@@ -12,9 +12,10 @@ import fiftyone.core.fields as fof
 import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
 import numpy as np
-from bson import ObjectId
 
 from fiftyone_hs2s.dataset.compare import METHOD
+from fiftyone_hs2s.dataset.database import explained
+from fiftyone_hs2s.dataset.evaluation_key import evaluation_key
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults, object_rows
 from fiftyone_hs2s.dataset.evaluation_writer import COUNTS, SCORES, Writer, frame_means, label_scores
 from fiftyone_hs2s.dataset.failures import SUMMARY
@@ -31,6 +32,7 @@ _LABEL_SCORES = ("F", "JF")
 Progress = bool | Callable[[Any], None] | None
 
 
+@explained
 def evaluate_propagation(
     samples: Samples | fo.Sample,
     pred_field: str,
@@ -76,7 +78,8 @@ def evaluate_propagation(
         the results
 
     Raises:
-        HS2SError: if a field or option is unusable, or no sample can be scored
+        HS2SError: if a field or option is unusable, no sample can be scored, or another run is making an evaluation of
+            that name
     """
     samples = as_view(samples)
     pred_name, gt_name = check_field(samples, pred_field, "prediction"), check_field(samples, gt_field, "ground truth")
@@ -88,24 +91,13 @@ def evaluate_propagation(
         prefix + pred_name, prefix + gt_name, iou, protocol=get_protocol(protocol).name
     )
     method = config.build()
-    replaced = eval_key in samples.list_evaluations()
-    if replaced:
-        method.validate_run(samples, eval_key)
-    key = f"{eval_key}_{ObjectId()}" if replaced else eval_key  # the earlier one stays until this one is there
-    method.register_run(samples, key)
-    try:
-        method.register_samples(samples, key)
-        results = method.generate_results(samples, [], key, progress=progress, workers=workers)
-    except BaseException:
-        if key:
-            samples.delete_evaluation(key)
-        raise
-    if key:
+    options = {"progress": progress, "workers": workers}
+    if eval_key is None:
+        return method.generate_results(samples, [], None, **options)
+    with evaluation_key(method, samples, eval_key) as key:
+        results = method.generate_results(samples, [], key, **options)
         method.save_run_results(samples, key, results)
         method.add_fields_to_sidebar_group(samples, key)
-    if replaced:
-        samples.delete_evaluation(eval_key)
-        samples.rename_evaluation(key, eval_key)
     return results
 
 

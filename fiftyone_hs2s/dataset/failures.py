@@ -14,6 +14,7 @@ import fiftyone.core.fields as fof
 import numpy as np
 from fiftyone import ViewField as F
 
+from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.event_labels import Names, explanation, kind_in_words, object_name, temporal_detection
 from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
 from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
@@ -65,6 +66,7 @@ class FailureReport:
         return ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
 
 
+@explained
 def find_failures(
     samples: Samples | fo.Sample,
     pred_field: str,

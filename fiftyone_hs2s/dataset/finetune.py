@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import fiftyone.core.utils as fou
 
+from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
@@ -84,6 +85,7 @@ class FineTuned:
         return f"{text}, validation J&F {100 * self.before.JF:.1f} to {100 * self.after.JF:.1f}"
 
 
+@explained
 def finetune(
     samples: Samples,
     field: str,

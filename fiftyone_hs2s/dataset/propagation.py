@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import fiftyone as fo
 import fiftyone.core.utils as fou
 
+from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
+from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.model import HS2SVideoModel, check_choice, load_model
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
@@ -55,6 +57,7 @@ class Report:
         incomplete: samples whose video broke off, and why; what was tracked is kept
         failed: samples without any result, and why
         skipped: names of the samples that were finished before
+        claimed: samples that another run is working on, and which
         frames: number of frames that labels were written to
     """
 
@@ -62,6 +65,7 @@ class Report:
     incomplete: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    claimed: dict[str, str] = field(default_factory=dict)
     frames: int = 0
 
     def raise_if_all_failed(self) -> None:
@@ -70,8 +74,13 @@ class Report:
         Raises:
             HS2SError: with the first failure's message
         """
-        if self.failed and not (self.complete or self.incomplete or self.skipped):
+        if self.failed and not (self.complete or self.incomplete or self.skipped or self.claimed):
             raise HS2SError(next(iter(self.failed.values())))
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The samples that were not tracked to their end by this run or an earlier one, and why."""
+        return {**self.failed, **self.incomplete, **self.claimed}
 
     def __str__(self) -> str:
         parts = {
@@ -79,10 +88,12 @@ class Report:
             "incomplete": self.incomplete,
             "failed": self.failed,
             "finished before": self.skipped,
+            "left to another run": self.claimed,
         }
         return ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
 
 
+@explained
 def propagate(
     samples: fo.Dataset | fo.DatasetView,
     model: HS2SVideoModel | str = "hs2s-lite-video-torch",
@@ -99,8 +110,9 @@ def propagate(
     """Propagates the masks of some frames through whole videos.
 
     Labels are written while a video is tracked, so the memory needed doesn't grow with its length. The sample field
-    ``<label_field>_status`` says which samples are ``complete``: a second run passes over them, and does those again
-    that were interrupted.
+    ``<label_field>_status`` says which samples are ``complete`` and why others ``failed: ...``: a second run skips the
+    complete ones, and does those again that were interrupted or failed. Several runs, on several machines too, may work
+    on the same samples and fields at once: each sample is done by the run that comes to it first.
 
     Args:
         samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
@@ -120,7 +132,8 @@ def propagate(
         what was done
 
     Raises:
-        HS2SError: if the fields or options cannot work; without ``skip_failures`` also if a sample fails
+        HS2SError: if the fields or options cannot work, or the database, the dataset or a field is gone meanwhile;
+            without ``skip_failures`` also if a sample fails
     """
     prompt_field, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if isinstance(model, str) else model
@@ -154,17 +167,24 @@ class _Job:
     batch_size: int
     show: Callable[[Progress], None]
     report: Report = field(default_factory=Report)
+    added: bool = False
+    """Whether the run has added the label field."""
 
     def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> Report:
         todo = [sequence for sequence in sequences if not self._is_finished(sequence)]
         with self.model:
-            for number, sequence in enumerate(todo, start=1):
-                try:
-                    self._do(sequence, number, len(todo))
-                except Exception as error:
-                    if not skip_failures:
-                        raise
-                    self._note_failure(sequence, error)
+            try:
+                for number, sequence in enumerate(todo, start=1):
+                    self._try(sequence, number, len(todo), skip_failures)
+                for number, sequence in enumerate(todo, start=1):  # what another run had, which may be gone by now
+                    if self.report.claimed.pop(sequence.name, None):
+                        self._try(sequence, number, len(todo), skip_failures)
+            except DatabaseError:
+                raise
+            except BaseException:
+                self._tidy(todo)
+                raise
+            self._tidy(todo)
         logger.info("Propagated %s to %s: %s", self.prompt_field, self.label_field, self.report)
         return self.report
 
@@ -174,29 +194,75 @@ class _Job:
         self.report.skipped.append(sequence.name)
         return True
 
-    def _note_failure(self, sequence: LabeledSequence, error: Exception) -> None:
-        self.report.failed[sequence.name] = str(error)
-        unexpected = not isinstance(error, HS2SError)
-        logger.warning("Passed over %s: %s", sequence.name, error, exc_info=unexpected)
+    def _try(self, sequence: LabeledSequence, number: int, total: int, skip_failures: bool) -> None:
+        """Does one sequence, unless another run has it."""
+        try:
+            with Claim(sequence.dataset, f"{sequence.owner} in the field {self.label_field!r}") as claim:
+                if not self._is_finished(sequence):
+                    self._do(sequence, number, total, claim)
+        except ClaimedError as error:
+            self.report.claimed[sequence.name] = str(error)
+            logger.warning("Skipped %s: %s", sequence.name, error)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            if not skip_failures:
+                raise
+            self.report.failed[sequence.name] = reason(error)
+            unexpected = not isinstance(error, HS2SError)
+            logger.warning("Skipped %s: %s", sequence.name, reason(error), exc_info=unexpected)
 
-    def _do(self, sequence: LabeledSequence, number: int, total: int) -> None:
-        """Does one sequence; a failure leaves nothing behind."""
-        if not self.overwrite:
-            self.status.check_own([sequence])
-        frames = sequence.open()
-        prompts = self._collect(sequence, frames)
-        self._start(sequence)
+    def _do(self, sequence: LabeledSequence, number: int, total: int, claim: Claim) -> None:
+        """Does one sequence; a failure leaves nothing behind but the reason."""
+        with self._failures_noted(sequence, self._note_early):
+            if not self.overwrite:
+                self.status.check_own([sequence])
+            frames = sequence.open()
+            prompts = self._collect(sequence, frames)
 
         def show(steps: Steps) -> None:
             self.show(Progress(number, total, steps.done, max(steps.done, steps.total)))
 
         steps = Steps(frames, prompts.masks, self.direction, show)
+        with self._failures_noted(sequence, self._undo):
+            self.status.set(sequence, "started")
+            sequence.clear(self.label_field)
+            self._track(sequence, frames, prompts, steps, claim)
+            claim.check()
+            sequence.check_there(self.label_field)
+            self._finish(sequence, steps.incomplete)
+
+    @contextmanager
+    def _failures_noted(
+        self, sequence: LabeledSequence, note: Callable[[LabeledSequence, str], None]
+    ) -> Iterator[None]:
+        """A context that notes why a sequence fails, where there is still something to note it in."""
         try:
-            self._track(sequence, frames, prompts, steps)
-        except Exception:
-            self._undo(sequence)
+            yield
+        except Exception as error:
+            found = sequence.explain(error)
+            if not isinstance(found, DatabaseError | LostClaimError):
+                note(sequence, reason(found))
+            raise found from (None if found is error else error)
+        except BaseException:  # the user's break: what was tracked is kept, and done again by the next run
+            if self.status.get(sequence) == "started" and not sequence.has_labels(self.label_field):
+                self.status.set(sequence, None)
             raise
-        self._finish(sequence, steps.incomplete)
+
+    def _note_early(self, sequence: LabeledSequence, why: str) -> None:
+        if self.status.get(sequence) is None:  # else the masks of an earlier run are still there
+            self.status.set(sequence, "failed", why)
+
+    def _undo(self, sequence: LabeledSequence, why: str) -> None:
+        sequence.clear(self.label_field)
+        self.status.set(sequence, "failed", why)
+
+    def _tidy(self, sequences: list[LabeledSequence]) -> None:
+        """Removes what the run has added and nothing has come into, unless another run is about to fill it."""
+        if not any_claims(self.status.dataset):
+            if self.added:
+                sequences[0].remove_field(self.label_field)
+            self.status.remove_if_empty()
 
     def _collect(self, sequence: LabeledSequence, frames: Frames) -> Prompts:
         source = self.prompt_field
@@ -212,25 +278,21 @@ class _Job:
         except HS2SError as error:
             raise HS2SError(f"field {source!r}: {error}") from error
 
-    def _start(self, sequence: LabeledSequence) -> None:
-        sequence.add_field(self.label_field)
-        self.status.set(sequence, "started")
-        sequence.clear(self.label_field)
-
-    def _undo(self, sequence: LabeledSequence) -> None:
-        sequence.clear(self.label_field)
-        self.status.set(sequence, None)
-
-    def _track(self, sequence: LabeledSequence, frames: Frames, prompts: Prompts, on_step: Callable[[], None]) -> None:
+    def _track(
+        self, sequence: LabeledSequence, frames: Frames, prompts: Prompts, on_step: Callable[[], None], claim: Claim
+    ) -> None:
         batch: dict[int, fo.Detections] = {}
         for index, labels in self.model.track(frames, prompts, self.direction, self.mode, on_step):
             batch[index] = labels
             if len(batch) == self.batch_size:
-                self._write(sequence, batch)
-        self._write(sequence, batch)
+                self._write(sequence, batch, claim)
+        self._write(sequence, batch, claim)
 
-    def _write(self, sequence: LabeledSequence, batch: dict[int, fo.Detections]) -> None:
+    def _write(self, sequence: LabeledSequence, batch: dict[int, fo.Detections], claim: Claim) -> None:
         if batch:
+            claim.check()
+            self.added |= sequence.add_field(self.label_field)
+            sequence.check_there(self.label_field)
             sequence.write(self.label_field, batch)
             self.report.frames += len(batch)
             batch.clear()

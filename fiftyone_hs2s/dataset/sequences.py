@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import fiftyone as fo
 
+from fiftyone_hs2s.dataset.database import check_there, explain, is_empty
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class LabeledSequence(ABC):
         samples: the samples that carry the sequence's status, without the filters that the prompts come through
         span: the part of the sample that is meant, such as ``"10-40"``; empty for all of it
         name: what to call the sequence in messages
+        owner: what to call the sample, or samples, that it is of: what one run at a time may write to
         filepath: its video, or its first image
         first_number: the frame number of index 0
     """
@@ -41,6 +43,7 @@ class LabeledSequence(ABC):
     samples: fo.DatasetView
     span = ""
     name: str
+    owner: str
     filepath: str
     first_number = 1
 
@@ -57,8 +60,25 @@ class LabeledSequence(ABC):
         """Reads the detections of one frame."""
 
     @abstractmethod
-    def add_field(self, field: str) -> None:
-        """Declares a field for detections, unless there is one."""
+    def add_field(self, field: str) -> bool:
+        """Declares a field for detections, unless there is one; whether there was none."""
+
+    @abstractmethod
+    def remove_field(self, field: str) -> None:
+        """Removes a field from the dataset, if no sample has labels in it."""
+
+    @abstractmethod
+    def check_there(self, *fields: str) -> None:
+        """Makes sure that nobody has deleted the sequence's samples, or fields, meanwhile.
+
+        Raises:
+            HS2SError: if a sample was deleted; a :class:`~fiftyone_hs2s.dataset.database.DatabaseError` if the dataset
+                or a field was
+        """
+
+    def explain(self, error: Exception) -> Exception:
+        """What an error comes from: see :func:`fiftyone_hs2s.dataset.database.explain`."""
+        return explain(error, self.check_there)
 
     @abstractmethod
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
@@ -94,8 +114,8 @@ class VideoSequence(LabeledSequence):
     ) -> None:
         self.dataset = root_dataset(samples)
         self.filepath = filepath
-        self.name = f"sample {sample_id} ({Path(filepath).name})"
-        self._view = samples.select(view_id)
+        self.name = self.owner = f"sample {sample_id} ({Path(filepath).name})"
+        self._view, self._sample_id = samples.select(view_id), sample_id
         self.samples = all_samples(samples).select(sample_id)
         self._support = support
         if support is not None:
@@ -131,9 +151,18 @@ class VideoSequence(LabeledSequence):
         self._frames.reload()  # lets go of the frame
         return labels
 
-    def add_field(self, field: str) -> None:
+    def add_field(self, field: str) -> bool:
+        new = not self.dataset.has_frame_field(field)
         self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
         self.dataset.add_frame_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
+        return new
+
+    def remove_field(self, field: str) -> None:
+        if is_empty(self.dataset, f"frames.{field}"):
+            self.dataset.delete_frame_field(field, error_level=2)
+
+    def check_there(self, *fields: str) -> None:
+        check_there(self.dataset, [self._sample_id], [f"frames.{field}" for field in fields])
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
         ids = {number: frame_id for frame_id, number, _ in self._survey(self.samples)}
@@ -188,7 +217,7 @@ class ImageSequence(LabeledSequence):
         self._ids, self._filepaths = group.values(["id", "filepath"])
         self.samples = all_samples(group).select(self._ids)
         self.filepath = self._filepaths[0]
-        self.name = f"the image group of sample {self._ids[0]} ({Path(self.filepath).name})"
+        self.name = self.owner = f"the image group of sample {self._ids[0]} ({Path(self.filepath).name})"
         self._group = group
 
     def open(self) -> Frames:
@@ -203,9 +232,18 @@ class ImageSequence(LabeledSequence):
     def read(self, field: str, index: int) -> fo.Detections | None:
         return self._group[index : index + 1].values(field)[0]
 
-    def add_field(self, field: str) -> None:
+    def add_field(self, field: str) -> bool:
+        new = not self.dataset.has_sample_field(field)
         self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
         self.dataset.add_sample_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
+        return new
+
+    def remove_field(self, field: str) -> None:
+        if is_empty(self.dataset, field):
+            self.dataset.delete_sample_field(field, error_level=2)
+
+    def check_there(self, *fields: str) -> None:
+        check_there(self.dataset, self._ids, fields)
 
     def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
         by_id = {self._ids[index]: detections for index, detections in labels.items()}
@@ -251,8 +289,12 @@ def _check_overlap(clips: list[tuple[str, list[int]]]) -> None:
 
 
 def root_dataset(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
-    """The dataset that a view shows; a dataset itself."""
-    return samples if isinstance(samples, fo.Dataset) else fo.load_dataset(samples.dataset_name)
+    """The dataset that a view shows; a dataset itself.
+
+    It is the very object that the view holds. In the App's server, which keeps no singletons, one that is loaded by
+    name is another object, and a field that is added to it is unknown to the view.
+    """
+    return samples._root_dataset
 
 
 def all_samples(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset | fo.DatasetView:

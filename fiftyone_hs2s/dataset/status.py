@@ -9,18 +9,21 @@ from typing import Literal, cast
 
 import fiftyone as fo
 
+from fiftyone_hs2s.dataset.database import check_there, is_empty
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 
-State = Literal["started", "complete", "incomplete"]
-_ENTRY = re.compile(r"(started|complete|incomplete)(?: (\d+-\d+))?")
+State = Literal["started", "complete", "incomplete", "failed"]
+_NEXT = re.compile(r", (?=(?:started|complete|incomplete|failed)\b)")
+_ENTRY = re.compile(r"(started|complete|incomplete|failed)(?: (\d+-\d+))?(?:: (.*))?", re.DOTALL)
 
 
 class StatusField:
     """The sample field ``<label_field>_status``.
 
-    It holds ``"started"`` while a sample is tracked (or when this was interrupted), then ``"complete"``, or
-    ``"incomplete"`` where the video broke off. Clips of a sample have entries of their own: ``"complete 10-40"``.
+    It holds ``"started"`` while a sample is tracked (or when this was interrupted), then ``"complete"``,
+    ``"incomplete"`` where the video broke off, or ``"failed: "`` and why, if there are no masks. Clips of a sample have
+    entries of their own: ``"complete 10-40, failed 50-60: no frame has ..."``.
 
     Args:
         dataset: the dataset
@@ -32,7 +35,7 @@ class StatusField:
 
     def __init__(self, dataset: fo.Dataset, label_field: str) -> None:
         self.name = f"{label_field}_status"
-        self._dataset, self._label_field = dataset, label_field
+        self.dataset, self._label_field = dataset, label_field
         field = dataset.get_field(self.name)
         if field is not None and not isinstance(field, fo.StringField):
             raise HS2SError(
@@ -41,16 +44,17 @@ class StatusField:
             )
 
     def get(self, sequence: LabeledSequence) -> State | None:
-        """The sequence's state; None if neither it nor what overlaps it was ever started.
+        """The state of the sequence's labels; None if there are none of earlier runs.
 
-        A clip of a complete video is complete. What has been started within a sequence since makes it ``"started"``
-        until that is complete.
+        A clip of a complete video is complete. What has been started, or has failed, within a sequence since makes it
+        ``"started"`` until that is complete.
         """
         found: State | None = None
-        for span, state in self._read(sequence).items():  # what was noted later counts
+        for span, (state, _) in self._read(sequence).items():  # what was noted later counts
+            lost = found is not None if state == "failed" else state != "complete" or found is None
             if span in ("", sequence.span):
-                found = state
-            elif _overlap(span, sequence.span) and (state != "complete" or found is None):
+                found = None if state == "failed" else state
+            elif lost and _overlap(span, sequence.span):
                 found = "started"
         return found
 
@@ -67,27 +71,40 @@ class StatusField:
                 "overwrite=True (Overwrite in the form) to replace them"
             )
 
-    def set(self, sequence: LabeledSequence, state: State | None) -> None:
-        """Notes the sequence's state; None removes it, but what overlaps it has lost labels then: ``"started"``."""
+    def set(self, sequence: LabeledSequence, state: State | None, why: str = "") -> None:
+        """Notes the sequence's state.
+
+        Args:
+            sequence: the sequence
+            state: its state; None removes it, but what overlaps it has lost labels then: ``"started"``
+            why: the reason of a failure
+        """
         states = self._read(sequence) if sequence.span else {}
         states.pop(sequence.span, None)
         if state is None and any(_overlap(span, sequence.span) for span in states):
             state = "started"
         if state is not None:
-            states[sequence.span] = state
-        text = ", ".join(f"{state} {span}".strip() for span, state in states.items()) or None
-        self._dataset.add_sample_field(self.name, fo.StringField)
+            states[sequence.span] = (state, why)
+        entries = (f"{f'{state} {span}'.strip()}{why and f': {why}'}" for span, (state, why) in states.items())
+        text = ", ".join(entries) or None
+        self.dataset.add_sample_field(self.name, fo.StringField)
+        check_there(self.dataset, fields=[self.name])
         sequence.samples.set_values(self.name, dict.fromkeys(sequence.samples.values("id"), text), key_field="id")
 
-    def _read(self, sequence: LabeledSequence) -> dict[str, State]:
-        """The states by span, in the order in which they were noted."""
-        if not self._dataset.has_sample_field(self.name):
+    def remove_if_empty(self) -> None:
+        """Removes the field if nothing is noted for any sample."""
+        if is_empty(self.dataset, self.name):
+            self.dataset.delete_sample_field(self.name, error_level=2)
+
+    def _read(self, sequence: LabeledSequence) -> dict[str, tuple[State, str]]:
+        """The states, and why, by span, in the order in which they were noted."""
+        if not self.dataset.has_sample_field(self.name):
             return {}
         texts = set(sequence.samples.values(self.name))
         if len(texts) > 1:  # images that were added to a group
-            return {"": "started"}
-        entries = (_ENTRY.fullmatch(entry) for entry in (texts.pop() or "").split(", "))
-        return {entry[2] or "": cast("State", entry[1]) for entry in entries if entry}
+            return {"": ("started", "")}
+        entries = (_ENTRY.fullmatch(entry) for entry in _NEXT.split((texts and texts.pop()) or ""))
+        return {entry[2] or "": (cast("State", entry[1]), entry[3] or "") for entry in entries if entry}
 
 
 def _overlap(span: str, other: str) -> bool:

@@ -8,8 +8,10 @@ from typing import Any
 
 import fiftyone as fo
 
+from fiftyone_hs2s.dataset.database import DatabaseError, check_there, explain
 from fiftyone_hs2s.dataset.pieces import Piece
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, score_piece
+from fiftyone_hs2s.dataset.sequences import root_dataset
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Protocol
 from fiftyone_hs2s.processes import run_in_processes
@@ -45,8 +47,11 @@ def score_pieces(
 def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Scored:
     try:
         return score_piece(piece, truth, prediction, protocol, keep_labels=True)
-    except HS2SError as error:
-        return error
+    except Exception as error:
+        found = explain(error, lambda: check_there(root_dataset(piece.view), [piece.sample_id]))
+        if isinstance(found, HS2SError) and not isinstance(found, DatabaseError):
+            return found
+        raise found from (error.__cause__ if found is error else error)
 
 
 def _pack(piece: Piece) -> tuple[str, list[dict[str, Any]], Piece]:

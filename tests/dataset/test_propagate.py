@@ -258,7 +258,7 @@ def test_bad_samples_are_named_and_passed_over(mixed, model, caplog):
     assert "field 'gt': frame 4, its mask has shape (16, 16, 3): masks must be 2D" in messages["rgb"]
     for sample in mixed:
         good = sample["name"] == "good"
-        assert sample.pred_status == ("complete" if good else None)
+        assert sample.pred_status == ("complete" if good else f"failed: {messages[sample['name']]}")
         assert bool(found(sample)) is good
         assert good or sample.id in caplog.text
     assert "Traceback" not in caplog.text
@@ -276,9 +276,10 @@ def test_failure_leaves_nothing_half_written(dataset, sample, model, monkeypatch
 
     report = run(dataset, model, batch_size=2, progress=fail, skip_failures=True)
     sample.reload()
-    assert list(report.failed.values()) == ["out of memory"]
-    assert sample.pred_status is None
+    assert list(report.failed.values()) == ["RuntimeError: out of memory"]
+    assert sample.pred_status == "failed: RuntimeError: out of memory"
     assert not found(sample)
+    assert not dataset.has_frame_field("pred"), "nobody is offered a field without labels"
     assert "Traceback" in caplog.text
 
 
