@@ -22,6 +22,9 @@ app: setup
 
 test: setup
 	@$(PYTHON_OF_VENV) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(if $(ARGS),,echo "once more as in the App's server, which keeps no dataset objects:")
+	@$(if $(ARGS),,FIFTYONE_SINGLETON_CACHE=false $(PYTHON_OF_VENV) -m pytest -n 2 --dist loadfile \
+		-m "not slow and not browser" tests/dataset tests/plugin)
 
 lint: setup
 	@$(PYTHON_OF_VENV) -m ruff check --quiet .

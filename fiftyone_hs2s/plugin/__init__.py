@@ -19,10 +19,11 @@ from .evaluate import Evaluate
 from .failures import FindFailures
 from .panel import HS2SPanel
 from .propagate import Propagate
+from .runs_panel import RunsPanel
 from .train import Train
 
 
 def register(plugin: Any) -> None:
     """Registers the operators and the panel; FiftyOne calls this."""
-    for part in (Propagate, Evaluate, FindFailures, Analyze, Train, HS2SPanel):
+    for part in (Propagate, Evaluate, FindFailures, Analyze, Train, HS2SPanel, RunsPanel):
         plugin.register(part)

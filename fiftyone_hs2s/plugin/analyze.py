@@ -10,7 +10,8 @@ from fiftyone.operators import types
 
 from fiftyone_hs2s.errors import HS2SError
 
-from .work import MaskOperator, Samples, chosen, evaluation_choice, field_choice, run_with_bar, target
+from .execution import Outcome, execute
+from .work import MaskOperator, Samples, chosen, count, evaluation_choice, field_choice, target
 
 _COLUMNS = {
     "frames": "frames",
@@ -41,10 +42,7 @@ class Analyze(MaskOperator):
             raise HS2SError("the predictions cannot be their own ground truth: choose another field")
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
-        found = yield from run_with_bar(ctx, lambda progress: _analyze(ctx, progress), "sample")
-        if not ctx.delegated:
-            rows = [{name: _text(row[name]) for name in _COLUMNS} for row in found.rows()]
-            yield ctx.ops.show_output(_table(found.notes()).to_json(), {"rows": rows})
+        yield from execute(ctx, "Analyze", lambda report: _analyze(ctx, report), _outcome, count("sample"))
 
     def __call__(self, samples: Samples, delegate: bool = False, **params: Any) -> Any:
         """Runs the operator from Python.
@@ -58,6 +56,11 @@ class Analyze(MaskOperator):
             the operator's result
         """
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _outcome(found: Any) -> Outcome:
+    rows = [{name: _text(row[name]) for name in _COLUMNS} for row in found.rows()]
+    return Outcome("the table was shown in a window", window=(_table(found.notes()).to_json(), {"rows": rows}))
 
 
 def _analyze(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:

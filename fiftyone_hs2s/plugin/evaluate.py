@@ -13,7 +13,8 @@ from fiftyone_hs2s.dataset.pieces import check_field
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .work import MaskOperator, field_choice, run_with_bar, target
+from .execution import Outcome, execute, named
+from .work import MaskOperator, count, field_choice, target
 
 _PROTOCOLS = {
     "davis2017": "DAVIS 2017: the first frame's objects; without the first and last frame",
@@ -47,12 +48,11 @@ class Evaluate(MaskOperator):
             inputs.view("replaced", note)
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
-        results = yield from run_with_bar(ctx, lambda progress: _evaluate(ctx, progress), "sample")
-        if not ctx.delegated:
-            yield ctx.ops.reload_dataset()
+        def outcome(results: Any) -> Outcome:
             text = f"J&F {results.JF:.3f}, J {results.J:.3f}, F {results.F:.3f}"
-            odd = f" ({len(results.problems)} notes, see the results)" if results.problems else ""
-            yield ctx.ops.notify(f"{ctx.params['eval_key']}: {text}{odd}", variant="warning" if odd else "success")
+            return Outcome(f"{ctx.params['eval_key']}: {text}", named(ctx.dataset, results.problems))
+
+        yield from execute(ctx, "Evaluate masks", lambda report: _evaluate(ctx, report), outcome, count("sample"))
 
     def __call__(
         self,

@@ -14,7 +14,8 @@ from fiftyone_hs2s.dataset.sequences import is_image_groups
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .work import MaskOperator, Samples, chosen, evaluation_choice, evaluations_of, field_choice, run_with_bar, target
+from .execution import Outcome, execute, named
+from .work import MaskOperator, Samples, chosen, count, evaluation_choice, evaluations_of, field_choice, target
 
 
 def check_videos(samples: Samples) -> None:
@@ -64,11 +65,10 @@ class FindFailures(MaskOperator):
             raise HS2SError("the predictions cannot be their own ground truth: choose another field")
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
-        report = yield from run_with_bar(ctx, lambda progress: _find(ctx, progress), "sample")
-        if not ctx.delegated:
-            yield ctx.ops.reload_dataset()
-            odd = f"; {len(report.problems)} samples could not be looked at" if report.problems else ""
-            yield ctx.ops.notify(f"{report.field}: {report}{odd}", variant="warning" if odd else "success")
+        def outcome(report: Any) -> Outcome:
+            return Outcome(f"{report.field}: {report}", named(ctx.dataset, report.problems))
+
+        yield from execute(ctx, "Find failures", lambda report: _find(ctx, report), outcome, count("sample"))
 
     def __call__(self, samples: Samples, pred_field: str, delegate: bool = False, **params: Any) -> Any:
         """Runs the operator from Python.
@@ -111,6 +111,8 @@ def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     from fiftyone_hs2s.metrics import EventOptions
 
     params = ctx.params
+    if params.get("track_back") and not _has_truth(ctx):
+        progress("Loading the model")
     return find_failures(
         ctx.target_view(),
         params["pred_field"],

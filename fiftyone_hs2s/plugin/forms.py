@@ -11,7 +11,7 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.errors import HS2SError
 
-REQUIREMENTS = ("safetensors", "torch", "torchvision")
+REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")
 """What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
 
 _DIRECTION_LABELS = {

@@ -15,7 +15,8 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.registry import list_models
 
 from . import forms
-from .work import Samples, run_with_progress, target
+from .execution import Outcome, execute
+from .work import Samples, target
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagation import Progress, Report
@@ -78,13 +79,7 @@ class Propagate(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        report = yield from run_with_progress(ctx, lambda progress: _propagate(ctx, progress))
-        if not ctx.delegated:
-            yield ctx.ops.reload_dataset()
-            failures, done = report.failed or report.incomplete, report.complete
-            hint = "; tick Overwrite to do them again" if report.skipped and not (done or failures) else ""
-            variant = "warning" if failures or hint else "success"
-            yield ctx.ops.notify(f"Propagated masks: {report}{hint}", variant=variant)
+        yield from execute(ctx, "Propagate masks", lambda report: _propagate(ctx, report), _outcome)
 
     def __call__(
         self,
@@ -116,6 +111,12 @@ class Propagate(foo.Operator):
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
+def _outcome(report: Report) -> Outcome:
+    idle = bool(report.skipped) and not (report.complete or report.problems)
+    hint = "; tick Overwrite to do them again" if idle else ""
+    return Outcome(f"{report}{hint}", list(report.problems.items()), warn=idle)
+
+
 def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:
     from fiftyone_hs2s import load_model, propagate
 
@@ -124,9 +125,12 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) 
     given = params if model in _MODELS else {}  # another model's may be left in the form
     fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
+    progress("Loading the model")
+    loaded = load_model(model, weights=given.get("weights") or None, reset_period=given.get("reset_period"))
+    progress("Reading the masks")
     report = propagate(
         ctx.target_view(),
-        load_model(model, weights=given.get("weights") or None, reset_period=given.get("reset_period")),
+        loaded,
         **fields,
         direction=params.get("direction"),
         prompts=params.get("prompts"),

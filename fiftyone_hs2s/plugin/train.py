@@ -18,7 +18,8 @@ from fiftyone_hs2s.dataset.finetune import (
 from fiftyone_hs2s.registry import check_name, find_model
 
 from . import forms
-from .work import MaskOperator, Samples, field_choice, run_with_progress, target
+from .execution import Outcome, execute
+from .work import MaskOperator, Samples, field_choice, target
 
 _LENGTHS = {"minutes": "Minutes", "steps": "Steps", "config": "As the preset says"}
 
@@ -63,11 +64,7 @@ class Train(MaskOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        result = yield from run_with_progress(ctx, lambda progress: _train(ctx, progress))
-        if ctx.delegated:
-            ctx.set_progress(progress=1.0, label=str(result))
-        else:
-            yield ctx.ops.notify(f"Trained {result}", variant="success")
+        yield from execute(ctx, "Train", lambda report: _train(ctx, report), lambda result: Outcome(str(result)))
 
     def __call__(
         self,
@@ -117,11 +114,11 @@ class Train(MaskOperator):
 
 
 def _long_work() -> str:
-    """Where work of many minutes belongs, and how to get there: FiftyOne has a setting for those who run a queue."""
+    """Where long work belongs, and how to get there: FiftyOne has a setting for those who run a queue."""
     way = "choose Schedule"
     if not fo.config.allow_legacy_orchestrators:
         way = f"start the App with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true and {way}"
-    return f"Above {fo.config.operator_timeout / 60:g}, {way}: what runs in the App itself is stopped then"
+    return f"What runs in the App ends with its server; for long work, {way}"
 
 
 def _train(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:

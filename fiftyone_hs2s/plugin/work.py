@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import fiftyone as fo
@@ -15,7 +15,6 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .stream import Stream, throttle
 
 Samples = fo.Dataset | fo.DatasetView
 NONE = "(none)"
@@ -122,45 +121,6 @@ def target(samples: Samples) -> dict[str, Samples]:
     return {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}
 
 
-def run_with_bar(
-    ctx: foo.ExecutionContext, work: Callable[[Callable[[Any], None]], Any], what: str
-) -> Generator[Any, None, Any]:
-    """Runs work that reports through FiftyOne's progress bar, and shows how far it is in the App.
-
-    Args:
-        ctx: the operator's context
-        work: called with a function that takes a progress bar
-        what: what is counted, in the singular
-
-    Yields:
-        what the App needs to draw its bar
-
-    Returns:
-        what the work returns
-    """
-
-    return (yield from run_with_progress(ctx, work, lambda bar: f"{bar.iteration} of {bar.total} {what}s"))
-
-
-def run_with_progress(
-    ctx: foo.ExecutionContext, work: Callable[[Callable[[Any], None]], Any], label: Callable[[Any], str] = str
-) -> Generator[Any, None, Any]:
-    """Runs work that reports events with a ``progress`` of 0..1, and shows how far it is in the App.
-
-    Args:
-        ctx: the operator's context
-        work: called with a function that takes an event
-        label: says in words how far it is
-
-    Yields:
-        what the App needs to draw its bar
-
-    Returns:
-        what the work returns
-    """
-    if ctx.delegated:
-        return work(throttle(lambda event: ctx.set_progress(progress=event.progress, label=label(event))))
-    stream = Stream(lambda report: work(throttle(lambda event: report((event.progress, label(event))))))
-    for progress, text in stream:
-        yield ctx.ops.set_progress(progress=progress, label=text)
-    return stream.result
+def count(what: str) -> Callable[[Any], str]:
+    """Says how far FiftyOne's progress bar is, in so many of something (in the singular)."""
+    return lambda bar: f"{bar.iteration} of {bar.total} {what}s"

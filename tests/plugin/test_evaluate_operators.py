@@ -71,7 +71,8 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
     params = {**FIELDS, "eval_key": "ev", "protocol": "all"}
     result = foo.execute_operator(uri("evaluate"), {"dataset": scored_dataset}, params=params)
     assert result.error is None
-    assert requested(result)[-2:] == ["reload_dataset", "notify"]
+    assert requested(result) == ["reload_dataset", "notify"]
+    scored_dataset.reload()
     assert scored_dataset.get_evaluation_info("ev").config.protocol == "all"
     assert "replaced" in form("evaluate", scored_dataset, **params)
 
@@ -108,6 +109,7 @@ def test_evaluation_can_be_left_out_of_the_forms(scored_dataset, monkeypatch):
     assert "track_back" in form("find_failures", scored_dataset, **without, gt_field=NONE)
     params = {**without, "gt_field": NONE, "track_back": True}
     assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    scored_dataset.reload()
     assert scored_dataset.values("pred_track_back_J")[0] > 0.9
 
     properties = form("analyze", scored_dataset, eval_key=NONE)
@@ -144,6 +146,8 @@ def test_failures_without_truth_can_be_tracked_back(scored_dataset, monkeypatch)
     monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", color_model)
     find = foo.get_operator(uri("find_failures"))
     assert find(scored_dataset, "pred", track_back=True).error is None
+    scored_dataset.reload()
+    scored_dataset.reload()
     assert scored_dataset.values("pred_track_back_J")[0] > 0.9
     area = SIDE * SIDE  # that of the squares: none of them counts as visible
     assert find(scored_dataset, "pred", gt_field="gt", track_back=True, occlusion_area=area).error is None
@@ -154,6 +158,7 @@ def test_failures_without_truth_can_be_tracked_back(scored_dataset, monkeypatch)
 def test_operators_from_python(scored_dataset):
     operator = foo.get_operator(uri("evaluate"))
     assert operator(scored_dataset.limit(1), "pred", "gt", "ev").error is None
+    scored_dataset.reload()
     assert scored_dataset.list_evaluations() == ["ev"]
     assert foo.get_operator(uri("find_failures"))(scored_dataset, "pred", gt_field="gt").error is None
     assert foo.get_operator(uri("analyze"))(scored_dataset, eval_key="ev").error is None
@@ -165,6 +170,9 @@ def test_delegated(scored_dataset):
     result = foo.get_operator(uri("evaluate"))(scored_dataset, "pred", "gt", "ev", delegate=True)
     service = DelegatedOperationService()
     service.execute_queued_operations(limit=1, log=False)
-    assert service.get(result.result["id"]).run_state == "completed"
+    operation = service.get(result.result["id"])
+    assert operation.run_state == "completed"
+    assert operation.status.label.startswith("Finished: ev: J&F 0.8")
+    scored_dataset.reload()
     assert scored_dataset.list_evaluations() == ["ev"]
     evaluate_propagation(scored_dataset, "pred", "gt", "ev")

@@ -1,0 +1,145 @@
+"""How an operator does its work: beside the App, which shows how far it is and what came of it, or in a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.database import reason
+
+from .runs import Run, throttle
+
+PANEL = "hs2s_runs"
+Report = Callable[[Any], None]
+
+
+class Outcome(NamedTuple):
+    """What came of the work."""
+
+    text: str
+    problems: list[tuple[str, str]] = []  # noqa: RUF012
+    """Samples that something is to be said about, and what."""
+    warn: bool = False
+    window: tuple[dict[str, Any], dict[str, Any]] | None = None
+    """A window's schema and values to show it in, instead of a short note."""
+
+    def __str__(self) -> str:
+        return ". ".join([self.text, *(f"{name}: {why}" for name, why in self.problems)])
+
+
+def execute(
+    ctx: foo.ExecutionContext,
+    title: str,
+    work: Callable[[Report], Any],
+    outcome: Callable[[Any], Outcome],
+    label: Callable[[Any], str] = str,
+) -> Iterator[Any]:
+    """Does an operator's work.
+
+    In the App the work goes on in a thread, whatever becomes of the page, and the operator is over at once: the
+    panel of the runs shows how far the work is and what came of it. FiftyOne's own windows ("Executing", and one
+    that opens anew at each progress) would cover the App meanwhile. Only what is started over an open sample,
+    where that panel cannot be opened, and what is called from Python, is waited for.
+
+    Args:
+        ctx: the operator's context
+        title: what is done
+        work: the work, called with a function that takes events: texts, or what has a ``progress`` of 0..1
+        outcome: says what came of the work, given what it returned
+        label: says in words what an event means
+
+    Yields:
+        what the App is to do
+    """
+    if ctx.delegated:
+        queued = throttle(lambda event: _set_progress(ctx, event, label))
+        ctx.set_progress(progress=1.0, label=f"Finished: {outcome(work(queued))}")
+        return
+    in_app = "spaces" in ctx.request_params
+    run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)), label)
+    run.start()
+    if in_app and not ctx.current_sample:
+        yield ctx.ops.open_panel(PANEL, layout="vertical")
+        return
+    run.wait()
+    yield from announce(ctx, run)
+    if run.error is not None and not in_app:
+        raise run.error
+
+
+def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
+    """Tells the App, once, what came of a run that is over: problems in a window that stays, else in a short note.
+
+    Yields:
+        what the App is to do
+    """
+    run.announced = True
+    yield ctx.ops.reload_dataset()
+    if run.error is not None:
+        yield _window(ctx, f"{run.title} failed", describe(run), [])
+    elif run.state == "canceled":
+        yield ctx.ops.notify(f"{run.title}: canceled", variant="warning")
+    elif run.outcome.window:
+        yield ctx.ops.show_output(*run.outcome.window)
+    elif run.outcome.problems:
+        yield _window(ctx, run.title, run.outcome.text, run.outcome.problems)
+    else:
+        variant = "warning" if run.outcome.warn else "success"
+        yield ctx.ops.notify(f"{run.title}: {run.outcome.text}", variant=variant)
+
+
+def describe(run: Run) -> str:
+    """How far a run is, or what came of it."""
+    if run.state == "finished":
+        return run.outcome.text
+    if run.state == "failed":
+        return reason(run.error) if isinstance(run.error, Exception) else repr(run.error)
+    return "What was done by then is kept" if run.state == "canceled" else run.label
+
+
+def named(samples: fo.Dataset | fo.DatasetView, problems: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
+    """Problems of samples, by file name.
+
+    Args:
+        samples: the samples
+        problems: entries with ``sample_id`` and ``message``
+    """
+    rows = [(problem["sample_id"], problem["message"]) for problem in problems]
+    view = samples._root_dataset.select({sample_id for sample_id, _ in rows})
+    files = dict(zip(*view.values(["id", "filepath"]), strict=True))
+    return [(Path(files.get(sample_id, sample_id)).name, message) for sample_id, message in rows]
+
+
+def problem_table(inputs: types.Object, name: str) -> None:
+    """Adds a table of samples and what is to be said about them."""
+    table = types.TableView()
+    table.add_column("sample", label="Sample")
+    table.add_column("reason", label="Why")
+    inputs.list(name, types.Object(), view=table)
+
+
+def problem_rows(problems: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """What such a table shows."""
+    return [{"sample": name, "reason": why} for name, why in problems]
+
+
+def _window(ctx: foo.ExecutionContext, title: str, text: str, problems: list[tuple[str, str]]) -> Any:
+    """A window that stays until it is closed."""
+    outputs = types.Object()
+    outputs.md(f"**{title}:** {text}", name="text")
+    if problems:
+        problem_table(outputs, "problems")
+    schema = types.Property(outputs, view=types.View(label=title))
+    return ctx.ops.show_output(schema.to_json(), {"problems": problem_rows(problems)})
+
+
+def _set_progress(ctx: foo.ExecutionContext, event: Any, label: Callable[[Any], str]) -> None:
+    if isinstance(event, str):
+        ctx.set_progress(label=event)
+    else:
+        ctx.set_progress(progress=event.progress, label=label(event))

@@ -1,0 +1,118 @@
+"""Work that was started in the App: it goes on beside the App, where it can be followed and canceled."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any, Literal
+from uuid import uuid4
+
+from fiftyone_hs2s.errors import HS2SError
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL = 0.5
+"""Seconds between two reports to FiftyOne's queue, each of which is a write to the database."""
+_KEPT = 20
+"""Runs that are remembered while the App's server lives."""
+
+_runs: list[Run] = []
+
+
+class Canceled(BaseException):
+    """The user has canceled the run. No ``Exception``: it must not pass for the failure of a sample."""
+
+
+class Run:
+    """Work in a thread.
+
+    Args:
+        title: what is done
+        dataset: name of the dataset
+        work: the work, called with a function that takes events: texts, or what has a ``progress`` of 0..1; it returns
+            what came of it
+        label: says in words what an event means
+
+    Attributes:
+        state: ``"running"``, ``"finished"``, ``"failed"`` or ``"canceled"``
+        progress: the part that is done, 0..1; None while that is unknown
+        label: how far it is, in words
+        outcome: what the work returned, once it is finished
+        error: what the work raised, once it has failed
+        announced: whether the App was told what came of it
+    """
+
+    def __init__(
+        self,
+        title: str,
+        dataset: str,
+        work: Callable[[Callable[[Any], None]], Any],
+        label: Callable[[Any], str] = str,
+    ) -> None:
+        self.id, self.title, self.dataset = uuid4().hex[:8], title, dataset
+        self.state: Literal["running", "finished", "failed", "canceled"] = "running"
+        self.progress: float | None = None
+        self.label = "Starting"
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+        self.announced = False
+        self._work, self._describe = work, label
+        self._canceled = Event()
+        self._thread = Thread(target=self._run, name=f"hs2s-{title}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the work, and keeps the run in :func:`list_runs`."""
+        _runs.append(self)
+        del _runs[:-_KEPT]
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Waits until the work is over; an interrupt of the wait cancels it."""
+        try:
+            self._thread.join()
+        except BaseException:
+            self.cancel()
+            self._thread.join()
+            raise
+
+    def cancel(self) -> None:
+        """Stops the work at its next report."""
+        self._canceled.set()
+        self.label = "Canceling"
+
+    def _run(self) -> None:
+        try:
+            self.outcome = self._work(self._report)
+            self.state = "finished"
+        except Canceled:
+            self.state = "canceled"
+        except BaseException as error:
+            logger.warning("%s: failed", self.title, exc_info=not isinstance(error, HS2SError))
+            self.error = error
+            self.state = "failed"
+
+    def _report(self, event: Any) -> None:
+        if self._canceled.is_set():
+            raise Canceled
+        self.label = event if isinstance(event, str) else self._describe(event)
+        self.progress = getattr(event, "progress", self.progress)
+
+
+def list_runs(dataset: str) -> list[Run]:
+    """The runs on a dataset since the App's server was started, the newest first."""
+    return [run for run in reversed(_runs) if run.dataset == dataset]
+
+
+def throttle(report: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Wraps a function so that calls in quick succession are dropped, except the first and texts."""
+    due = 0.0
+
+    def throttled(event: Any) -> None:
+        nonlocal due
+        if isinstance(event, str) or time.monotonic() >= due:
+            due = time.monotonic() + _INTERVAL
+            report(event)
+
+    return throttled
