@@ -17,7 +17,7 @@ import fiftyone as fo
 import numpy as np
 from quality import DEVELOPMENT
 
-from fiftyone_hs2s import analyze, evaluate_propagation, find_failures, import_davis, load_model, propagate
+from fiftyone_hs2s import analyze, evaluate_propagation, find_failures, import_sequences, load_model, propagate
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.failures import FailureReport
 
@@ -29,7 +29,7 @@ def import_split(data: Path, videos: Path | None, name: str | None) -> fo.Datase
     """All sequences in one dataset."""
     persistent = name is not None
     for folder, sequences in SOURCES.items():
-        dataset = import_davis(data / folder, sequences, name, videos=videos, persistent=persistent)
+        dataset = import_sequences(data / folder, sequences, name, videos=videos, persistent=persistent)
         name = dataset.name
     return dataset
 

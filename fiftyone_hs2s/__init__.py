@@ -12,7 +12,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "load_model": "fiftyone_hs2s.dataset.model",
-    "import_davis": "fiftyone_hs2s.dataset.davis",
+    "import_sequences": "fiftyone_hs2s.dataset.importing",
+    "import_davis": "fiftyone_hs2s.dataset.importing",  # the former name
     "propagate": "fiftyone_hs2s.dataset.propagation",
     "finetune": "fiftyone_hs2s.dataset.finetune",
     "default_weights": "fiftyone_hs2s.network",

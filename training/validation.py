@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import fit_mask, list_label_maps, object_ids, read_label_map
+from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part
+from fiftyone_hs2s.mask_files.sequences import MaskSequence
+from fiftyone_hs2s.masks import fit_mask, object_ids
 from fiftyone_hs2s.metrics import Evaluation, Protocol, SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.tracking import Frames, MissingFrameError, Tracker, open_frames, track
@@ -42,15 +44,17 @@ class FolderSequence:
 
     def open(self) -> Frames:
         """Its frames."""
-        return open_frames(self.root / "JPEGImages" / self.name)
+        return open_frames((find_part(self.root, IMAGES) or self.root) / self.name)
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
         """Its label maps."""
         frames = self.open()
         index = {name: i for i, name in enumerate(frames.names)}
-        for name, path in list_label_maps(self.root / "Annotations" / self.name).items():
+        masks = MaskSequence((find_part(self.root, MASKS) or self.root) / self.name)
+        for name in masks.names:
             if name in index:
-                yield index[name], fit_mask(read_label_map(path), frames.size, f"mask {path}")
+                label_map = masks.label_map(name, frames.size)
+                yield index[name], fit_mask(label_map, frames.size, f"mask {masks.folder / name}")
 
 
 def scorable(sequences: Sequence[ValidationSequence]) -> list[ValidationSequence]:

@@ -68,7 +68,14 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.json, args.csv)
     with sequence_progress() as progress:
         analysis, problems = analyze_folders(
-            args.gt, args.pred, args.fps, args.protocol, workers=args.workers, progress=progress
+            args.gt,
+            args.pred,
+            args.fps,
+            args.protocol,
+            void=args.void,
+            split=args.split,
+            workers=args.workers,
+            progress=progress,
         )
     print(report(analysis), flush=True)  # first: a file may fail to be written
     print_problems(problems)

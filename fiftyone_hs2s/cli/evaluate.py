@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,18 @@ from fiftyone_hs2s.cli.output import (
     write_csv,
     write_json,
 )
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import read_text
+from fiftyone_hs2s.mask_files.layouts import list_sequences
+from fiftyone_hs2s.mask_files.meta import read_meta
 from fiftyone_hs2s.metrics import PROTOCOLS, Evaluation, evaluate_folders
-from fiftyone_hs2s.metrics.folders import read_lines, read_meta
 
 DESCRIPTION = """\
 Scores predicted masks against true ones: region similarity J, boundary accuracy F and their mean.
 
-Both folders are in DAVIS layout: a folder of PNG label maps (0 background, 1, 2, ... the objects) for each sequence;
-either may be a single sequence. Frames belong together by file name, objects by id.
+Both folders hold, for each sequence, a folder of PNG label maps (0 background, 1, 2, ... the objects), as DAVIS and
+YouTube-VOS do, or a folder of PNG masks for each object, as SA-V does; either may be a single sequence, or the root of
+a data set, with Annotations in it. Frames belong together by file name, objects by id.
 
 protocols:
   davis2017    objects of the first frame; all frames but the first and the last (default)
@@ -62,6 +67,12 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that commands on two folders share."""
     parser.add_argument("--gt", type=Path, required=True, metavar="FOLDER", help="true masks")
     parser.add_argument("--pred", type=Path, required=True, metavar="FOLDER", help="predicted masks")
+    parser.add_argument(
+        "--split", metavar="NAME", help="score these sequences: a list in the data set's ImageSets, or a text file"
+    )
+    parser.add_argument(
+        "--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)"
+    )
     parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N", help="processes (all cores)")
 
 
@@ -82,12 +93,19 @@ def run(args: argparse.Namespace) -> int:
         HS2SError: if the input is wrong, or a file cannot be written
     """
     check_outputs(args.json, args.csv, args.frames_csv)
-    file = args.meta or (_meta_beside(args.gt) if args.protocol == "youtube-vos" else None)
-    meta = read_meta(file)._asdict() if file else {}
-    seen = read_lines(args.seen) if args.seen else None
+    meta = _read_meta(args)
+    seen = {line.strip() for line in read_text(args.seen).splitlines() if line.strip()} if args.seen else None
     with sequence_progress() as progress:
         evaluation = evaluate_folders(
-            args.gt, args.pred, args.protocol, **meta, seen=seen, workers=args.workers, progress=progress
+            args.gt,
+            args.pred,
+            args.protocol,
+            **meta,
+            seen=seen,
+            void=args.void,
+            split=args.split,
+            workers=args.workers,
+            progress=progress,
         )
     print(report(evaluation), flush=True)  # first: a file may fail to be written
     print_problems(evaluation.problems)
@@ -100,9 +118,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _read_meta(args: argparse.Namespace) -> dict[str, Any]:
+    """Classes and frames of the objects; what is odd about a file that was not asked for costs a warning alone."""
+    file = args.meta or (_meta_beside(args.gt) if args.protocol == "youtube-vos" else None)
+    if file is None:
+        return {}
+    try:
+        meta = read_meta(file)
+    except HS2SError as error:
+        if args.meta:
+            raise
+        return _ignore(error)
+    if not {*meta.classes, *meta.frames} & list_sequences(args.gt).keys():
+        return _ignore(f"{file} says nothing of the sequences in {args.gt}.")
+    if not meta.classes:
+        print(f"warning: {file} has no categories: no classes.", file=sys.stderr)
+    return {"classes": meta.classes or None, "frames": meta.frames}
+
+
+def _ignore(reason: object) -> dict[str, Any]:
+    print(f"warning: not used: {reason}", file=sys.stderr)
+    return {}
+
+
 def _meta_beside(truth: Path) -> Path | None:
-    """The ``meta.json`` of the split that a folder of true masks belongs to; it may be the folder of one sequence."""
-    folders = Path(os.path.realpath(truth)).parents[: 2 if any(truth.glob("*.png")) else 1]
+    """The ``meta.json`` of the split that true masks belong to, which may be its root or the folder of one sequence."""
+    real = Path(os.path.realpath(truth))
+    folders = [real, *real.parents[: 2 if any(truth.glob("*.png")) else 1]]
     return next((file for folder in folders if (file := folder / "meta.json").is_file()), None)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import object_ids
+from fiftyone_hs2s.masks import label_dtype, object_ids
 
 
 def open_dataset(name: str | None, persistent: bool = True) -> fo.Dataset:
@@ -38,24 +38,32 @@ def open_dataset(name: str | None, persistent: bool = True) -> fo.Dataset:
 
 def video_sample(
     video: str | os.PathLike[str],
-    label_maps: Iterable[tuple[int, np.ndarray]],
+    masks: Iterable[tuple[int, np.ndarray | Mapping[int, np.ndarray]]],
     field: str,
     labels: Mapping[int, str] | None = None,
     **fields: object,
 ) -> fo.Sample:
-    """A sample of a video, with its label maps as detections: an object keeps its index and instance on all frames.
+    """A sample of a video, with its masks as detections: an object keeps its index and instance on all frames.
 
     Args:
         video: the file
-        label_maps: uint8 or uint16 (H, W) by frame number, from 1
+        masks: by frame number, from 1: a label map, uint8 or uint16 (H, W), or the bool mask (H, W) of each object by
+            id, which may overlap
         field: the frame field for the detections
         labels: what the objects are, by id; the others are called "object 1", "object 2", ...
         **fields: values of sample fields
     """
     sample = fo.Sample(filepath=str(Path(video).resolve()), **fields)
     identities: dict[int, Identity] = {}
-    for number, label_map in label_maps:
-        for i in object_ids(label_map):
+    for number, given in masks:
+        layers = _layers(given) if isinstance(given, Mapping) else [given]
+        for i in (i for layer in layers for i in object_ids(layer)):
             identities.setdefault(i, Identity((labels or {}).get(i, f"object {i}"), i, str(fo.Instance().id)))
-        sample.frames[number] = fo.Frame(**{field: label_map_to_detections(label_map, identities)})
+        found = [d for layer in layers for d in label_map_to_detections(layer, identities).detections]
+        sample.frames[number] = fo.Frame(**{field: fo.Detections(detections=found)})
     return sample
+
+
+def _layers(masks: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+    """A label map for each mask."""
+    return [mask * label_dtype([i])(i) for i, mask in masks.items()]

@@ -1,8 +1,7 @@
-"""Scoring folders of label maps in DAVIS layout, sequence by sequence, on several processors."""
+"""Scoring folders of label maps, sequence by sequence, on several processors."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import as_completed
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import read_text
-from fiftyone_hs2s.masks import list_label_maps, list_sequences, read_label_map
+from fiftyone_hs2s.mask_files.layouts import list_sequences, read_split
+from fiftyone_hs2s.mask_files.sequences import MaskSequence
 from fiftyone_hs2s.metrics.analysis import Analysis, analyze
 from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
 from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
@@ -31,6 +30,8 @@ def evaluate_folders(
     classes: Mapping[str, Mapping[int, str]] | None = None,
     seen: Collection[str] | None = None,
     frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
+    void: int | None = None,
+    split: str | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -42,28 +43,35 @@ def evaluate_folders(
     without truth are passed over (YouTube-VOS annotates every fifth frame).
 
     Args:
-        truth: folder of sequences ``<sequence>/<frame>.png``, or one sequence
-        prediction: folder of the same layout. If both sides hold a single sequence and one of them is given directly
+        truth: folder of sequences ``<sequence>/<frame>.png``, or ``<sequence>/<object>/<frame>.png`` as in SA-V, where
+            objects may overlap and each is scored by itself; the root of such a data set; or one sequence
+        prediction: folder in either layout. If both sides hold a single sequence and one of them is given directly
             as the folder of its frames, the two belong together whatever their names
         protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
         classes: class name of each object, by sequence and id, for the seen/unseen split
         seen: names of the classes that were seen in training
         frames: names of the frames of each object, by sequence and id, for ``youtube-vos``, see ``summarize``
+        void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
+        split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file
         workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
         progress: called with the number of sequences done and of all, after each
 
     Raises:
-        HS2SError: if a folder holds no sequences, none is in both, or a file is damaged
+        HS2SError: if a folder holds no sequences, none is in both, frames have no name in common, or a file is damaged
     """
     protocol = get_protocol(protocol)
-    sequences, problems = score_folders(truth, prediction, protocol, workers=workers, progress=progress)
+    sequences, problems = score_folders(
+        truth, prediction, protocol, void=void, split=split, workers=workers, progress=progress
+    )
     evaluation = summarize(sequences, protocol, classes, seen, frames)
     problems = [counted for problem in problems if (counted := _counted(problem, evaluation))]
     return replace(evaluation, problems=problems + evaluation.problems)
 
 
 def _counted(problem: Problem, evaluation: Evaluation) -> Problem | None:
-    """The problem, with those of its frames that count for some object; None if none does."""
+    """The problem, with those of its frames that count for some object; None if none of them does."""
+    if not problem.frames:
+        return problem
     results = evaluation.sequences[problem.sequence].results
     relevant = {frame for result in results for frame in result.frames}
     frames = tuple(frame for frame in problem.frames if frame in relevant)
@@ -76,19 +84,23 @@ def analyze_folders(
     fps: float = 6,
     protocol: str | Protocol = "youtube-vos",
     *,
+    void: int | None = None,
+    split: str | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[Analysis, list[Problem]]:
     """Makes the analyses of the HS2S paper of folders, see ``analyze``.
 
     Args:
-        truth: as for ``evaluate_folders``, and so are prediction, protocol, workers and progress
+        truth: as for ``evaluate_folders``, and so are prediction, protocol, void, split, workers and progress
         fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
 
     Returns:
         the analysis; what was wrong with the predictions
     """
-    sequences, problems = score_folders(truth, prediction, protocol, workers=workers, progress=progress)
+    sequences, problems = score_folders(
+        truth, prediction, protocol, void=void, split=split, workers=workers, progress=progress
+    )
     return analyze(sequences, fps, protocol), problems
 
 
@@ -97,6 +109,8 @@ def score_folders(
     prediction: PathLike,
     protocol: str | Protocol = "all",
     *,
+    void: int | None = None,
+    split: str | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[dict[str, SequenceScores], list[Problem]]:
@@ -105,8 +119,12 @@ def score_folders(
     Args: as for ``evaluate_folders``. Of the protocol only the treatment of void and of several objects matters.
     """
     protocol = get_protocol(protocol)
-    pairs = pair_sequences(truth, prediction)
-    tasks = [(name, *folders, protocol.exclude_void, protocol.merge_objects) for name, folders in pairs.items()]
+    pairs = pair_sequences(truth, prediction, split)
+    for folders in pairs.values():
+        _check_names(*folders)
+    tasks = [
+        _Task(name, *folders, protocol.exclude_void, protocol.merge_objects, void) for name, folders in pairs.items()
+    ]
     done: dict[str, tuple[SequenceScores, list[Problem]]] = {}
     for name, scores, found in _run(tasks, min(workers, len(tasks))):
         done[name] = scores, found
@@ -115,13 +133,17 @@ def score_folders(
     return {name: done[name][0] for name in pairs}, [problem for name in pairs for problem in done[name][1]]
 
 
-def pair_sequences(truth: PathLike, prediction: PathLike) -> dict[str, tuple[Path, Path | None]]:
+def pair_sequences(
+    truth: PathLike, prediction: PathLike, split: str | None = None
+) -> dict[str, tuple[Path, Path | None]]:
     """The folder of each true sequence with that of its prediction, None where there is none.
 
     Args: as for ``evaluate_folders``.
     """
     true, predicted = list_sequences(truth), list_sequences(prediction)
     direct = Path(truth) in true.values() or Path(prediction) in predicted.values()
+    if split is not None:
+        true = _in_split(true, Path(truth), split)
     if direct and len(true) == len(predicted) == 1:
         return {name: (folder, next(iter(predicted.values()))) for name, folder in true.items()}
     if not true.keys() & predicted.keys():
@@ -132,12 +154,37 @@ def pair_sequences(truth: PathLike, prediction: PathLike) -> dict[str, tuple[Pat
     return {name: (folder, predicted.get(name)) for name, folder in true.items()}
 
 
+def _in_split(sequences: dict[str, Path], folder: Path, split: str) -> dict[str, Path]:
+    names = read_split(folder, split)
+    if lost := [name for name in names if name not in sequences]:
+        raise HS2SError(f"The split {split} names sequences that {folder} has no masks of: {_some(lost)}.")
+    return {name: sequences[name] for name in names}
+
+
+def _check_names(truth: Path, prediction: Path | None) -> None:
+    """Refuses a sequence none of whose frames would find its prediction."""
+    if prediction is None:
+        return
+    true, predicted = MaskSequence(truth).names, MaskSequence(prediction).names
+    if not {*true} & {*predicted}:
+        raise HS2SError(
+            f"No frame of {truth} ({_some(true)}) is in {prediction} ({_some(predicted)}): "
+            "name the files of the predictions like those of the truth."
+        )
+
+
 def _some(names: Collection[str]) -> str:
     shown = list(names)[:3]
     return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-_Task = tuple[str, Path, Path | None, bool, bool]
+class _Task(NamedTuple):
+    name: str
+    truth: Path
+    prediction: Path | None
+    exclude_void: bool
+    merge_objects: bool
+    void: int | None
 
 
 def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[str, SequenceScores, list[Problem]]]:
@@ -150,27 +197,27 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[str, SequenceScores
 
 
 def _score_sequence(task: _Task) -> tuple[str, SequenceScores, list[Problem]]:
-    name, truth_folder, prediction_folder, exclude_void, merge_objects = task
-    files = list_label_maps(prediction_folder) if prediction_folder else {}
-    scorer = SequenceScorer(exclude_void, merge_objects)
-    truth_files = list_label_maps(truth_folder)
-    other_size = []
-    for frame, path in truth_files.items():
-        truth = read_label_map(path)
-        prediction = read_label_map(files[frame]) if frame in files else None
-        if prediction is not None and prediction.shape != truth.shape:
-            other_size.append(frame)
-            prediction = None
-        scorer.update(truth, prediction)
-    missing = tuple(frame for frame in truth_files if frame not in files)
-    return name, scorer.finish(tuple(truth_files)), _file_problems(name, prediction_folder, missing, tuple(other_size))
+    truth = MaskSequence(task.truth, task.void)
+    prediction = MaskSequence(task.prediction, task.void, like=truth) if task.prediction else None
+    scorer = SequenceScorer(task.exclude_void, task.merge_objects, task.void)
+    layered = not task.merge_objects and (truth.is_layered or (prediction is not None and prediction.is_layered))
+    there = set(prediction.names) if prediction else set()
+    other_size = tuple(f for f in truth.names if prediction and f in there and prediction.size(f) != truth.size(f))
+    for frame in truth.names:
+        predicted = prediction if frame in there and frame not in other_size else None
+        if layered:
+            scorer.update_layers(truth.layers(frame), predicted.layers(frame) if predicted else {})
+        else:
+            scorer.update(truth.label_map(frame), predicted.label_map(frame) if predicted else None)
+    problems = _file_problems(task, tuple(frame for frame in truth.names if frame not in there), other_size)
+    notes = {note for sequence in (truth, prediction) if sequence and (note := sequence.note)}
+    problems += [Problem("grey", task.name, note) for note in sorted(notes)]
+    return task.name, scorer.finish(tuple(truth.names)), problems
 
 
-def _file_problems(
-    name: str, folder: Path | None, missing: tuple[str, ...], other_size: tuple[str, ...]
-) -> list[Problem]:
-    problems = []
-    if folder is None:
+def _file_problems(task: _Task, missing: tuple[str, ...], other_size: tuple[str, ...]) -> list[Problem]:
+    problems, name = [], task.name
+    if task.prediction is None:
         problems.append(Problem("missing-sequence", name, "not predicted: scored as empty", missing))
     elif missing:
         problems.append(Problem("missing-frame", name, "frames without prediction: scored as empty", missing))
@@ -179,38 +226,3 @@ def _file_problems(
             Problem("size", name, "predictions of another size than the truth: scored as empty", other_size)
         )
     return problems
-
-
-class Meta(NamedTuple):
-    """What a YouTube-VOS ``meta.json`` says of the objects, by sequence and id."""
-
-    classes: dict[str, dict[int, str]]
-    frames: dict[str, dict[int, tuple[str, ...]]]
-    """Names of the frames that are listed for each object; objects without a list are left out."""
-
-
-def read_meta(file: Path) -> Meta:
-    """Reads a ``meta.json`` of YouTube-VOS.
-
-    Raises:
-        HS2SError: if it is none
-    """
-    text = read_text(file)
-    try:
-        objects = {
-            name: {int(i): found for i, found in video["objects"].items()}
-            for name, video in json.loads(text)["videos"].items()
-        }
-        classes = {name: {i: o["category"] for i, o in found.items()} for name, found in objects.items()}
-        frames = {
-            name: {i: tuple(map(str, o["frames"])) for i, o in found.items() if o.get("frames")}
-            for name, found in objects.items()
-        }
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise HS2SError(f"{file} is no meta.json of YouTube-VOS (videos, objects, category): {error!r}.") from error
-    return Meta(classes, frames)
-
-
-def read_lines(file: Path) -> set[str]:
-    """The lines of a text file that are not empty."""
-    return {line.strip() for line in read_text(file).splitlines() if line.strip()}

@@ -41,7 +41,7 @@ class FrameScore(NamedTuple):
 
 
 def score_label_maps(
-    truth: np.ndarray | None, prediction: np.ndarray, exclude_void: bool = False
+    truth: np.ndarray | None, prediction: np.ndarray, exclude_void: bool = False, void: int | None = None
 ) -> dict[int, FrameScore]:
     """J, F and areas of all objects of a frame, matched by id.
 
@@ -52,6 +52,7 @@ def score_label_maps(
         prediction: predicted label map (H, W)
         exclude_void: leave the pixels out that are 255 in a uint8 truth (the unsupervised DAVIS task), instead of
             taking them as background (the semi-supervised one). In a prediction 255 always is background
+        void: a value that means in uint16 label maps what 255 means in uint8
 
     Returns:
         the scores by id, of every object in the truth or in the prediction
@@ -63,20 +64,28 @@ def score_label_maps(
     truth = np.zeros_like(prediction) if truth is None else truth
     check_sizes(truth, prediction)
     radius = tolerance_in_pixels(truth.shape)
-    truth, prediction = _without_void(truth, prediction, exclude_void)
+    truth, prediction = _without_void(truth, prediction, exclude_void, void)
     box = bounding_box((truth != 0) | (prediction != 0))
     objects = _score_box(truth[box], prediction[box], radius, truth.size, (box[1].start, box[0].start))
     return objects if known else {i: score._replace(J=NAN, F=NAN) for i, score in objects.items()}
 
 
-def _without_void(truth: np.ndarray, prediction: np.ndarray, exclude: bool) -> tuple[np.ndarray, np.ndarray]:
-    ignored = truth == VOID if truth.dtype == np.uint8 else None
-    if ignored is not None and ignored.any():
+def _without_void(
+    truth: np.ndarray, prediction: np.ndarray, exclude: bool, void: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    ignored = _is_void(truth, void)
+    if ignored is not None:
         truth = np.where(ignored, 0, truth)
         prediction = np.where(ignored, 0, prediction) if exclude else prediction
-    if prediction.dtype == np.uint8 and (void := prediction == VOID).any():
-        prediction = np.where(void, 0, prediction)
-    return truth, prediction
+    unsure = _is_void(prediction, void)
+    return truth, prediction if unsure is None else np.where(unsure, 0, prediction)
+
+
+def _is_void(label_map: np.ndarray, void: int | None) -> np.ndarray | None:
+    """The void pixels of a label map, None if there are none."""
+    value = VOID if label_map.dtype == np.uint8 else void
+    found = None if value is None else label_map == value
+    return found if found is not None and found.any() else None
 
 
 def _score_box(
@@ -185,11 +194,13 @@ class SequenceScorer:
     Args:
         exclude_void: leave void pixels out instead of taking them as background, see ``score_label_maps``
         merge_objects: take all objects as one, with id 1, as DAVIS-2016 does
+        void: a value that means in uint16 label maps what 255 means in uint8
     """
 
-    def __init__(self, exclude_void: bool = False, merge_objects: bool = False) -> None:
+    def __init__(self, exclude_void: bool = False, merge_objects: bool = False, void: int | None = None) -> None:
         self._exclude_void = exclude_void
         self._merge_objects = merge_objects
+        self._void = void
         self._frames = array("q")
         self._annotated = array("b")
         self._rows: dict[int, array[float]] = {}
@@ -232,6 +243,33 @@ class SequenceScorer:
             self._rows.setdefault(i, array("d")).extend(row)
         return scores
 
+    def update_layers(
+        self, truth: Mapping[int, np.ndarray | None], prediction: Mapping[int, np.ndarray | None]
+    ) -> dict[int, FrameScore]:
+        """Adds the next frame, of objects that may overlap: each is scored by itself.
+
+        Args:
+            truth: true bool mask (H, W) of each object, by id; None where the object is not annotated on this frame
+            prediction: predicted bool masks (H, W); what is missing or None counts as empty
+
+        Returns:
+            the scores of the objects on this frame, by id
+        """
+        shape = next(mask.shape for mask in (*truth.values(), *prediction.values()) if mask is not None)
+        scores, empty = {}, np.zeros(shape, bool)
+        for i in sorted({*truth, *prediction}):
+            true, predicted = truth.get(i, empty), prediction.get(i)
+            found = self._score(
+                None if true is None else true.astype(np.uint8),
+                empty.view(np.uint8) if predicted is None else predicted.astype(np.uint8),
+            )
+            scores[i] = found.get(1, _absent(true is not None))
+        self._frames.append(self._next_frame(None))
+        self._annotated.append(any(mask is not None for mask in truth.values()))
+        for i, score in scores.items():
+            self._rows.setdefault(i, array("d")).extend((len(self._frames) - 1, *score, NAN, NAN, False))
+        return scores
+
     def _next_frame(self, frame: int | None) -> int:
         last = self._frames[-1] if self._frames else -1
         if frame is not None and frame <= last and self._frames:
@@ -244,9 +282,9 @@ class SequenceScorer:
             return {}
         self._diagonal = float(np.hypot(*given[0].shape))
         if self._merge_objects:
-            truth, prediction = (None if m is None else _merge(m) for m in (truth, prediction))
+            truth, prediction = (None if m is None else _merge(m, self._void) for m in (truth, prediction))
         prediction = np.zeros_like(truth) if prediction is None else prediction
-        return score_label_maps(truth, prediction, self._exclude_void)
+        return score_label_maps(truth, prediction, self._exclude_void, self._void)
 
     def finish(self, names: Sequence[str] = ()) -> SequenceScores:
         """The scores of all frames so far; more frames may follow.
@@ -263,6 +301,7 @@ class SequenceScorer:
         table = np.array([(*_absent(known), NAN, NAN, False) for known in annotated])
         table[rows[:, 0].astype(int)] = rows[:, 1:]
         columns = {name: values.astype(kind) for (name, kind), values in zip(_COLUMNS.items(), table.T, strict=True)}
+        annotated = annotated & ~np.isnan(columns["J"])  # where each object has files of its own, some may lack one
         return ObjectScores(object_id, frames, annotated, **columns, diagonal=self._diagonal)
 
 
@@ -279,9 +318,9 @@ def _absent(known: bool) -> FrameScore:
     return FrameScore(equal, equal, 0, 0, 0, 0, 0, NAN, NAN)
 
 
-def _merge(label_map: np.ndarray) -> np.ndarray:
-    """All objects as object 1; void stays void."""
+def _merge(label_map: np.ndarray, void: int | None) -> np.ndarray:
+    """All objects as object 1; void stays void, 255."""
     merged = (label_map != 0).astype(np.uint8)
-    if label_map.dtype == np.uint8:
-        merged[label_map == VOID] = VOID
+    if (ignored := _is_void(label_map, void)) is not None:
+        merged[ignored] = VOID
     return merged

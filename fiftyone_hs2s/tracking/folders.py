@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,66 +10,89 @@ from pathlib import Path
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.masks import (
-    fit_mask,
-    is_label_map,
-    list_label_maps,
-    object_ids,
-    read_label_map,
-    split_label_map,
-    write_label_map,
-)
+from fiftyone_hs2s.mask_files.layouts import match_frames
+from fiftyone_hs2s.mask_files.reading import read_label_map
+from fiftyone_hs2s.mask_files.sequences import MaskSequence
+from fiftyone_hs2s.masks import fit_mask, is_label_map, list_label_maps, split_label_map, write_label_map
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.propagation import track
 from fiftyone_hs2s.tracking.tracker import Tracker
+
+logger = logging.getLogger(__name__)
 
 
 class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
     """Prompts that lie in PNG files; a file is read when its masks are asked for.
 
     Args:
-        path: a PNG for the first frame, or a folder of PNGs named as the frames they belong to
+        path: a PNG for the first frame; or a folder of PNGs, or of a folder of PNGs for each object, named as the
+            frames that they belong to, or with their number if the frames are named by number
         frames: the video
+        void: the value of pixels that belong to no object, such as 10000 in KITTI MOTS; 255 in 8 bits needs no mention
 
     Raises:
         MaskError: if there is no mask with an object, one belongs to no frame, or does not fit
     """
 
-    def __init__(self, path: str | os.PathLike[str], frames: Frames) -> None:
+    def __init__(self, path: str | os.PathLike[str], frames: Frames, void: int | None = None) -> None:
         path = Path(path)
-        self._size = frames.size
-        self._files = _match_names(path, frames) if path.is_dir() else {0: path}
-        if not any(object_ids(self._read(index)) for index in self._files):
+        self._size, self._path, self._void = frames.size, path, void
+        self._sequence = MaskSequence(path, void) if path.is_dir() else None
+        self._names = {0: ""} if self._sequence is None else _match_names(self._sequence, frames)
+        if not any(self[index] for index in self):
             raise MaskError(
                 f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ... (255 means void)."
             )
+        if self._sequence and self._sequence.note:
+            logger.warning("The masks in %s: %s", path, self._sequence.note)
 
     def __getitem__(self, index: int) -> dict[int, np.ndarray]:
-        return split_label_map(self._read(index))
+        name = self._names[index]
+        if self._sequence:
+            masks = self._sequence.masks(name, self._size)
+        else:
+            found = split_label_map(read_label_map(self._path, self._size, self._void))
+            masks = {i: mask for i, mask in found.items() if i != self._void}
+        return {i: fit_mask(mask, self._size, f"mask {self._path / name}") for i, mask in masks.items()}
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._files)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._names)
 
-    def _read(self, index: int) -> np.ndarray:
-        path = self._files[index]
-        return fit_mask(read_label_map(path), self._size, f"mask {path}")
+    @property
+    def files(self) -> list[Path]:
+        """The PNG files."""
+        return self._sequence.files() if self._sequence else [self._path]
+
+    @property
+    def object_names(self) -> dict[int, str]:
+        """Names of the objects by id, where their folders have names that are no numbers."""
+        return {i: name for name, i in (self._sequence.ids if self._sequence else {}).items() if not name.isdecimal()}
 
 
-def _match_names(folder: Path, frames: Frames) -> dict[int, Path]:
-    files = list_label_maps(folder)
-    if not files:
-        raise MaskError(f"The folder {folder} holds no PNG masks.")
+def _match_names(sequence: MaskSequence, frames: Frames) -> dict[int, str]:
     names = frames.names
-    index = {name: position for position, name in enumerate(names)}
-    lost = [file for name, file in files.items() if name not in index]
-    if lost:
-        raise MaskError(
-            f"The mask {lost[0]} belongs to no frame: masks are named as their frames, {names[0]} to {names[-1]}."
-        )
-    return {index[name]: file for name, file in files.items()}
+    places = match_frames(sequence.names, names)
+    by_frame: dict[int, str] = {}
+    for name, place in places.items():
+        if place is None:
+            raise MaskError(
+                f"The mask {sequence.folder / name}.png belongs to no frame: masks are named as their frames, "
+                f"{names[0]} to {names[-1]}{_count_from(names[0])}."
+            )
+        if place in by_frame:
+            raise MaskError(
+                f"The masks {by_frame[place]}.png and {name}.png in {sequence.folder} both belong to frame "
+                f"{names[place]}: remove one of them."
+            )
+        by_frame[place] = name
+    return by_frame
+
+
+def _count_from(first: str) -> str:
+    return " (or by number alone, from 0)" if first.isdecimal() and int(first) == 0 else ""
 
 
 def track_to_folder(

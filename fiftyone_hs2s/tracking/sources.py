@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from fiftyone_hs2s.errors import HS2SError, VideoError
-from fiftyone_hs2s.files import check_file
-from fiftyone_hs2s.masks import natural_key
+from fiftyone_hs2s.errors import VideoError
+from fiftyone_hs2s.mask_files.layouts import natural_key
+from fiftyone_hs2s.tracking.images import read_image, used_bits
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+_DEEP_SUFFIXES = {".png", ".tif", ".tiff"}  # may have 16 bits
 
 
 class Flaw(NamedTuple):
@@ -95,7 +96,7 @@ class FolderSource(Source):
 
     def __init__(self, folder: Path) -> None:
         files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
-        self.files = sorted(files, key=natural_key)
+        self.files = sorted(files, key=lambda file: natural_key(file.stem))
         if not files:
             raise VideoError(f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
         stems = [file.stem for file in self.files]
@@ -103,17 +104,21 @@ class FolderSource(Source):
         if twice is not None:
             raise VideoError(f"The folder {folder} holds more than one image named {twice}: keep one of them.")
         self.label, self.count = str(folder), len(files)
-        first = _read_image(self.files[0])
+        first = read_image(self.files[0])
         if first is None:
             raise VideoError(f"The first frame {self.files[0]} is damaged or no image.")
         self.size = first.shape[:2]
+
+    @cached_property
+    def _bits(self) -> int:
+        return used_bits(self.files) if self.files[0].suffix.lower() in _DEEP_SUFFIXES else 16
 
     def name(self, index: int) -> str:
         return self.files[index].stem
 
     def decode(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         for index in range(start, self.count if stop is None else min(stop, self.count)):
-            frame = _read_image(self.files[index])
+            frame = read_image(self.files[index], self._bits)
             if frame is None or frame.shape[:2] != self.size:
                 self._break_off(index, frame)
                 return
@@ -125,12 +130,3 @@ class FolderSource(Source):
         what = "is damaged" if frame is None else f"is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width} pixels"
         reason = f"The frames in {self.label} break off at {self.files[index].name}, which {what}."
         self.flaw = Flaw(index, reason)
-
-
-def _read_image(path: Path) -> np.ndarray | None:
-    try:
-        data = np.fromfile(check_file(path), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (HS2SError, OSError, cv2.error):
-        return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -139,6 +139,31 @@ def test_youtube_vos_counts_the_frames_that_meta_json_lists(tmp_path, capsys):
     assert scores(tmp_path, *arguments[:4], "--meta", meta, "--protocol", "all")[1][2][0] == names
 
 
+def test_a_meta_json_that_nobody_asked_for_costs_a_warning_at_most(tmp_path, capsys):
+    arguments = youtube_folders(tmp_path)
+    names = [f"{5 * t:05d}" for t in range(6)]
+    everywhere = scores(tmp_path, *arguments)[1]
+    meta = tmp_path / "valid" / "meta.json"
+    for content in ("{", '{"videos": {"other": {"objects": {"1": {"category": "ape"}}}}}', '{"name": "mine"}'):
+        meta.write_text(content)
+        assert scores(tmp_path, *arguments)[1] == everywhere
+        assert "warning: not used: " in capsys.readouterr().err
+    objects = {"1": {"frames": names[:2]}, "2": {"frames": names[:3]}}  # as LVOS: no categories
+    meta.write_text(json.dumps({"videos": {"clip": {"objects": objects}}}))
+    found = scores(tmp_path, *arguments)[1]
+    assert {i: frames for i, (frames, _) in found.items()} == {1: names[1:2], 2: names[1:3]}
+    assert "has no categories" in capsys.readouterr().err
+
+
+def test_recorded_meta_json_without_categories(shared_data, capsys):
+    case = shared_data / "cases" / "10_lvos_meta"
+    if not case.is_dir():
+        pytest.skip(f"needs {case}")
+    paths = ("--gt", case / "Annotations", "--pred", case / "pred", "--workers", 1)
+    run(*paths, "--protocol", "youtube-vos")
+    assert capsys.readouterr().out.splitlines()[2].split()[:3] == ["s", "1", "1"]  # one of the two listed frames
+
+
 def test_youtube_vos_on_a_real_clip(shared_data, tmp_path):
     annotations = shared_data / "data" / "video" / "YouTubeVOS-1clip" / "Annotations"
     if not annotations.is_dir():

@@ -122,3 +122,94 @@ def test_damaged_file_is_named(folders, workers):
 def test_missing_folder(folders):
     with pytest.raises(HS2SError, match="nowhere"):
         score_folders(folders[0], folders[1] / "nowhere")
+
+
+def test_no_common_frame(folders):
+    truth, prediction = folders
+    for file in (prediction / "a").iterdir():
+        file.rename(file.with_name(f"frame_{file.name}"))
+    with pytest.raises(HS2SError, match=r"No frame of .*gt/a \(00000, .*is in .*pred/a \(frame_00000, "):
+        evaluate_folders(truth, prediction)
+
+
+def test_a_split_of_the_data_set(folders):
+    truth, prediction = folders
+    (truth.parent / "ImageSets/2017").mkdir(parents=True)
+    (truth.parent / "ImageSets/2017/val.txt").write_text("b\n")
+    truth.rename(truth.parent / "Annotations")
+    result = evaluate_folders(truth.parent, prediction, split="val")
+    assert list(result.sequences) == ["b"]
+    assert result.problems == []
+    (truth.parent / "ImageSets/2017/val.txt").write_text("b\nzebra\n")
+    with pytest.raises(HS2SError, match=r"names sequences that .* has no masks of: zebra"):
+        evaluate_folders(truth.parent, prediction, split="val")
+
+
+def test_void_of_16_bits_is_left_out(tmp_path):
+    """As in KITTI MOTS: ids by the thousand, 10000 to ignore; the prediction also covers what is to be ignored."""
+    for t in range(4):
+        truth = frame(t).astype(np.uint16) * 1000
+        prediction = truth.copy()
+        truth[:6] = 10000
+        prediction[:6] = 1000
+        for name, label_map in (("gt", truth), ("pred", prediction)):
+            (tmp_path / name / "s").mkdir(parents=True, exist_ok=True)
+            write_label_map(tmp_path / name / "s" / f"{t}.png", label_map)
+    result = evaluate_folders(tmp_path / "gt", tmp_path / "pred", "all", void=10000)
+    assert list(result.sequences["s"].objects) == [1000, 2000]
+    assert result.JF == 1
+    assert evaluate_folders(tmp_path / "gt", tmp_path / "pred", "all").JF < 0.8
+
+
+def test_objects_with_files_of_their_own_are_scored_each_by_itself(tmp_path):
+    """SA-V: objects overlap, and may lack frames; the prediction is late by one frame."""
+    shapes = {"000": lambda t: disk(SIZE, (15, 10 + t), 8), "001": lambda t: disk(SIZE, (15, 13 + t), 4)}
+    for name, shape in shapes.items():
+        for side, late in (("gt", 0), ("pred", 1)):
+            folder = tmp_path / side / "vid" / name
+            folder.mkdir(parents=True)
+            for t in range(6):
+                if name == "000" or t != 3 or side == "pred":
+                    write_label_map(folder / f"{4 * t:05}.png", shape(max(t - late, 0)).astype(np.uint8))
+    result = evaluate_folders(tmp_path / "gt", tmp_path / "pred")
+    objects = result.sequences["vid"].objects
+    assert result.problems == []
+    for i, name, counted in ((1, "000", (1, 2, 3, 4)), (2, "001", (1, 2, 4))):
+        assert objects[i].frames == [f"{4 * t:05}" for t in counted]
+        pairs = [(shapes[name](t), shapes[name](t - 1)) for t in counted]
+        np.testing.assert_allclose(objects[i].J_frames, [reference_j(*pair) for pair in pairs])
+        np.testing.assert_allclose(objects[i].F_frames, [reference_f(*pair) for pair in pairs])
+    merged = evaluate_folders(tmp_path / "gt", tmp_path / "pred", "davis2016").sequences["vid"].objects
+    assert list(merged) == [1]
+
+
+def run_case(shared_data, *names):
+    folder = shared_data.joinpath("cases", *names)
+    if not folder.is_dir():
+        pytest.skip(f"needs {folder}")
+    return folder
+
+
+def test_recorded_grey_and_indexed_truth_give_the_same_scores(shared_data):
+    void = run_case(shared_data, "05_grey_255", "void")
+    grey, indexed = (evaluate_folders(void / f"gt_{kind}", void / "pred") for kind in ("grey", "indexed"))
+    assert grey.to_dict() == indexed.to_dict()
+    assert len(grey.results) == 2
+    greys = void.parent / "two_greys"
+    result = evaluate_folders(greys, greys)
+    assert list(result.sequences["s"].objects) == [127, 255]
+    assert [problem.kind for problem in result.problems] == ["grey"]
+
+
+def test_recorded_white_masks_of_all_modes_give_the_same_scores(shared_data):
+    case = run_case(shared_data, "06_white_in_other_modes")
+    results = [evaluate_folders(case / "gt_grey8", case / f"pred_{kind}") for kind in ("grey8", "indexed", "grey16")]
+    results.append(evaluate_folders(case / "gt_indexed", case / "pred_grey8"))
+    for result in results:
+        assert (round(100 * result.J, 1), round(100 * result.F, 1)) == (80.8, 92.0)
+
+
+def test_recorded_frames_of_other_names_are_refused(shared_data):
+    case = run_case(shared_data, "08_no_frame_name_in_common")
+    with pytest.raises(HS2SError, match=r"00000.*frame_00000"):
+        evaluate_folders(case / "gt", case / "pred")

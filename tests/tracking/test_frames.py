@@ -232,3 +232,28 @@ def test_prefetch_hands_on_errors_and_ends_its_thread():
     next(endless)
     endless.close()
     assert not any(thread.name == "hs2s-prefetch" for thread in threading.enumerate())
+
+
+def write_images(folder, images):
+    folder.mkdir()
+    for name, image in images.items():
+        cv2.imwrite(str(folder / f"{name}.png"), image)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_frames_of_16_bits_are_scaled_by_the_bits_that_they_use(tmp_path, bits):
+    """The same for all frames, so that a darker one stays darker."""
+    full = np.linspace(0, 2**bits - 1, 40 * 30).astype(np.uint16).reshape(30, 40)
+    write_images(tmp_path / "deep", {"0": full // 4, "1": full, "2": full // 2})
+    frames = list(open_frames(tmp_path / "deep"))
+    for frame, image in zip(frames, (full // 4, full, full // 2), strict=True):
+        assert frame.dtype == np.uint8
+        np.testing.assert_array_equal(frame, (image >> (bits - 8)).astype(np.uint8)[..., None].repeat(3, 2))
+
+
+def test_frames_named_by_seconds_are_in_order_of_time(tmp_path):
+    names = ["0.5", "0.75", "1.25", "10.0", "9.5"]
+    write_images(tmp_path / "timed", {name: np.full((8, 8), float(name) * 10, np.uint8) for name in names})
+    frames = open_frames(tmp_path / "timed")
+    assert frames.names == ["0.5", "0.75", "1.25", "9.5", "10.0"]
+    assert [int(frame[0, 0, 0]) for frame in frames] == [5, 7, 12, 95, 100]

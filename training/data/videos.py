@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_label_maps, read_split
+from fiftyone_hs2s.mask_files.reading import LabelMapReader
 from fiftyone_hs2s.masks import fit_mask, object_ids
 from training.data.augment import FULL, Size, draw_zoom, random_pose, warp, zoomed_views
-from training.data.clip import MIN_AREA, Clip, read_image, read_mask, renumber
+from training.data.clip import MIN_AREA, Clip, read_image, renumber
 from training.data.cutouts import Cutout, cut_out
 from training.data.pictures import PictureClips, list_pictures
 
@@ -52,13 +54,14 @@ class VideoFolder:
 
     def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]], spacing: int = 1) -> None:
         self.name, self.spacing, self._pairs = name, spacing, pairs
+        self._reader = LabelMapReader([mask for _, mask in pairs])
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def masks(self, places: Sequence[int]) -> list[np.ndarray]:
         """See :class:`AnnotatedVideo`."""
-        return [read_mask(self._pairs[place][1]) for place in places]
+        return [self._reader.read(self._pairs[place][1]) for place in places]
 
     def frames(self, places: Sequence[int]) -> list[np.ndarray]:
         """See :class:`AnnotatedVideo`."""
@@ -68,14 +71,28 @@ class VideoFolder:
 def list_videos(root: Path, exclude: Sequence[str] = ()) -> list[VideoFolder]:
     """The sequences of a folder, but for those of held-out and development splits.
 
-    The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS; or a set of pictures, ``{Images,Masks}``, of
-    which a ``sequences.json`` says which are frames of one video, in order: ``{name: [{"frame": number, "stem": of the
-    file}, ...]}``. Frames too far apart to be tracked do not make a sequence. Other folders have none.
+    The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS, whose official archive has a folder ``480p``
+    in between and a list of the sequences for training, the only ones taken then; or a set of pictures,
+    ``{Images,Masks}``, of which a ``sequences.json`` says which are frames of one video, in order:
+    ``{name: [{"frame": number, "stem": of the file}, ...]}``. Frames too far apart to be tracked do not make a
+    sequence. Other folders have none.
     """
     if (root / "sequences.json").is_file():
         return [video for video in _listed_videos(root) if video.name not in exclude]
-    names = sorted(path.name for path in root.glob("Annotations/*") if path.is_dir())
-    return [VideoFolder(name, _folder_pairs(root, name)) for name in names if name not in exclude]
+    images, masks = find_part(root, IMAGES), find_part(root, MASKS)
+    if images is None or masks is None:
+        return []
+    names = [name for name in _training_names(root, masks) if name not in exclude]
+    return [VideoFolder(name, _folder_pairs(images / name, masks / name)) for name in names]
+
+
+def _training_names(root: Path, masks: Path) -> list[str]:
+    """The sequences to learn from: those of the list for training in ``ImageSets``, where there is one."""
+    names = [sub.name for sub in sorted(masks.iterdir()) if sub.is_dir()]
+    if not list(root.glob("ImageSets/**/train.txt")):
+        return names
+    listed = set(read_split(root, "train"))
+    return [name for name in names if name in listed]
 
 
 def _listed_videos(root: Path) -> Iterator[VideoFolder]:
@@ -87,10 +104,9 @@ def _listed_videos(root: Path) -> Iterator[VideoFolder]:
             yield VideoFolder(name, found, spacing)
 
 
-def _folder_pairs(root: Path, name: str) -> list[tuple[Path, Path]]:
-    images = {path.stem: path for path in (root / "JPEGImages" / name).iterdir()}
-    masks = sorted((root / "Annotations" / name).glob("*.png"))
-    return [(images[path.stem], path) for path in masks if path.stem in images]
+def _folder_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    pictures = {path.stem: path for path in images.iterdir()} if images.is_dir() else {}
+    return [(pictures[name], path) for name, path in list_label_maps(masks).items() if name in pictures]
 
 
 class VideoClips:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fiftyone_kit import T, iou, picture, truth
 
-from fiftyone_hs2s import HS2SError, import_davis
+from fiftyone_hs2s import HS2SError, import_sequences
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.masks import VOID, read_label_map, write_label_map
 from fiftyone_hs2s.tracking import open_frames
@@ -52,7 +52,7 @@ def imported():
 
 
 def test_frames_masks_and_identities(root, tmp_path, imported):
-    dataset = import_davis(root, fps=6, videos=tmp_path / "videos")
+    dataset = import_sequences(root, fps=6, videos=tmp_path / "videos")
     imported.append(dataset.name)
     (sample,) = dataset
     assert (sample.sequence, sample.filepath) == ("walk", str(tmp_path / "videos" / "made" / "walk.mp4"))
@@ -72,7 +72,7 @@ def test_frames_masks_and_identities(root, tmp_path, imported):
 
 
 def test_video_shows_the_frames(root, tmp_path, imported):
-    dataset = import_davis(root, videos=tmp_path / "videos")
+    dataset = import_sequences(root, videos=tmp_path / "videos")
     imported.append(dataset.name)
     frames = list(open_frames(dataset.first().filepath))
     assert len(frames) == T
@@ -81,7 +81,7 @@ def test_video_shows_the_frames(root, tmp_path, imported):
         assert error.mean() < 3, "the sharp edges of saturated colours are the worst case for a video"
 
 
-def test_bad_sequences_are_named_and_passed_over(root, tmp_path, caplog, imported):
+def test_bad_sequences_are_named_and_skipped(root, tmp_path, caplog, imported):
     write_sequence(root, "cut")
     next(iter(sorted((root / "JPEGImages" / "cut").iterdir())[3:])).write_bytes(b"no image")
     write_sequence(root, "stray", annotated=(1,))
@@ -89,34 +89,37 @@ def test_bad_sequences_are_named_and_passed_over(root, tmp_path, caplog, importe
     write_sequence(root, "empty", annotated=())
     with caplog.at_level(logging.WARNING):
         names = ["cut", "stray", "empty", "nowhere", "walk"]
-        dataset = import_davis(root, names, "davis-test", videos=tmp_path / "videos")
+        dataset = import_sequences(root, names, "davis-test", videos=tmp_path / "videos")
     imported.append("davis-test")
     assert dataset.values("sequence") == ["walk"]
-    lines = [record.getMessage() for record in caplog.records if record.name == "fiftyone_hs2s.dataset.davis"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "fiftyone_hs2s.dataset.importing"]
     wanted = {"cut": "00020", "stray": "99999", "empty": "holds no PNG", "nowhere": "There is no video or folder"}
     for line, (name, reason) in zip(lines, wanted.items(), strict=True):
-        assert line.startswith(f"Passed over the sequence {name}: ")
+        assert line.startswith(f"Skipped the sequence {name}: ")
         assert reason in line
     assert [path.name for path in (tmp_path / "videos" / "made").iterdir()] == ["walk.mp4"]
 
 
 def test_second_import_adds_what_is_new(root, tmp_path, imported):
-    dataset = import_davis(root, name="davis-test", videos=tmp_path / "videos")
+    dataset = import_sequences(root, name="davis-test", videos=tmp_path / "videos")
     imported.append("davis-test")
     dataset.set_values("sequence", ["changed"])
     write_sequence(root, "zoo")
-    assert import_davis(root, name="davis-test", videos=tmp_path / "videos").values("sequence") == ["changed", "zoo"]
+    assert import_sequences(root, name="davis-test", videos=tmp_path / "videos").values("sequence") == [
+        "changed",
+        "zoo",
+    ]
 
 
 def test_nothing_to_import(root, tmp_path, dataset):
     before = fo.list_datasets()
     with pytest.raises(HS2SError, match=r"There is no folder .*Annotations"):
-        import_davis(tmp_path)
+        import_sequences(tmp_path)
     with pytest.raises(HS2SError, match=r"no sequence of .* could be imported: There is no video or folder"):
-        import_davis(root, ["nowhere"], "davis-test", videos=tmp_path / "videos")
+        import_sequences(root, ["nowhere"], "davis-test", videos=tmp_path / "videos")
     dataset.add_sample(fo.Sample(filepath="image.png"))
     with pytest.raises(HS2SError, match="holds image samples, not videos"):
-        import_davis(root, name=dataset.name, videos=tmp_path / "videos")
+        import_sequences(root, name=dataset.name, videos=tmp_path / "videos")
     assert fo.list_datasets() == before
 
 
@@ -125,7 +128,7 @@ def test_official_archives_have_a_folder_of_the_resolution(root, tmp_path, impor
         (root / part).rename(root / "moved")
         (root / part).mkdir()
         (root / "moved").rename(root / part / "480p")
-    dataset = import_davis(root, videos=tmp_path / "videos")
+    dataset = import_sequences(root, videos=tmp_path / "videos")
     imported.append(dataset.name)
     assert dataset.values("sequence") == ["walk"]
 
@@ -134,7 +137,7 @@ def test_real_sequence(shared_data, tmp_path, imported):
     root = shared_data / "data" / "video" / "DAVIS2017-schoolgirls"
     if not root.is_dir():
         pytest.skip(f"needs the sequence schoolgirls in {root}")
-    dataset = import_davis(root, videos=tmp_path)
+    dataset = import_sequences(root, videos=tmp_path)
     imported.append(dataset.name)
     sample = dataset.first()
     files = sorted((root / "Annotations" / "schoolgirls").iterdir())

@@ -1,0 +1,121 @@
+"""Colours of masks: the palette of DAVIS, and what an indexed image means by its own."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fiftyone_hs2s.errors import MaskError
+
+
+@lru_cache(maxsize=1)
+def davis_palette() -> np.ndarray:
+    """The colour map of DAVIS annotations (that of PASCAL VOC: the bits of an id are dealt out to red, green, blue).
+
+    Returns:
+        uint8 array (256, 3), RGB; row 0, the background, is black. It is shared and read-only.
+    """
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for level in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((ids >> (3 * level + channel)) & 1) << (7 - level)).astype(np.uint8)
+    palette.flags.writeable = False
+    return palette
+
+
+def ids_of_colours(rgb: np.ndarray) -> np.ndarray | None:
+    """The ids of pixels in the exact colours of the DAVIS palette.
+
+    Args:
+        rgb: uint8 (..., 3)
+
+    Returns:
+        uint8 (...); None if there is another colour
+    """
+    ids = np.zeros(rgb.shape[:-1], np.uint8)
+    for bit in range(8):
+        level, channel = divmod(bit, 3)
+        ids |= ((rgb[..., channel] >> (7 - level)) & 1) << bit
+    return ids if all(np.array_equal(davis_palette()[:, c][ids], rgb[..., c]) for c in range(3)) else None
+
+
+def greys_of_colours(rgb: np.ndarray) -> np.ndarray | None:
+    """The brightness of pixels without colour, uint8 (...); None if there is a colour in ``rgb``, uint8 (..., 3)."""
+    red, green, blue = (rgb[..., channel] for channel in range(3))
+    return red if np.array_equal(red, green) and np.array_equal(red, blue) else None
+
+
+def read_indices(image: Image.Image, path: Path) -> tuple[np.ndarray, int | None, np.ndarray | None]:
+    """What an indexed image means: its indices, or its colours where those say that index 0 is not the background.
+
+    Programs that reduce colours (``quantize()`` of Pillow, ImageMagick) number them as they like; such a palette has
+    no entry that is not used.
+
+    Args:
+        image: of mode P
+        path: its file, for the error
+
+    Returns:
+        uint8 values (H, W), and which of them is shown white in a grey palette, else None; and what is shown, uint8
+        (H, W), if there are no colours, else None
+
+    Raises:
+        MaskError: if neither says where the background is
+    """
+    indices = np.asarray(image, np.uint8)
+    colours = np.zeros((256, 3), np.uint8)
+    palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]
+    colours[: len(palette)] = palette
+    used = np.unique(indices)
+    by_colour = _colour_values(colours, used)
+    greys = None if greys_of_colours(colours[used]) is None else colours[:, 0][indices]
+    if not colours[0].any():
+        reduced = len(used) == len(palette)
+        if by_colour is not None and by_colour[1] is None and reduced:
+            return by_colour[0][indices], None, greys
+        return indices, _white_index(colours[: len(palette)]), greys
+    if by_colour is not None:
+        return by_colour[0][indices], by_colour[1], greys
+    if len(np.unique(colours[used], axis=0)) < len(used):  # the palette does not tell all values apart: it says nothing
+        return indices, None, None
+    if len(used) < len(palette) and colours[used].any(axis=1).all() and _is_around(indices):
+        return indices, None, None
+    raise MaskError(
+        f"The mask {path} is an indexed image whose index 0 is not the background: its palette has "
+        f"{tuple(colours[0].tolist())} there, and its colors are not those of the DAVIS palette. Save it with index 0 "
+        "for the background and 1, 2, ... for the objects."
+    )
+
+
+def _colour_values(colours: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, int | None] | None:
+    """The value of each index by its colour, and which value is white; None if the used colours have no meaning.
+
+    Greys have one where black is among them, or white is all there is: only then is the background known.
+    """
+    values = np.zeros(256, np.uint8)
+    ids = ids_of_colours(colours[used])
+    if ids is not None:
+        values[used] = ids
+        return values, None
+    greys = greys_of_colours(colours[used])
+    if greys is None or not ((greys == 0).any() or (greys == 255).all()):
+        return None
+    values[used] = greys
+    return values, 255
+
+
+def _white_index(palette: np.ndarray) -> int | None:
+    """The index that a grey palette shows white, None if a palette has colours or no white."""
+    greys = greys_of_colours(palette)
+    white = [] if greys is None else np.flatnonzero(greys == 255).tolist()
+    return white[-1] if white else None
+
+
+def _is_around(indices: np.ndarray) -> bool:
+    """Whether most of the image's border has index 0."""
+    border = np.concatenate([indices[0], indices[-1], indices[:, 0], indices[:, -1]])
+    return bool((border == 0).mean() > 0.5)

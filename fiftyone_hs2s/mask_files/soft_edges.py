@@ -1,0 +1,105 @@
+"""Telling label maps from pictures of masks with soft edges, whose in-between values would be taken for objects."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_BLOCK = np.ones((3, 3), np.uint8)
+
+_MOST_GREYS = 30
+"""Of objects beside void: where more greys are each rarer than white, they are no objects."""
+_DARK = 20
+"""Brightness below which all greys of a mask are ids."""
+_COVERED = 0.8
+"""Least of the solid areas' outline that has a rim where the edges are soft."""
+_DIRECT = 0.1
+"""Most of the solid areas' outline that may touch the background directly where the edges are soft."""
+_FRAGMENTS = 4
+"""Pieces of a value, at least, where areas are dithered or noisy, on average."""
+_FRAGMENT_AREA = 6
+"""Pixels of such a piece, at most, on average."""
+
+
+def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
+    """Whether some values of a label map are no objects but the soft edge of others, judged by where they lie.
+
+    A soft edge (of anti-aliasing, blur or scaling) goes all around: hardly anywhere does a solid area touch the
+    background without thin rims of other values in between. Dithering and JPEG leave crumbs: values that come in many
+    pieces of a few pixels, next to each other. An object as thin as that (a leash, a pole) is one piece, or lies for
+    itself.
+
+    Args:
+        values: uint8 or uint16 (H, W), 0 is background
+        white: the brightest value of a grey image, which is nobody's edge; None for indices, where 255 is void
+    """
+    labels = values if white else np.where(values == 255, 0, values).astype(values.dtype)
+    counts = np.bincount(labels.ravel(), minlength=(white or 0) + 1)
+    counts[0] = 0
+    if np.count_nonzero(counts) < 2:
+        return False
+    if white and _is_blurred(counts, white):
+        return True
+    lowest, highest = _lowest(labels), cv2.dilate(labels, _BLOCK)
+    flat = (cv2.erode(labels, _BLOCK) == highest).astype(np.uint8)
+    loose = (cv2.dilate(flat, _BLOCK) == 0) & (labels > 0)
+    beside = loose & ((highest > labels) | (lowest < labels))
+    thin = _share(labels, loose, counts) > 0.75
+    rims = thin & (_share(labels, beside, counts) > 0.5)
+    if white and _are_edge_greys(counts, thin, rims, white):
+        return True
+    if white:
+        rims[white] = False
+    if rims.sum() < (1 if white else 2):
+        return False
+    return _go_around(labels, rims[labels], ~loose) or _are_crumbs(labels, rims, counts)
+
+
+def _are_edge_greys(counts: np.ndarray, thin: np.ndarray, rims: np.ndarray, white: int) -> bool:
+    """Whether all greys are thin, most of them rims, and white is not: they need not go all around.
+
+    The darkest ones alone are ids, which count from 1.
+    """
+    greys = np.flatnonzero(counts[:white])
+    if not len(greys) or thin[white] or not counts[white] or greys[-1] < _DARK * white / 255:
+        return False
+    return bool(thin[greys].all() and rims[greys].mean() >= 0.5)
+
+
+def _is_blurred(counts: np.ndarray, white: int) -> bool:
+    """Whether there are many greys, each rarer than white, as in a wide blur, whose rims are not thin."""
+    between = np.delete(counts, white)
+    return bool(np.count_nonzero(between) > _MOST_GREYS and between.max() < counts[white])
+
+
+def _lowest(labels: np.ndarray) -> np.ndarray:
+    """The lowest value around each pixel, background left out."""
+    highest = np.iinfo(labels.dtype).max
+    return cv2.erode(np.where(labels == 0, highest, labels).astype(labels.dtype), _BLOCK)
+
+
+def _share(labels: np.ndarray, where: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The share of each value's pixels that lie there."""
+    return np.bincount(labels[where], minlength=len(counts)) / np.maximum(counts, 1)
+
+
+def _go_around(labels: np.ndarray, rim: np.ndarray, flat: np.ndarray) -> bool:
+    """Whether the rims lie around the solid areas, and keep them from the background."""
+    solid = (labels > 0) & ~rim
+    if not (solid & flat).any():
+        return False
+    lowest = cv2.erode(labels, _BLOCK)
+    outline = solid & (lowest != cv2.dilate(labels, _BLOCK))
+    covered = outline & (cv2.dilate(rim.astype(np.uint8), _BLOCK) > 0)
+    direct = outline & (lowest == 0)
+    length = outline.sum()
+    return bool(length and covered.sum() >= _COVERED * length and direct.sum() <= _DIRECT * length)
+
+
+def _are_crumbs(labels: np.ndarray, rims: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether the rims are many small pieces, and most of the values are."""
+    ids = np.flatnonzero(rims)
+    if 2 * len(ids) <= np.count_nonzero(counts):
+        return False
+    pieces = sum(cv2.connectedComponents((labels == i).astype(np.uint8), connectivity=4)[0] - 1 for i in ids[:64])
+    return pieces >= _FRAGMENTS * len(ids[:64]) and counts[ids[:64]].sum() <= _FRAGMENT_AREA * pieces
