@@ -25,14 +25,14 @@ class Converter:
         self._graph, self._made_for = Graph(), ("", 0, 0, b"")
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """The frame as uint8 (H, W, 3), RGB."""
+        """The frame as uint8 (H, W, 3), RGB; its rows may lie apart in memory."""
         kind = (frame.format.name, frame.width, frame.height, _display_matrix(frame))
         if kind != self._made_for:
             self._graph, self._made_for = _build_graph(frame, self._size), kind
         self._graph.push(frame)
-        array = np.ascontiguousarray(self._graph.pull().to_ndarray())
+        array = self._graph.pull().to_ndarray()
         self._size = self._size or array.shape[:2]
-        return array
+        return array.copy() if frame.format.name == "rgb24" else array  # the decoder may still need its own
 
 
 def _build_graph(frame: av.VideoFrame, size: tuple[int, int] | None) -> Graph:

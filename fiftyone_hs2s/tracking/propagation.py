@@ -154,8 +154,9 @@ def _track_one_way(
         on_step()
         yield index, tracked
         index += -1 if backward else 1
-    if index == start:
-        raise _missing(start, frames)
+    last = start if backward else max(plan)
+    if index == start or (index <= last and not backward and not frames.incomplete):
+        raise _missing(last, frames)
 
 
 def _track_both(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from colour_network import ColourNetwork, iou, moving
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.network import build_network
-from fiftyone_hs2s.tracking import Steps, Tracker, open_frames, track
+from fiftyone_hs2s.tracking import Frames, Steps, Tracker, open_frames, track
+from fiftyone_hs2s.tracking.sources import ArraySource
 
 EMPTY = np.zeros((120, 214), bool)
 
@@ -117,6 +120,26 @@ def test_prompt_beyond_the_end_is_named(tracker, direction):
     frames, truth = moving()
     with pytest.raises(VideoError, match=r"frame 8.*8 frames"):
         next(track(tracker, open_frames(frames), {0: truth[0], 8: truth[0]}, direction))
+
+
+class Overstated(ArraySource):
+    """A video whose length is given too high, until it has been read."""
+
+    def __init__(self, frames):
+        super().__init__(frames)
+        self.count += 2
+
+    def decode(self, start, stop):
+        yield from super().decode(start, stop)
+        self.count = len(self.frames)
+
+
+def test_prompt_that_proves_to_lie_beyond_the_end_is_named(tracker):
+    frames, truth = moving()
+    tracked = track(tracker, Frames(Overstated(frames)), {0: truth[0], 9: {7: truth[0][1]}})
+    assert [index for index, _ in itertools.islice(tracked, 8)] == list(range(8))
+    with pytest.raises(VideoError, match=r"frame 9.*8 frames"):
+        next(tracked)
 
 
 def test_unknown_choices_are_named(tracker):
