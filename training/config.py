@@ -249,7 +249,7 @@ def _set(values: dict[str, Any], override: str) -> None:
     names, _, value = override.partition("=")
     *parents, name = names.strip().split(".")
     if not value.strip():
-        raise HS2SError(f"The override {override!r} sets nothing: write {names}=VALUE, such as lr=1e-4 or init=null")
+        raise HS2SError(f"The override {override!r} sets nothing: write {' '.join(names.split())}=VALUE, as in lr=1e-4")
     target = values
     for parent in parents:
         target = target.setdefault(parent, defaults.get(parent, {}))
