@@ -13,6 +13,7 @@ from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.model import HS2SVideoModel
+    from fiftyone_hs2s.tracking import Frames
 
 
 def track_back(piece: Piece, prediction: str, model: HS2SVideoModel) -> Agreement:
@@ -40,6 +41,9 @@ def track_back(piece: Piece, prediction: str, model: HS2SVideoModel) -> Agreemen
     direction: Direction = "forward" if model.direction == "backward" else "backward"
     end = matching.predicted_numbers[0 if direction == "backward" else -1]
     found: dict[int, dict[int, float]] = {}
+    if matching.predicted_numbers[-1] - first >= len(frames):
+        frames.verify_length()  # tells whether it breaks off
+        raise _lost(piece, frames)
     try:
         labels = sequence.labels(prediction)
         prompts = collect_prompts(labels, lambda i: sequence.read(prediction, i), frames, "first", direction, first)
@@ -50,4 +54,8 @@ def track_back(piece: Piece, prediction: str, model: HS2SVideoModel) -> Agreemen
                 return found
     except HS2SError as error:
         raise HS2SError(f"{piece.name} cannot be tracked back: {error}") from error
-    raise HS2SError(f"{piece.name} cannot be tracked back: {frames.incomplete or 'it has fewer frames than labels'}")
+    raise _lost(piece, frames)
+
+
+def _lost(piece: Piece, frames: Frames) -> HS2SError:
+    return HS2SError(f"{piece.name} cannot be tracked back: {frames.incomplete or 'it has fewer frames than labels'}")
