@@ -68,7 +68,7 @@ class DatasetAnalysis:
         print(f"{'frames':{width}}  objects       J       F     J&F   HS2S paper, YouTube-VOS")
         for row in rows:
             scores = (f"{row[name]:8.{digits}f}" for name in ("J", "F", "JF"))
-            paper = " ".join(f"{name} {value:.{digits}f}" for name, value in row["paper"].items())
+            paper = " ".join(f"{name.replace('JF', 'J&F')} {value:.{digits}f}" for name, value in row["paper"].items())
             print(f"{row['frames']:{width}} {row['objects']:>8}{''.join(scores)}   {paper}")
         for note in self.notes():
             print(f"note: {note}")

@@ -46,9 +46,7 @@ class Matching:
         self.shares_identity = bool(set(keys[0]) & set(keys[1]))
         self.has_predictions = bool(predicted)
         self.labels = self._labels([*true, *predicted])
-        self.names = {
-            number: label if index is None else f"{label} {index}" for number, (label, index) in self.labels.items()
-        }
+        self.names = {number: _name(*names) for number, names in self.labels.items()}
 
     def objects(self, detections: fo.Detections | None) -> FrameObjects:
         """Draws a frame's detections as a label map.
@@ -96,6 +94,11 @@ def _shared_kind(true: Census, predicted: Census) -> str:
         if sides[0] & sides[1]:
             return kind
     return "index"
+
+
+def _name(label: str, index: int | None) -> str:
+    """The label, with the index unless it ends with that."""
+    return label if index is None or label.endswith(f" {index}") else f"{label} {index}"
 
 
 def _keys_in_order(census: Census, kind: str) -> list[ObjectKey]:

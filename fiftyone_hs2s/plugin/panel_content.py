@@ -134,7 +134,8 @@ def comparison(dataset: Samples, eval_key: str, other: str) -> str:
     lines = ["| evaluation | J | F | J&F | change |", "|---|---|---|---|---|"]
     for row in found.rows:
         scores = (_number(row[name]) for name in ("J", "F", "JF"))
-        lines.append(f"| {row['name']} | {' | '.join(scores)} | {row['change']:+.3f} |")
+        change = "–" if row["name"] == other else f"{row['change']:+.3f}"
+        lines.append(f"| {row['name']} | {' | '.join(scores)} | {change} |")
     title = f"**Compared with {other}**, on the {found.rows[0]['objects']} objects that both scored"
     return "\n".join([title, "", *lines, "", *(f"- {note}" for note in found.notes)])
 

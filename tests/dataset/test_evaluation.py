@@ -32,7 +32,7 @@ def test_known_scores_are_found_and_written(scored_dataset):
     results = evaluate(scored_dataset)
     j, f = (1 + J_LATE) / 2, (1 + F_LATE) / 2
     first, second = results.objects
-    assert (first["J"], first["F"], first["name"]) == (1, 1, "square 0 0")
+    assert (first["J"], first["F"], first["name"]) == (1, 1, "square 0")
     assert (second["J"], second["F"]) == (pytest.approx(j), pytest.approx(f))
     assert second["J_decay"] == pytest.approx(1 - J_LATE)
     assert (second["frames"], second["length"], second["occlusions"]) == (COUNTED, T, 0)
@@ -339,3 +339,14 @@ def test_bad_input(scored_dataset, arguments, message):
     with pytest.raises(HS2SError, match=message):
         evaluate_propagation(scored_dataset, *arguments)
     assert not scored_dataset.list_evaluations()
+
+
+def test_names_have_the_index_once(dataset, video):
+    def renamed(number):
+        found = true_labels(number)
+        for d in found.detections:
+            d.label = "square" if d.index else "square 0"
+        return found
+
+    dataset.add_sample(labeled_sample(video, gt=renamed, pred=renamed))
+    assert [row["name"] for row in evaluate(dataset).objects] == ["square 0", "square 1"]

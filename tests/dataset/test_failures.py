@@ -32,7 +32,7 @@ def occluded(dataset, video) -> fo.Dataset:
 
 
 def found(sample, field="pred_events") -> dict[str, list[int]]:
-    return {event.kind: event.support for event in sample[field].detections if event.object == "square 0 0"}
+    return {event.kind: event.support for event in sample[field].detections if event.object == "square 0"}
 
 
 def test_events_from_ground_truth(occluded):
@@ -46,7 +46,7 @@ def test_events_from_ground_truth(occluded):
     assert sample.tags == ["hs2s: lost"]
     lost = next(event for event in sample.pred_events.detections if event.kind == "lost")
     assert lost.severity == pytest.approx(len(LOST) / T)
-    assert lost.label == "lost: square 0 0"
+    assert lost.label == "lost: square 0"
     clips = occluded.to_clips("pred_events")
     assert sorted(clips.values("support")) == [[5, 7], [8, 12], [8, 12]]
     assert "pred_events.detections.severity" in occluded.get_field_schema(flat=True)
@@ -115,7 +115,7 @@ def test_events_are_told_in_words(three):
     report = find_failures(three, "pred", "gt", tag=True)
     events = three.last().pred_events.detections
     told = {event.label: event.explanation for event in events}
-    assert told["identity switch: square 0 0"] == "the mask is on square 1 1"
+    assert told["identity switch: square 0"] == "the mask is on square 1"
     attributes = [name for name in events[0].field_names if name not in ("id", "tags", "confidence")]
     assert attributes == ["label", "support", "kind", "object", "explanation", "severity"]
     assert str(report) == "3 lost, 1 occlusion, 1 reappearance, 1 identity switch"
@@ -133,7 +133,7 @@ def test_a_low_score_is_explained(scored_dataset):
     evaluate_propagation(scored_dataset, "pred", "gt", "ev")
     report = find_failures(scored_dataset, "pred", eval_key="ev", save_views=True)
     (row,) = report.events
-    assert (row["kind"], row["object"], row["first"], row["last"]) == ("low score", "square 1 1", 2, T - 1)
+    assert (row["kind"], row["object"], row["first"], row["last"]) == ("low score", "square 1", 2, T - 1)
     assert row["explanation"].startswith("poor region since frame 2: J 0.33, F 0.")
     assert scored_dataset.values("ev_worst_event") == ["low score"]
     assert "HS2S: low score (pred)" in scored_dataset.list_saved_views()
@@ -192,7 +192,7 @@ def test_track_back_agrees_with_a_right_track(dataset, video):
     before = all_paths(dataset)
     report = find_failures(dataset, "pred", track_back=color_model())
     assert report.events == report.problems == []
-    assert [row["object"] for row in report.track_back] == ["square 0 0", "square 1 1"]
+    assert [row["object"] for row in report.track_back] == ["square 0", "square 1"]
     assert dataset.values("pred_track_back_J")[0] > 0.9
     own = {"pred_events", *(f"pred_{name}" for name in SUMMARY)}
     assert {path.partition(".")[0] for path in all_paths(dataset) - before} == own
@@ -225,7 +225,7 @@ def test_track_back_starts_where_an_object_was_last_seen(dataset, video):
     report = find_failures(dataset, "pred", track_back=model)
     assert seen == [5, 4, 3, 2]  # from frame 6 to frame 3
     ((row, j),) = ((row["object"], row["J"]) for row in report.track_back)  # the other one is on one frame only
-    assert row == "square 0 0"
+    assert row == "square 0"
     assert j > 0.9
 
 
@@ -378,7 +378,7 @@ def test_numbers_of_true_objects_do_not_depend_on_the_prediction(dataset, video)
     dataset.add_sample(sample)
     for field in ("pred", "bare"):
         results = evaluate_propagation(dataset, field, "gt", f"{field}_eval")
-        assert [row["name"] for row in results.objects] == ["square 0 0", "square 1 1"]
+        assert [row["name"] for row in results.objects] == ["square 0", "square 1"]
     assert compare_evaluations(dataset, ["pred_eval", "bare_eval"]).rows[1]["change"] == pytest.approx(results.JF - 1)
 
 

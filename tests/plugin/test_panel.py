@@ -131,11 +131,11 @@ def test_curves_of_the_open_sample(evaluated):
     panel = Panel(evaluated, current_sample=evaluated.first().id)
     panel.do("on_load")
     _, *curves = panel.data["curves"]
-    assert [curve["name"] for curve in curves] == [f"{s} square {i} {i}" for i in range(2) for s in "JF"]
+    assert [curve["name"] for curve in curves] == [f"{s} square {i}" for i in range(2) for s in "JF"]
     assert curves[2]["y"] == [1] * 6 + [pytest.approx(0.6)] * 6
     (shade,) = panel.state["layouts"]["curves"]["shapes"]
     assert (shade["x0"], shade["x1"]) == (6.5, 12.5)
-    assert "- drift: square 1 1, frames 7-12: J is 0.40 below its best level" in panel.text
+    assert "- drift: square 1, frames 7-12: J is 0.40 below its best level" in panel.text
     assert panel.data["playhead"]["frames"][T] == [T, T]
 
 
