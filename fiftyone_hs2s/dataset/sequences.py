@@ -117,7 +117,7 @@ class VideoSequence(LabeledSequence):
         self.name = self.owner = f"sample {sample_id} ({Path(filepath).name})"
         self._view, self._sample_id = samples.select(view_id), sample_id
         self.samples = all_samples(samples).select(sample_id)
-        self._support = support
+        self.view_id, self.sample_id, self.support = view_id, sample_id, support
         if support is not None:
             self.first_number = support[0]
             self.span = f"{support[0]}-{support[1]}"
@@ -126,7 +126,7 @@ class VideoSequence(LabeledSequence):
     def open(self) -> Frames:
         from fiftyone_hs2s.tracking import open_frames
 
-        last = self._support[1] if self._support else None
+        last = self.support[1] if self.support else None
         return open_frames(self.filepath)[self.first_number - 1 : last]
 
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
@@ -190,7 +190,7 @@ class VideoSequence(LabeledSequence):
         """Ids of the frames with labels, whatever filters the prompts come through."""
         if not self.dataset.has_frame_field(field):
             return []
-        first, last = self._support or (1, float("inf"))
+        first, last = self.support or (1, float("inf"))
         return [i for i, number, there in self._survey(self.samples, field) if there and first <= number <= last]
 
     @staticmethod
@@ -218,7 +218,7 @@ class ImageSequence(LabeledSequence):
         self.samples = all_samples(group).select(self._ids)
         self.filepath = self._filepaths[0]
         self.name = self.owner = f"the image group of sample {self._ids[0]} ({Path(self.filepath).name})"
-        self._group = group
+        self.group = group
 
     def open(self) -> Frames:
         from fiftyone_hs2s.dataset.images import open_images
@@ -227,10 +227,10 @@ class ImageSequence(LabeledSequence):
 
     def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
         for start in range(0, len(self._ids), _BLOCK):
-            yield from enumerate(self._group[start : start + _BLOCK].values(field), start)
+            yield from enumerate(self.group[start : start + _BLOCK].values(field), start)
 
     def read(self, field: str, index: int) -> fo.Detections | None:
-        return self._group[index : index + 1].values(field)[0]
+        return self.group[index : index + 1].values(field)[0]
 
     def add_field(self, field: str) -> bool:
         new = not self.dataset.has_sample_field(field)

@@ -10,13 +10,15 @@ import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
+from bson import ObjectId
 from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth, write_video
 from PIL import ExifTags, Image
 
 from fiftyone_hs2s.errors import HS2SError
 from training.config import TrainingConfig
+from training.data import from_fiftyone
 from training.data.clip import read_image, read_mask
-from training.data.from_fiftyone import _label_map, read_pictures, read_videos
+from training.data.from_fiftyone import StoredVideo, _label_map, read_pictures, read_videos
 from training.data.mix import MixedClips, draw_batches
 from training.data.pictures import PictureClips
 from training.data.videos import VideoClips
@@ -185,13 +187,19 @@ def test_broken_videos_are_named_counted_and_left_out(dataset, video, tmp_path, 
     missing = fo.Sample(filepath=str(tmp_path / "missing.mp4"))
     dataset.add_samples([labeled(bad), labeled(video), missing, unlabeled])
     with caplog.at_level(logging.WARNING):
-        (stored,) = read_videos(dataset, "gt")
-    assert dataset.match(fo.ViewField("filepath") == str(video)).first().id in stored.name
+        broken, good = read_videos(dataset, "gt")
+    assert dataset.match(fo.ViewField("filepath") == str(video)).first().id in good.name
     messages = [record.getMessage() for record in caplog.records]
-    assert "no_video.mp4" in messages[0] and "cannot be opened" in messages[0]
-    assert "missing.mp4" in messages[1]
-    assert "unlabeled.mp4" in messages[2] and "none of its frames has a mask in 'gt'" in messages[2]
-    assert messages[3] == "3 samples of 4 are left out"
+    assert "missing.mp4" in messages[0]
+    assert "unlabeled.mp4" in messages[1] and "none of its frames has a mask in 'gt'" in messages[1]
+    assert messages[2] == "2 samples of 4 are left out"
+    caplog.clear()
+    clips, rng = VideoClips([broken, good]), np.random.default_rng(0)
+    with caplog.at_level(logging.WARNING):
+        drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(12)]
+    assert sum(clip is not None for clip in drawn) > 6
+    (message,) = (record.getMessage() for record in caplog.records)  # once
+    assert "no_video.mp4" in message and "cannot be opened" in message
 
 
 def test_a_video_that_breaks_off_is_named_and_left_out(dataset, video, broken_video, caplog):
@@ -215,9 +223,11 @@ def test_labels_beyond_the_video_s_end_are_said_and_left_out(dataset, video, cap
     dataset.add_sample(sample)
     for samples, indices in ((dataset, [2, T - 1]), (dataset.to_clips([[(4, T + 9)]]), [T - 4])):
         caplog.clear()
+        (stored,) = read_videos(samples, "gt")
         with caplog.at_level(logging.WARNING):
-            (stored,) = read_videos(samples, "gt")
-        assert stored.indices == indices and stored.frames([len(indices) - 1])
+            beyond, last = stored.frames([len(indices), len(indices) - 1])
+        assert stored.indices == indices
+        np.testing.assert_array_equal(beyond, last)  # what was planned before it was opened
         assert f"Masks after the last frame, {T}, of " in caplog.text and sample.id in caplog.text
 
 
@@ -250,6 +260,11 @@ def test_no_usable_clip(dataset, video, tmp_path):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"")
     dataset.add_sample(labeled(bad))
+    ((clips, _),) = dataset_sources(CONFIG, dataset, "frames.gt")
+    with pytest.raises(HS2SError, match="None of the videos can be read"):
+        for _ in range(3):
+            clips.sample(np.random.default_rng(0), 2, (64, 96))
+    bad.unlink()
     with pytest.raises(HS2SError, match=r"No sample has a video that can be read and masks in 'frames.gt'"):
         dataset_sources(CONFIG, dataset, "frames.gt")
     dataset.clear()
@@ -284,7 +299,7 @@ def test_images_with_instance_masks(images, caplog):
         pictures = read_pictures(images, "frames.instances")  # the prefix may be there
     assert [path.name for path, _ in pictures] == ["1.png", "2.png", "3.png", "4.png"]
     assert "missing.png" in caplog.text
-    label_map = cv2.imdecode(np.frombuffer(pictures[2][1], np.uint8), cv2.IMREAD_GRAYSCALE)
+    label_map = read_mask(pictures[2][1])
     for value, mask in enumerate(truth(3).values(), start=1):  # one label, two objects
         np.testing.assert_array_equal(label_map == value, np.kron(mask, np.ones((2, 2), bool)))
 
@@ -326,3 +341,37 @@ def test_images_without_masks(dataset, tmp_path):
         read_pictures(dataset, "boxes")
     with pytest.raises(HS2SError, match="no Detections field 'masks': choose one of boxes"):
         read_pictures(dataset, "masks")
+
+
+def copy_sample(dataset: fo.Dataset, times: int) -> None:
+    """Copies the dataset's sample and its frames in the database itself, which takes a moment for thousands."""
+    sample = dataset._sample_collection.find_one()
+    frames = list(dataset._frame_collection.find({"_sample_id": sample["_id"]}))
+    ids = [ObjectId() for _ in range(times)]
+    dataset._sample_collection.insert_many([{**sample, "_id": i} for i in ids])
+    copies = [{**frame, "_id": ObjectId(), "_sample_id": i} for i in ids for frame in frames]
+    dataset._frame_collection.insert_many(copies)
+    dataset.reload()
+
+
+def test_thousands_of_videos_start_as_fast_as_a_few(dataset, video, monkeypatch):
+    """Before the first clip, nothing is opened or drawn, and of a video little is kept, whatever its masks take."""
+    mask = np.zeros((300, 400), bool)
+    mask[100:200, 100:300] = True
+    shown = fo.Detections(detections=[detection(mask, label="square", index=1)])
+    sample = fo.Sample(filepath=str(video))
+    for number in (1, 4):
+        sample.frames[number] = fo.Frame(gt=shown.copy())
+    dataset.add_sample(sample)
+    copy_sample(dataset, 1999)
+    opened, drawn = [], []
+    load, draw = StoredVideo.load, from_fiftyone._label_map
+    monkeypatch.setattr(StoredVideo, "load", lambda stored: opened.append(stored) or load(stored))
+    monkeypatch.setattr(from_fiftyone, "_label_map", lambda *args: drawn.append(args) or draw(*args))
+    few, many = (VideoClips(read_videos(view, "gt")) for view in (dataset.take(20, seed=1), dataset))
+    assert len(many.videos) == 2000 and not opened and not drawn
+    assert len(pickle.dumps(many)) < 2000 * 1000  # a worker gets less than a kilobyte of each
+    for clips in (few, many):
+        opened.clear(), drawn.clear()
+        assert clips.sample(np.random.default_rng(0), 2, (64, 96)) is not None
+        assert len(opened) == 1 and 1 <= len(drawn) <= 2  # each frame once

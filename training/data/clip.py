@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import VOID, read_label_map
@@ -92,13 +90,13 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_mask(source: Path | bytes) -> np.ndarray:
-    """Reads a label map (H, W): a file as :func:`read_label_map` does, or the content of a PNG of plain values.
+MaskSource = Path | Callable[[], np.ndarray]
+
+
+def read_mask(source: MaskSource) -> np.ndarray:
+    """Reads a label map (H, W): a file as :func:`read_label_map` does, or what a function gives.
 
     Raises:
         HS2SError: if it cannot be read
     """
-    if isinstance(source, Path):
-        return read_label_map(source)
-    with Image.open(io.BytesIO(source)) as image:
-        return np.array(image)
+    return read_label_map(source) if isinstance(source, Path) else source()

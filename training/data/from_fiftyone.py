@@ -1,15 +1,20 @@
 """Training data from FiftyOne: videos and images with masks, in a dataset or a view.
 
-Everything is read from the database once, in the parent process: what worker processes get are paths, frame numbers
-and compressed label maps. A dataset on another machine takes no more than ``FIFTYONE_DATABASE_URI``, as everywhere.
+One query lists which frames show which objects. Masks are read when a clip is drawn, by the process that draws it, and
+a video is opened at its first use, so that a run starts as fast, and takes as little memory, with thousands of videos
+as with a few. A dataset on another machine takes no more than ``FIFTYONE_DATABASE_URI``, as everywhere.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import fiftyone as fo
 import numpy as np
@@ -17,17 +22,50 @@ from PIL import ExifTags, Image
 
 from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.labels import pixel_box
-from fiftyone_hs2s.dataset.objects import ObjectKey, refuse_shared_label, render
-from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
+from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, refuse_shared_label, render
+from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, VideoSequence, find_sequences, root_dataset
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.tracking import Frames
-from training.data.clip import read_image, read_mask
+from training.data.clip import read_image
 from training.data.pictures import Picture
 
 logger = logging.getLogger(__name__)
 
 _ORIENTATION = ExifTags.Base.Orientation
+_OPEN = 32  # videos that a process keeps open
+_HAS_MASK = fo.ViewField("mask").exists() | fo.ViewField("mask_path").exists()
+
+Shown = dict[int, list[ObjectKey]]
+"""The objects of each labeled frame, by its index."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A view that another process can read: views themselves cannot be sent.
+
+    Attributes:
+        dataset: its dataset's name
+        stages: what makes the view of it, as JSON
+    """
+
+    dataset: str
+    stages: str
+
+    @classmethod
+    def of(cls, samples: fo.Dataset | fo.DatasetView) -> Stored:
+        """Packs a dataset or a view."""
+        stages = [] if isinstance(samples, fo.Dataset) else samples._serialize()
+        return cls(root_dataset(samples).name, json.dumps(stages))
+
+    def view(self) -> fo.DatasetView:
+        """The view, loaded once a process."""
+        return _load_view(self)
+
+
+@lru_cache(maxsize=_OPEN)
+def _load_view(stored: Stored) -> fo.DatasetView:
+    return fo.DatasetView._build(fo.load_dataset(stored.dataset), json.loads(stored.stages))
 
 
 class StoredVideo:
@@ -35,54 +73,125 @@ class StoredVideo:
 
     Args:
         name: for messages
-        frames: all frames
-        indices: index of each labeled frame, ascending
-        maps: their label maps, as PNG
-        first_number: the frame number of index 0, for messages
+        stored: the view that it is in; for a group of images, the group's own
+        row: the other arguments of its :class:`VideoSequence`; () for a group of images
+        field: the field with the masks
+        shown: its labeled frames
+        first_number: the frame number of index 0
     """
 
-    def __init__(self, name: str, frames: Frames, indices: list[int], maps: list[bytes], first_number: int = 1) -> None:
-        self.name, self.indices, self.maps, self._frames = name, indices, maps, frames
-        self.first_number = first_number
+    def __init__(
+        self, name: str, stored: Stored, row: tuple[Any, ...], field: str, shown: Shown, first_number: int = 1
+    ) -> None:
+        self.name, self._stored, self._row, self._field, self._first = name, stored, row, field, first_number
+        self.indices = sorted(shown)
+        self._numbers: dict[ObjectKey, int] = {}
+        for index in self.indices:
+            for key in shown[index]:
+                self._numbers.setdefault(key, len(self._numbers) + 1)
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    def sequence(self) -> LabeledSequence:
+        """It, in the database."""
+        view = self._stored.view()
+        return VideoSequence(view, *self._row) if self._row else ImageSequence(view)
+
     def open(self) -> Frames:
         """All its frames."""
-        return self._frames
+        return _open(self).frames
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and label map of each labeled frame."""
-        yield from ((index, read_mask(png)) for index, png in zip(self.indices, self.maps, strict=True))
+        sequence, frames = _open(self)
+        wanted = set(self.indices)
+        for index, detections in sequence.labels(self._field):
+            if index in wanted:
+                yield index, self._draw(detections, frames.size, index)
 
     def masks(self, places: Sequence[int]) -> list[np.ndarray]:
-        """Label maps of some of the labeled frames."""
-        return [read_mask(self.maps[place]) for place in places]
+        """Label maps of some of the labeled frames; beyond the video's end, of the last one.
+
+        Raises:
+            HS2SError: if the video or a mask cannot be read
+        """
+        sequence, frames = _open(self)
+        maps = {}
+        for index in {self._index(place) for place in places}:
+            maps[index] = self._draw(sequence.read(self._field, index), frames.size, index)
+        return [maps[self._index(place)] for place in places]
 
     def frames(self, places: Sequence[int]) -> list[np.ndarray]:
         """The pictures of some of the labeled frames: only those are decoded, each once.
 
         Raises:
-            VideoError: if the video does not have them
+            VideoError: if the video cannot be read
         """
-        self._frames.verify_length()  # makes seeking exact
-        pictures = {place: self._read(self.indices[place]) for place in sorted(set(places))}
-        return [pictures[place] for place in places]
+        frames = self.open()
+        pictures = {index: frames[index] for index in sorted({self._index(place) for place in places})}
+        return [pictures[self._index(place)] for place in places]
 
-    def _read(self, index: int) -> np.ndarray:
-        if index >= len(self._frames):
-            number = index + self.first_number
-            raise VideoError(self._frames.incomplete or f"frame {number} has labels, but the video ends before it")
-        return self._frames[index]
+    def load(self) -> _Opened:
+        """Opens it, and leaves out labels after its end."""
+        sequence = self.sequence()
+        frames = sequence.open()
+        frames.verify_length()  # makes seeking exact
+        beyond = [index for index in self.indices if index >= len(frames)]
+        if beyond:
+            last = len(frames) + self._first - 1
+            reason = f": {frames.incomplete}" if frames.incomplete else ""
+            logger.warning("Masks after the last frame, %d, of %s are left out%s", last, self.name, reason)
+            self.indices = self.indices[: -len(beyond)]
+        if not self.indices:
+            raise VideoError(frames.incomplete or "none of its frames has a mask before the video's end")
+        return _Opened(sequence, frames)
+
+    def _index(self, place: int) -> int:
+        return self.indices[min(place, len(self.indices) - 1)]
+
+    def _draw(self, detections: fo.Detections | None, size: tuple[int, int], index: int) -> np.ndarray:
+        try:
+            return _label_map(detections, size, self._numbers)
+        except HS2SError as error:
+            raise HS2SError(f"frame {index + self._first}: {error}") from error
+
+
+class _Opened(NamedTuple):
+    sequence: LabeledSequence
+    frames: Frames
+
+
+@lru_cache(maxsize=_OPEN)
+def _open(video: StoredVideo) -> _Opened:
+    return video.load()
+
+
+@dataclass(frozen=True)
+class StoredMask:
+    """The label map of an image of a dataset, drawn when it is asked for."""
+
+    stored: Stored
+    sample_id: str
+    path: Path
+    field: str
+
+    def __call__(self) -> np.ndarray:
+        """Label map (H, W) of the picture's size.
+
+        Raises:
+            HS2SError: if the picture or a mask cannot be read
+        """
+        (detections,) = self.stored.view().select(self.sample_id).values(self.field)
+        return _label_map(detections, _size(self.path), {})
 
 
 def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[StoredVideo]:
-    """The videos, clips of videos, or ordered groups of images of a dataset with their masks.
+    """The videos, clips of videos, or ordered groups of images of a dataset with their labeled frames.
 
     Objects are told apart as everywhere: by ``instance``, else ``index``, else label. Frames without labels in the
-    field are not annotated and left out; so are, with a warning, labels after the video's end. A sample that cannot be
-    used is named, counted and left out: also one where several detections of a frame have only their label in common.
+    field are not annotated and left out. A sample without media or labels is named, counted and left out: also one
+    where several detections of a frame have only their label in common. What cannot be read is found when it is drawn.
 
     Args:
         samples: videos, clips of them, or ordered groups of images
@@ -92,10 +201,13 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
         HS2SError: if there is no such field, or no sample can be used
     """
     name = check_detections(samples, field)
+    sequences = find_sequences(samples)
+    stored = Stored.of(samples)
+    listed = _list_frames(samples, name) if sequences and isinstance(sequences[0], VideoSequence) else {}
     videos, failed = [], 0
-    for sequence in find_sequences(samples):
+    for sequence in sequences:
         try:
-            videos.append(_read_video(sequence, name))
+            videos.append(_stored_video(sequence, stored, name, listed))
         except HS2SError as error:
             failed += 1
             logger.warning("Left out %s: %s", sequence.name, error)
@@ -107,60 +219,74 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
 
 
 def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Picture]:
-    """The images of a dataset with their instance masks.
+    """The images of a dataset that have instance masks.
 
     Args:
         samples: images
-        field: a field of ``Detections`` with masks; ``frames.`` in front is passed over
+        field: a field of ``Detections`` with masks; ``frames.`` in front is skipped
 
     Raises:
         HS2SError: if there is no such field, or no image has a mask
     """
     name = check_detections(samples, field)
+    stored = Stored.of(samples)
+    rows = zip(*samples.filter_labels(name, _HAS_MASK).values(["id", "filepath"]), strict=True)
     pictures: list[Picture] = []
-    for path, detections in zip(*samples.values(["filepath", name]), strict=True):
-        try:
-            numbers: dict[ObjectKey, int] = {}
-            label_map = _label_map(detections, _size(Path(path)), numbers)
-        except (HS2SError, OSError) as error:
-            logger.warning("Left out %s: %s", path, error)
-            continue
-        if numbers:
-            pictures.append((Path(path), _png(label_map)))
+    for sample_id, path in rows:
+        if Path(path).is_file():
+            pictures.append((Path(path), StoredMask(stored, sample_id, Path(path), name)))
+        else:
+            logger.warning("Left out %s: there is no such file", path)
     if not pictures:
         raise HS2SError(f"No image has a mask in {field!r}: detections need masks to train on")
     return pictures
 
 
-def _read_video(sequence: LabeledSequence, field: str) -> StoredVideo:
-    frames = sequence.open()  # a video that cannot be read fails here
-    numbers: dict[ObjectKey, int] = {}
-    indices, maps = [], []
-    for index, detections in sequence.labels(field):
-        if index >= len(frames):
-            frames.verify_length()  # tells whether it breaks off
-            last = len(frames) + sequence.first_number - 1
-            reason = f": {frames.incomplete}" if frames.incomplete else ""
-            logger.warning("Masks after the last frame, %d, of %s are left out%s", last, sequence.name, reason)
-            break
-        if detections is not None:
-            indices.append(index)
-            maps.append(_png(_draw(detections, frames.size, numbers, index + sequence.first_number)))
-    if not numbers:
+def _list_frames(samples: fo.Dataset | fo.DatasetView, field: str) -> dict[str, Shown]:
+    """The labeled frames of all videos, by sample id and frame number, and the objects they show: one query."""
+    prefix = f"frames[].{field}.detections"
+    paths = ["frames[]._sample_id", "frames[].frame_number"]
+    masked = samples.filter_labels(f"frames.{field}", _HAS_MASK, only_matches=False)
+    columns = masked.values([*paths, f"{prefix}.label", f"{prefix}.index", f"{prefix}.instance._id"])
+    listed: dict[str, Shown] = defaultdict(dict)
+    for sample_id, number, *identities in zip(*columns, strict=True):
+        if identities[0] is not None:
+            listed[str(sample_id)][number] = _keys(*identities)
+    return listed
+
+
+def _keys(labels: list, indices: list | None, instances: list | None) -> list[ObjectKey]:
+    nothing = [None] * len(labels)
+    rows = zip(labels, indices or nothing, instances or nothing, strict=True)
+    keys = [Identity(label, index, instance and str(instance)).key() for label, index, instance in rows]
+    return keys
+
+
+def _stored_video(sequence: LabeledSequence, stored: Stored, field: str, listed: dict[str, Shown]) -> StoredVideo:
+    if not Path(sequence.filepath).is_file():
+        raise HS2SError(f"there is no file {sequence.filepath}")
+    if isinstance(sequence, VideoSequence):
+        first, last = sequence.support or (1, float("inf"))
+        shown = {n - first: keys for n, keys in listed[sequence.sample_id].items() if first <= n <= last}
+        row: tuple[Any, ...] = (sequence.view_id, sequence.sample_id, sequence.filepath, sequence.support)
+    else:
+        assert isinstance(sequence, ImageSequence)
+        masked = sequence.group.filter_labels(field, _HAS_MASK, only_matches=False)
+        columns = masked.values([f"{field}.detections.{name}" for name in ("label", "index", "instance._id")])
+        shown = {i: _keys(*each) for i, each in enumerate(zip(*columns, strict=True)) if each[0] is not None}
+        row, stored = (), Stored.of(sequence.group)
+    if not any(shown.values()):
         raise HS2SError(f"none of its frames has a mask in {field!r}")
-    return StoredVideo(sequence.name, frames, indices, maps, sequence.first_number)
+    for index, keys in shown.items():
+        _check_distinct(keys, index + sequence.first_number)
+    return StoredVideo(sequence.name, stored, row, field, shown, sequence.first_number)
 
 
-def _draw(detections: fo.Detections, size: tuple[int, int], numbers: dict[ObjectKey, int], number: int) -> np.ndarray:
-    """The label map of a video's frame, see :func:`_label_map`. Several objects of one bare label are refused."""
-    try:
-        label_map = _label_map(detections, size, numbers)
-    except HS2SError as error:
-        raise HS2SError(f"frame {number}, {error}") from error
-    for key in numbers:
-        if len(key) > 2:
+def _check_distinct(keys: list[ObjectKey], number: int) -> None:
+    """Refuses several objects of one bare label: which is which on the next frame?"""
+    for key in keys:
+        if key[0] == "label" and keys.count(key) > 1:
             refuse_shared_label(key[1], number)
-    return label_map
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -185,9 +311,3 @@ def _label_map(detections: fo.Detections | None, size: tuple[int, int], numbers:
             left, top, right, bottom = (max(0, edge) for edge in box)
             label_map[int(top) : round(bottom), int(left) : round(right)] = VOID
     return label_map if drawn is None else np.where(drawn, drawn, label_map).astype(np.uint8)
-
-
-def _png(label_map: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(label_map).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -24,10 +24,10 @@ from training.data.augment import (
     warp,
     zoomed_views,
 )
-from training.data.clip import MIN_AREA, Clip, read_image, read_mask, renumber
+from training.data.clip import MIN_AREA, Clip, MaskSource, read_image, read_mask, renumber
 from training.data.cutouts import Cutout, cut_out, paste
 
-Picture = tuple[Path, "Path | bytes"]
+Picture = tuple[Path, MaskSource]
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class PictureClips:
     A picture that cannot be read, or whose mask does not fit it, is named once, and another drawn instead.
 
     Args:
-        sets: sets of pictures, each a list of (picture's path, mask's path or its PNG); see :func:`list_pictures`
+        sets: sets of pictures, each a list of (picture's path, mask's path or what draws it); see :func:`list_pictures`
         paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
         distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other objects
         distractors: how many of these there are at most; 0 for none. With several objects some of them are tracked too
@@ -164,7 +164,7 @@ def list_pictures(root: Path) -> list[Picture]:
     return [(images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images]
 
 
-def _read(path: Path, mask: Path | bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read(path: Path, mask: MaskSource) -> tuple[np.ndarray, np.ndarray]:
     """A picture and its label map, which is brought to its size."""
     image = read_image(path)
     return image, fit_mask(read_mask(mask), image.shape[:2], f"mask of {path}")
