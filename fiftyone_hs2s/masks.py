@@ -30,6 +30,7 @@ __all__ = [
     "list_sequences",
     "object_ids",
     "read_label_map",
+    "read_written",
     "split_label_map",
     "write_label_map",
 ]
@@ -66,6 +67,12 @@ def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray) -> None
             image.save(part, format="PNG")
     except HS2SError as error:
         raise MaskError(f"The label map {error}") from error
+
+
+def read_written(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads what :func:`write_label_map` wrote, as it is; files of others need :func:`read_label_map`."""
+    with Image.open(path) as image:
+        return np.array(image, np.uint8 if image.mode == "P" else np.uint16)
 
 
 def object_ids(label_map: np.ndarray) -> list[int]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from fiftyone_hs2s.cli.evaluate import positive
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
 from fiftyone_hs2s.cli.output import check_outputs, write_json
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import list_label_maps, read_label_map
+from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, list_label_maps, list_sequences, read_split
+from fiftyone_hs2s.masks import read_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +34,9 @@ Tracks objects through a video, from their masks on one frame or a few.
 
 A mask is an indexed PNG: 0 is background, 1, 2, ... are the objects. One PNG belongs to the first frame; the PNGs of a
 folder belong to the frames they are named after (the frames of a video file are named 00000, 00001, ...).
+
+The root of a data set in the layout of DAVIS, YouTube-VOS or SA-V, which holds JPEGImages and Annotations, is tracked
+sequence by sequence, each from the masks in Annotations (or in --mask), to a folder of its own in --out.
 
 Writes one indexed PNG per tracked frame to the folder --out, under the frame's own name and at the video's size: that
 is one sequence in DAVIS layout. If the video breaks off, what was tracked until there is kept, and the exit status
@@ -45,8 +52,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("video", type=Path, metavar="VIDEO_OR_FRAME_FOLDER", help="video file, or folder of images")
-    parser.add_argument("--mask", type=Path, required=True, metavar="PNG_OR_FOLDER", help="where the objects are")
+    parser.add_argument("video", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, folder of images, or data set")
+    parser.add_argument("--mask", type=Path, metavar="PNG_OR_FOLDER", help="where the objects are")
+    parser.add_argument(
+        "--split", metavar="NAME", help="sequences of a data set: a list in its ImageSets such as val, or a text file"
+    )
+    parser.add_argument(
+        "--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the masks")
     parser.add_argument("--overwrite", action="store_true", help="replace the masks of an earlier run in --out")
     parser.add_argument(
@@ -89,24 +102,77 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command.
 
     Returns:
-        the exit status: 0, or 2 if the video broke off
+        the exit status: 0, or 2 if a video broke off
 
     Raises:
         HS2SError: if the input is wrong, or something cannot be written
     """
-    from fiftyone_hs2s.files import prepare_folder
+    tracker = cache(partial(_make_tracker, args))
+    if images := find_part(args.video, IMAGES):
+        return _track_data_set(args, images, tracker)
+    if args.mask is None or args.split:
+        raise HS2SError("--mask is missing: it says where the objects are." if args.mask is None else NO_SPLIT)
+    report = _track_video(args, tracker)
+    if args.json:
+        write_json(args.json, report)
+    if report["incomplete"]:
+        raise HS2SError(_kept(report, args.out))
+    return 0
+
+
+NO_SPLIT = "--split is for a data set: a video has none."
+
+
+def _make_tracker(args: argparse.Namespace) -> Tracker:
     from fiftyone_hs2s.network import load_network
+    from fiftyone_hs2s.tracking import Tracker
+
+    network = load_network(args.model, args.weights, args.reset_period)
+    return Tracker(network, args.size, args.device, args.precision, args.aggregation)
+
+
+def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
+    """Tracks the sequences one by one; one that cannot be tracked is named, and the others go on."""
+    if args.overlay:
+        raise HS2SError("--overlay is for one video: give one sequence of the data set.")
+    masks = list_sequences(args.mask or args.video)
+    names = read_split(args.video, args.split) if args.split else list(masks)
+    reports, failed = {}, []
+    for name in names:
+        given = {"video": images / name, "mask": masks.get(name), "out": args.out / name, "json": None}
+        try:
+            if given["mask"] is None:
+                raise HS2SError(f"There are no masks of it in {args.mask or args.video}.")
+            reports[name] = _track_video(argparse.Namespace(**{**vars(args), **given}), tracker)
+            if reports[name]["incomplete"]:
+                raise HS2SError(_kept(reports[name], args.out / name))
+        except HS2SError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed.append(name)
+    if args.json:
+        write_json(args.json, {"sequences": reports})
+    if failed:
+        raise HS2SError(f"{len(failed)} of {len(names)} sequences were not tracked to their end: {', '.join(failed)}.")
+    return 0
+
+
+def _kept(report: dict[str, Any], out: Path) -> str:
+    return f"{report['incomplete']} What was tracked until there is kept in {out}."
+
+
+def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) -> dict[str, Any]:
+    """Tracks one video, and gives the report that ``--json`` writes."""
+    from fiftyone_hs2s.files import prepare_folder
     from fiftyone_hs2s.overlay import write_overlay
-    from fiftyone_hs2s.tracking import Steps, Tracker, open_frames
+    from fiftyone_hs2s.tracking import Steps, open_frames
     from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
 
     frames = open_frames(args.video)
-    prompts = MaskFiles(args.mask, frames)
-    _keep_inputs(args)
+    prompts = MaskFiles(args.mask, frames, args.void)
+    _keep_inputs(args, prompts.files)
     prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
-    network = load_network(args.model, args.weights, args.reset_period)
-    tracker = Tracker(network, args.size, args.device, args.precision, args.aggregation)
+    tracker = make_tracker()
     start = time.perf_counter()
     steps = Steps(frames, prompts, args.direction, lambda _: bar.update())
     with tqdm(total=steps.total, unit="frame", disable=None) as bar:
@@ -117,18 +183,14 @@ def run(args: argparse.Namespace) -> int:
         label_maps = _label_maps(frames, found, args.out)
         write_overlay(args.overlay, tqdm(frames, unit="frame", disable=None), label_maps, frames.fps or 25)
         print(f"overlay: {args.overlay}")
-    if args.json:
-        write_json(args.json, _report(args, tracker, steps, found, seconds))
-    if steps.incomplete:
-        raise HS2SError(f"{steps.incomplete} What was tracked until there is kept in {args.out}.")
-    return 0
+    return _report(args, tracker, steps, found, seconds)
 
 
 def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarray | None]:
     """The label map of each frame that was tracked, None for the others."""
     for index in count():
         name = frames.name(index)
-        yield read_label_map(folder / f"{name}.png") if name in found else None
+        yield read_written(folder / f"{name}.png") if name in found else None
 
 
 def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Found, seconds: float) -> dict[str, Any]:
@@ -146,11 +208,10 @@ def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Fou
     }
 
 
-def _keep_inputs(args: argparse.Namespace) -> None:
+def _keep_inputs(args: argparse.Namespace, files: list[Path]) -> None:
     """Keeps the user's own files from being overwritten, and the masks of two runs apart."""
-    mask = _real(args.mask)
-    masks = [*list_label_maps(mask).values()] if mask.is_dir() else [mask]
-    if _real(args.out) in (_real(args.video), masks[0].parent):
+    masks = [_real(file) for file in files]
+    if _real(args.out) in {_real(args.video), *(file.parent for file in masks)}:
         raise HS2SError(f"--out {args.out} is also read from: give another folder.")
     inputs = {_real(given) for given in (args.video, args.weights, *masks) if given}
     for output in (args.overlay, args.json):

@@ -52,7 +52,9 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
         rims[white] = False
     if rims.sum() < (1 if white else 2):
         return False
-    return _go_around(labels, rims[labels], ~loose) or _are_crumbs(labels, rims, counts)
+    if _go_around(labels, rims[labels], ~loose):
+        return True
+    return bool(white or 2 * counts[rims].sum() > counts.sum()) and _are_crumbs(labels, rims, counts)
 
 
 def _are_edge_greys(counts: np.ndarray, thin: np.ndarray, rims: np.ndarray, white: int) -> bool:

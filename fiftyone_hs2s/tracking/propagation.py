@@ -12,7 +12,7 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.files import write_text
-from fiftyone_hs2s.masks import label_dtype, read_label_map, write_label_map
+from fiftyone_hs2s.masks import label_dtype, read_written, write_label_map
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.tracker import TrackedFrame, Tracker
 
@@ -199,7 +199,7 @@ class _Spool:
 
     def read(self, index: int) -> TrackedFrame:
         """What was kept of a frame."""
-        label_map = read_label_map(self._folder / f"{index}.png")
+        label_map = read_written(self._folder / f"{index}.png")
         confidence = json.loads((self._folder / f"{index}.json").read_text())
         ids = [int(object_id) for object_id in confidence]
         return TrackedFrame(label_map, dict(zip(ids, confidence.values(), strict=True)), _FromLabels(label_map, ids))

@@ -366,3 +366,28 @@ def test_no_database_is_started_and_decoders_keep_quiet(clip):
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert "cut.mp4" in result.stderr
+
+
+def test_a_data_set_is_tracked_sequence_by_sequence(hs2s, weights, capsys):
+    """The official layout of DAVIS; one sequence has no frames, and does not stop the others."""
+    for name in ("a", "b"):
+        shutil.copytree("frames", f"davis/JPEGImages/480p/{name}")
+        shutil.copytree("masks", f"davis/Annotations/480p/{name}")
+    shutil.copytree("masks", "davis/Annotations/480p/lost")
+    Path("davis/ImageSets/2017").mkdir(parents=True)
+    Path("davis/ImageSets/2017/val.txt").write_text("b\n")
+    common = ["davis", "--size", "64x96", "--precision", "float32", "--weights", str(weights)]
+    assert main(["track", *common, "--split", "val", "--out", "val"]) == 0
+    assert os.listdir("val") == ["b"]
+    assert main(["track", *common, "--out", "all", "--json", "all.json"]) == 2
+    printed = capsys.readouterr().err
+    assert (
+        "lost: There is no video or folder" in printed
+        and "1 of 3 sequences were not tracked to their end: lost" in printed
+    )
+    assert sorted(os.listdir("all")) == ["a", "b"]
+    assert len(list_label_maps("all/a")) == COUNT
+    assert sorted(json.loads(Path("all.json").read_text())["sequences"]) == ["a", "b"]
+    status, _, _ = hs2s()
+    assert status == 0
+    np.testing.assert_array_equal(read_label_map("out/IMG_8.png"), read_label_map("all/a/IMG_8.png"))

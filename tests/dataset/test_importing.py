@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import cv2
@@ -145,3 +146,30 @@ def test_real_sequence(shared_data, tmp_path, imported):
     last = read_label_map(files[-1])
     for detection in sample.frames[len(files)].ground_truth.detections:
         assert iou(detection_mask(detection, last.shape), last == detection.index) == 1
+
+
+def test_overlapping_objects_with_files_of_their_own(root, tmp_path, imported):
+    """The layout of SA-V: objects 000 and 001 lie over each other, and both keep all their pixels."""
+    masks = root / "Annotations_6fps" / "walk"
+    (root / "Annotations").rename(tmp_path / "away")
+    for name, shift in (("000", 0), ("001", 3)):
+        (masks / name).mkdir(parents=True)
+        write_label_map(masks / name / "00005.png", np.roll((label_map(1) == 2).astype(np.uint8), shift, 1))
+    dataset = import_sequences(root, videos=tmp_path / "videos")
+    imported.append(dataset.name)
+    found = {d.index: detection_mask(d, (64, 96)) for d in dataset.first().frames[1].ground_truth.detections}
+    assert sorted(found) == [1, 2]
+    np.testing.assert_array_equal(found[1][: ODD[0], : ODD[1]], label_map(1) == 2)
+    np.testing.assert_array_equal(found[2][: ODD[0], : ODD[1]], np.roll(label_map(1) == 2, 3, 1))
+
+
+def test_categories_of_meta_json_are_labels(root, tmp_path, imported, caplog):
+    objects = {"2": {"category": "ape", "frames": ["00005"]}}
+    (root / "meta.json").write_text(json.dumps({"videos": {"walk": {"objects": objects}}}))
+    dataset = import_sequences(root, videos=tmp_path / "videos")
+    imported.append(dataset.name)
+    labels = {d.index: d.label for d in dataset.first().frames[1].ground_truth.detections}
+    assert labels == {2: "ape", 5: "object 5"}
+    (root / "meta.json").write_text('{"mine": 1}')
+    imported.append(import_sequences(root, videos=tmp_path / "again").name)
+    assert "Not used: " in caplog.text

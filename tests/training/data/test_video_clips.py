@@ -96,3 +96,19 @@ def test_pictures_that_are_frames_of_a_video_are_videos_too(data: Path, tmp_path
     assert isinstance(source, VideoClips) and weight == 1
     with pytest.raises(HS2SError, match=r"Annotations or sequences\.json below"):
         folder_sources(TrainingConfig.from_dict({**values, "videos": ["open/other"]}), tmp_path)
+
+
+def test_the_official_archive_of_davis(data: Path, tmp_path: Path) -> None:
+    """A folder of the resolution in between, and a list of the sequences to learn from."""
+    pictures = list_pictures(data / "images/made")
+    for name in ("bear", "cows"):
+        for t, (image, mask) in enumerate(pictures[:3]):
+            for part, file in (("JPEGImages", image), ("Annotations", mask)):
+                folder = tmp_path / part / "480p" / name
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, folder / f"{t:05}{Path(file).suffix}")
+    assert [(video.name, len(video)) for video in list_videos(tmp_path)] == [("bear", 3), ("cows", 3)]
+    (tmp_path / "ImageSets/2017").mkdir(parents=True)
+    (tmp_path / "ImageSets/2017/train.txt").write_text("bear\nunknown\n")
+    (video,) = list_videos(tmp_path)
+    np.testing.assert_array_equal(video.masks([1])[0], read_mask(pictures[1][1]))
