@@ -129,10 +129,23 @@ def near(stage: Stage) -> Camera:
     """An object comes near, up to six times as large, and turns meanwhile; a look-alike may stand by."""
     rng, count = stage.rng, int(stage.rng.integers(3, 7))
     closest, zoom, spin = rng.uniform(1.2, 1.9), rng.uniform(3.5, 6), rng.choice([-1, 1]) * rng.uniform(0.8, 5)
+    return _coming(stage, count, closest * zoom ** np.linspace(1, 0, stage.steps), spin)
+
+
+def loop(stage: Stage) -> Camera:
+    """An object comes near quickly, goes away and comes again, and turns on and on; a look-alike may stand by."""
+    rng, count, shorter = stage.rng, int(stage.rng.integers(4, 8)), min(stage.steps / 600, 1)
+    closest, zoom, spin = rng.uniform(1.2, 1.9), rng.uniform(4, 6), rng.choice([-1, 1]) * rng.uniform(6, 12)
+    waves = np.cos(np.linspace(0, 2 * np.pi * max(rng.uniform(1.4, 2.4) * shorter, 0.5), stage.steps))
+    return _coming(stage, count, closest * zoom ** (0.5 + 0.5 * waves), spin * shorter)
+
+
+def _coming(stage: Stage, count: int, distance: np.ndarray, spin: float) -> Camera:
+    """The first of some objects moves at distances (S,) from a camera, and turns by ``spin`` radians."""
+    rng, closest = stage.rng, distance.min()
     eye = np.array([0, -closest, rng.uniform(0.5, 1.1)])
-    distance = np.exp(np.linspace(np.log(closest * zoom), np.log(closest), stage.steps))  # grows evenly
-    side, end = rng.uniform(-0.4, 0.4) * zoom, rng.uniform(-0.3, 0.3)
-    across = end + (side - end) * (distance - closest) / (closest * (zoom - 1))
+    side, end = rng.uniform(-0.4, 0.4) * distance[0] / closest, rng.uniform(-0.3, 0.3)
+    across = end + (side - end) * (distance - closest) / (distance[0] - closest)
     path = np.column_stack([across, distance - closest, np.linspace(0, spin, stage.steps)])
     start = path[0, :2]
     looks = stage.looks(count, twins := int(rng.integers(1, 3)))
@@ -218,7 +231,7 @@ def gather(stage: Stage) -> Camera:
 FIGURE_SCENES = (walk.__name__, gather.__name__)  # they need pictures with masks
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
-    for scene in (fall, near, crowd, hide, walk, approach, collide, turn, gather, roll, push, drift)
+    for scene in (fall, near, crowd, hide, walk, approach, collide, turn, gather, roll, push, drift, loop)
 }
 """By name, in the order in which clips take them."""
 
