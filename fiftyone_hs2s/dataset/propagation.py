@@ -48,6 +48,19 @@ class Progress:
         return f"Sample {self.sample} of {self.samples}: {self.step} of {self.steps} frames"
 
 
+class AllFailedError(HS2SError):
+    """No sample could be tracked.
+
+    Args:
+        failed: the samples, and why
+    """
+
+    def __init__(self, failed: dict[str, str]) -> None:
+        self.problems = failed
+        (name, why), *rest = failed.items()
+        super().__init__(f"{name}: {why}{f' (and {len(rest)} more samples failed)' if rest else ''}")
+
+
 @dataclass
 class Report:
     """What a propagation did.
@@ -72,10 +85,10 @@ class Report:
         """Turns failures into an error, if there is nothing else.
 
         Raises:
-            HS2SError: with the first failure's message
+            AllFailedError: with the first failure's message, and all of them
         """
         if self.failed and not (self.complete or self.incomplete or self.skipped or self.claimed):
-            raise HS2SError(next(iter(self.failed.values())))
+            raise AllFailedError(self.failed)
 
     @property
     def problems(self) -> dict[str, str]:

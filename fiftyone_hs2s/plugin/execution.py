@@ -81,16 +81,22 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     run.announced = True
     yield ctx.ops.reload_dataset()
     if run.error is not None:
-        yield _window(ctx, f"{run.title} failed", describe(run), [])
+        yield _window(ctx, f"{run.title} failed", describe(run), problems_of(run))
     elif run.state == "canceled":
         yield ctx.ops.notify(f"{run.title}: canceled", variant="warning")
     elif run.outcome.window:
         yield ctx.ops.show_output(*run.outcome.window)
-    elif run.outcome.problems:
-        yield _window(ctx, run.title, run.outcome.text, run.outcome.problems)
+    elif problems_of(run):
+        yield _window(ctx, run.title, run.outcome.text, problems_of(run))
     else:
         variant = "warning" if run.outcome.warn else "success"
         yield ctx.ops.notify(f"{run.title}: {run.outcome.text}", variant=variant)
+
+
+def problems_of(run: Run) -> list[tuple[str, str]]:
+    """The samples that something is to be said about, and what."""
+    failed = getattr(run.error, "problems", {})
+    return run.outcome.problems if run.state == "finished" else list(failed.items())
 
 
 def describe(run: Run) -> str:

@@ -6,7 +6,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
-from .execution import PANEL, announce, describe, problem_rows, problem_table
+from .execution import PANEL, announce, describe, problem_rows, problem_table, problems_of
 from .runs import Run, list_runs
 
 _SHOWN = 5
@@ -65,6 +65,6 @@ class RunsPanel(foo.Panel):
             panel.btn(f"cancel_{run.id}", label="Cancel", on_click=self.cancel, params={"run": run.id})
             return
         panel.md(f"**{run.title}: {run.state}.** {describe(run)}", name=f"title_{run.id}")
-        if run.outcome and run.outcome.problems:
+        if problems := problems_of(run):
             problem_table(panel, f"problems_{run.id}")
-            ctx.panel.set_state(f"problems_{run.id}", problem_rows(run.outcome.problems))
+            ctx.panel.set_state(f"problems_{run.id}", problem_rows(problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -111,9 +112,13 @@ class AppPage:
         entries, text = self.page.locator("[data-cy=entry-counts]"), f"{count} sample{'s' * (count != 1)}"
         wait_until(lambda: entries.inner_text().startswith(text), SLOW / 1000, f"the grid has {text}")
 
-    def run_operator(self, label: str) -> None:
-        """Runs an operator with its form's defaults."""
+    def run_operator(self, label: str, **texts: str) -> None:
+        """Runs an operator with its form's defaults, but other texts in place of some (``hs2s="new"``)."""
         self.open_form(label)
+        for field in self.page.locator("[data-cy=operators-prompt-modal] input").all():
+            if (text := texts.get(field.input_value())) is not None:
+                field.fill(text)
+                self.page.wait_for_timeout(3000)  # until it has been to the server and back
         self.page.get_by_role("button", name="Execute").click()
 
     def open_form(self, label: str) -> None:
@@ -132,12 +137,22 @@ class AppPage:
         self.page.wait_for_timeout(3000)  # until the form's defaults have been to the server and back
 
     def dismiss(self) -> None:
-        """Closes an operator's progress once the operator is done; after a quick one there is none to close."""
+        """Waits until the run is over and said so in the panel of the runs, and closes what is open of it."""
+        panel = self.page.locator("[data-cy=panel-content-hs2s_runs]")
+        panel.get_by_text(re.compile(r"Cancel|: (finished|failed)\.")).first.wait_for()
+        panel.get_by_role("button", name="Cancel").wait_for(state="hidden")
+        assert self.page.locator("[data-cy=operators-prompt-modal]").count() == 0, "the App is free meanwhile"
         done = self.page.get_by_role("button", name="Done")
-        with suppress(Exception):
-            done.first.wait_for(timeout=4000)
-            done.first.click(timeout=30_000)
-        self.page.wait_for_selector("[data-cy=operators-prompt-modal]", state="hidden")
+        with suppress(Exception):  # a window only where there is something to say about a sample
+            done.first.click(timeout=4000)
+        self.page.locator("[data-cy=panel-tab-hs2s_runs]").get_by_test_id("CloseIcon").click()
+        panel.wait_for(state="hidden")
+
+    def select_sample(self, place: int) -> None:
+        """Selects a sample of the grid, by the upper part of its picture."""
+        sample = self.page.locator("[data-cy=looker]").nth(place)
+        box = sample.bounding_box()
+        sample.click(position={"x": box["width"] / 2, "y": 0.15 * box["height"]})
 
     def choose_view(self, name: str) -> None:
         """Chooses a saved view."""

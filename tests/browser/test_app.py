@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -149,6 +150,54 @@ def test_training_is_scheduled(app, demo):
     params = operation.context.request_params["params"]
     assert params.items() >= {"field": "frames.ground_truth", "name": "flowers", "length": "minutes"}.items()
     service.delete_operation(operation.id)
+
+
+def test_selection_view_and_groups_each_into_a_new_field(app, demo, tmp_path):
+    """The App's server has no singletons: the view's own dataset must learn of the field."""
+    app.open()
+    app.select_sample(1)
+    app.run_operator("HS2S: propagate masks", hs2s="selected")
+    wait_until(lambda: values(demo, "selected_status").count("complete") == 1, 300, "the selected sample is propagated")
+    app.dismiss()
+    assert demo.count("frames.selected") == LENGTH
+
+    demo.save_view("some", demo.match_tags(["flowers", "back"]), overwrite=True)
+    app.open()
+    app.choose_view("some")
+    app.wait_for_entries(2)
+    app.run_operator("HS2S: propagate masks", hs2s="viewed")
+    wait_until(lambda: values(demo, "viewed_status").count("complete") == 2, 300, "the view is propagated")
+    app.dismiss()
+    assert demo.match_tags("mirrored").values("viewed_status") == [None]
+
+    images = image_groups(tmp_path)
+    try:
+        app.dataset = images.name
+        app.open()
+        app.choose_view("scenes")
+        app.run_operator("HS2S: propagate masks", hs2s="grouped")
+        wait_until(lambda: values(images, "grouped_status") == ["complete"] * 6, 300, "both groups are propagated")
+        app.dismiss()
+        assert images.count("grouped") == 6
+    finally:
+        app.dataset = demo.name
+        images.delete()
+
+
+def image_groups(folder: Path) -> fo.Dataset:
+    """Two sequences of three images, in order by a saved view."""
+    images = fo.Dataset("hs2s-browser-images", persistent=True, overwrite=True)
+    for scene in ("left", "right"):
+        for number, (frame, label_map) in enumerate(itertools.islice(render_clip(LENGTH), 3)):
+            path = folder / f"{scene}-{number}.png"
+            cv2.imwrite(str(path), cv2.cvtColor(shrink(frame, cv2.INTER_AREA), cv2.COLOR_RGB2BGR))
+            sample = fo.Sample(filepath=str(path), scene=scene, number=number)
+            if number == 0:
+                masks = shrink(label_map, cv2.INTER_NEAREST)
+                sample["gt"] = label_map_to_detections(masks, {i: Identity(name, i) for i, name in OBJECTS.items()})
+            images.add_sample(sample)
+    images.save_view("scenes", images.group_by("scene", order_by="number"))
+    return images
 
 
 def check_curves(app: AppPage, failing: fo.DatasetView) -> None:

@@ -236,8 +236,9 @@ def test_one_sample_or_row_of_a_view(scored_dataset, video):
     sample = scored_dataset.last()
     evaluate(sample, "one")
     assert scored_dataset.values("one_J") == [None, pytest.approx((3 + J_LATE) / 4)]
-    sample.reload()
-    assert sample.one_J is not None
+    assert scored_dataset.last().one_J is not None
+    if fo.config.singleton_cache:
+        assert sample.one_J is not None
     find_failures(sample, "pred", eval_key="one")
     assert [events is not None for events in scored_dataset.values("pred_events")] == [False, True]
     assert analyze(sample, eval_key="one").analysis.num_objects == 2
