@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.errors import MaskError
+from fiftyone_hs2s.mask_files.soft_edges import count_values
 
 
 @lru_cache(maxsize=1)
@@ -69,8 +70,10 @@ def read_indices(image: Image.Image, path: Path) -> tuple[np.ndarray, int | None
     indices = np.asarray(image, np.uint8)
     colours = np.zeros((256, 3), np.uint8)
     palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]
+    if len(palette) == 256 and not palette[0].any() and not (palette == 255).all(axis=1).any():
+        return indices, None, None  # such as that of DAVIS: not reduced, and without white
     colours[: len(palette)] = palette
-    used = np.unique(indices)
+    used = np.flatnonzero(count_values(indices))
     by_colour = _colour_values(colours, used)
     greys = None if greys_of_colours(colours[used]) is None else colours[:, 0][indices]
     if not colours[0].any():

@@ -16,7 +16,7 @@ from PIL import Image
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.files import check_file
 from fiftyone_hs2s.mask_files.palettes import greys_of_colours, ids_of_colours, read_indices
-from fiftyone_hs2s.mask_files.soft_edges import has_soft_edges
+from fiftyone_hs2s.mask_files.soft_edges import count_values, has_soft_edges
 
 PathLike = str | os.PathLike[str]
 
@@ -122,7 +122,7 @@ class LabelMapReader:
                 values, white, _ = _read_values(file, None)
             except MaskError:
                 continue  # it is named when it is its turn
-            others |= set(np.unique(values).tolist()) - {0, white, self._void}
+            others |= set(np.flatnonzero(count_values(values)).tolist()) - {0, white, self._void}
             if others and min(others) < _FIRST_IDS:
                 break
         return others

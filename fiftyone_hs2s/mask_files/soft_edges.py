@@ -33,19 +33,24 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
         values: uint8 or uint16 (H, W), 0 is background
         white: the brightest value of a grey image, which is nobody's edge; None for indices, where 255 is void
     """
-    labels = values if white else np.where(values == 255, 0, values).astype(values.dtype)
-    counts = np.bincount(labels.ravel(), minlength=(white or 0) + 1)
+    counts = count_values(values)
+    labels = values
+    if not white and len(counts) == 256 and counts[255]:
+        labels = np.where(values == 255, 0, values).astype(values.dtype)
+        counts[255] = 0
     counts[0] = 0
     if np.count_nonzero(counts) < 2:
         return False
     if white and _is_blurred(counts, white):
         return True
-    lowest, highest = _lowest(labels), cv2.dilate(labels, _BLOCK)
-    flat = (cv2.erode(labels, _BLOCK) == highest).astype(np.uint8)
+    highest = cv2.dilate(labels, _BLOCK)
+    flat = cv2.compare(cv2.erode(labels, _BLOCK), highest, cv2.CMP_EQ)
     loose = (cv2.dilate(flat, _BLOCK) == 0) & (labels > 0)
-    beside = loose & ((highest > labels) | (lowest < labels))
-    thin = _share(labels, loose, counts) > 0.75
-    rims = thin & (_share(labels, beside, counts) > 0.5)
+    thin = _share(labels[loose], counts) > 0.75
+    if not thin.any():
+        return False
+    beside = loose & ((highest > labels) | (_lowest(labels) < labels))
+    rims = thin & (_share(labels[beside], counts) > 0.5)
     if white and _are_edge_greys(counts, thin, rims, white):
         return True
     if white:
@@ -55,6 +60,13 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
     if _go_around(labels, rims[labels], ~loose):
         return True
     return bool(white or 2 * counts[rims].sum() > counts.sum()) and _are_crumbs(labels, rims, counts)
+
+
+def count_values(values: np.ndarray) -> np.ndarray:
+    """How many pixels have each value of a label map: int (256,), or (65536,) for uint16."""
+    if values.dtype == np.uint8:
+        return cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return np.bincount(values.ravel(), minlength=65536)
 
 
 def _are_edge_greys(counts: np.ndarray, thin: np.ndarray, rims: np.ndarray, white: int) -> bool:
@@ -80,9 +92,9 @@ def _lowest(labels: np.ndarray) -> np.ndarray:
     return cv2.erode(np.where(labels == 0, highest, labels).astype(labels.dtype), _BLOCK)
 
 
-def _share(labels: np.ndarray, where: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The share of each value's pixels that lie there."""
-    return np.bincount(labels[where], minlength=len(counts)) / np.maximum(counts, 1)
+def _share(pixels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The share of each value's pixels that these are."""
+    return np.bincount(pixels, minlength=len(counts)) / np.maximum(counts, 1)
 
 
 def _go_around(labels: np.ndarray, rim: np.ndarray, flat: np.ndarray) -> bool:
