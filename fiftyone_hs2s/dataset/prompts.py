@@ -96,8 +96,10 @@ def collect_prompts(
     """
     census = _Census(mode, direction)
     boxes: set[ObjectKey] = set()
+    beyond = ""
     for index, detections in labels:
         if index >= len(frames):
+            beyond = f" before its last frame, {len(frames) + first_number - 1}: {frames.incomplete or 'it ends there'}"
             logger.warning("Masks after the video's last frame, %d, are left out", len(frames) + first_number - 1)
             break
         try:
@@ -106,6 +108,8 @@ def collect_prompts(
             raise HS2SError(f"frame {index + first_number}, {error}") from error
         boxes |= _bare_boxes(detections)
     if not census.anchors:
+        if beyond:
+            raise HS2SError(f"no frame has a detection with mask pixels{beyond}")
         raise HS2SError("no frame has a detection with mask pixels: mask each object on at least one frame")
     census.check_labels(first_number)
     if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in boxes - census.anchors.keys())):

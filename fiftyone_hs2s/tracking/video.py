@@ -71,7 +71,7 @@ class VideoSource(Source):
             begin = max(start, stop - length)
             stretch = list(self.decode(begin, stop))
             if len(stretch) < stop - begin:
-                self.flaw = Flaw(begin, f"The video {self.path} cannot be decoded between frames {begin} and {stop}.")
+                self.flaw = Flaw(begin, f"The video {self.path} cannot be decoded between its frames {begin} and {stop}, counted from 0.")
                 return
             while stretch:
                 yield stretch.pop()  # held no longer than needed: the next stretch comes soon

@@ -14,6 +14,7 @@ H, W = 48, 64
 
 class Video(SimpleNamespace):
     size = (H, W)
+    incomplete = None
 
     def __len__(self) -> int:
         return 10
@@ -88,6 +89,8 @@ def test_masks_after_the_end_are_left_out(caplog):
     prompts = collect({2: [square(label="a")], 10: [square(label="b")]})
     assert where(prompts) == {2: [1]}
     assert "after the video's last frame, 10" in caplog.text
+    with pytest.raises(HS2SError, match="no frame has a detection with mask pixels before its last frame, 10: it ends"):
+        collect({10: [square(label="b")]})
 
 
 def test_unusable_mask_names_the_frame():
