@@ -9,6 +9,7 @@ import atexit
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a background job of a shell; tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only get in each other's way
 DATABASE_PREFIX = "hs2s-test-"
 REPO = Path(__file__).resolve().parents[1]

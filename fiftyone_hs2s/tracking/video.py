@@ -71,7 +71,8 @@ class VideoSource(Source):
             begin = max(start, stop - length)
             stretch = list(self.decode(begin, stop))
             if len(stretch) < stop - begin:
-                self.flaw = Flaw(begin, f"The video {self.path} cannot be decoded between its frames {begin} and {stop}, counted from 0.")
+                between = f"its frames {begin} and {stop}, counted from 0"
+                self.flaw = Flaw(begin, f"The video {self.path} cannot be decoded between {between}.")
                 return
             while stretch:
                 yield stretch.pop()  # held no longer than needed: the next stretch comes soon

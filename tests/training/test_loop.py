@@ -77,6 +77,13 @@ def _clips(trainer: loop.Trainer, count: int) -> tuple[torch.Tensor, torch.Tenso
     return torch.stack(frames), torch.stack(masks)
 
 
+def _validate_with(monkeypatch: pytest.MonkeyPatch, figures: list[float]) -> None:
+    """Makes validations give these J&F, one after the other."""
+    scores = iter([SimpleNamespace(J=figure, F=figure, JF=figure) for figure in figures])
+    monkeypatch.setattr(loop, "score_sequences", lambda *_: {})
+    monkeypatch.setattr(loop, "summarize", lambda *_: next(scores))
+
+
 @pytest.fixture(autouse=True)
 def _no_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "load_imagenet", lambda network: None)
@@ -240,7 +247,7 @@ def test_an_error_of_the_data_saves_the_steps_so_far(
     def fail(*_: object) -> None:
         raise HS2SError("unreadable")
 
-    monkeypatch.setattr(loop, "validate", fail)
+    monkeypatch.setattr(loop, "score_sequences", fail)
     config = _config(validate_every=2)
     sources, sequence = folder_sources(config, data), FolderSequence(data / "video/made", "square")
     with pytest.raises(HS2SError, match="unreadable"):
@@ -262,14 +269,12 @@ def test_the_settings_of_a_resumed_run_are_its_own(data: Path, tmp_path: Path) -
 def test_the_best_weights_are_those_of_this_validation(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([0.8, 0.2])
-
     def step(trainer: loop.Trainer, _: object) -> dict[str, float]:
         trainer.step += 1
         return {"loss": 0.0}
 
     monkeypatch.setattr(loop.Trainer, "train_step", step)
-    monkeypatch.setattr(loop, "validate", lambda *_: (lambda s: SimpleNamespace(J=s, F=s, JF=s))(next(scores)))
+    _validate_with(monkeypatch, [0.8, 0.2])
     held = FolderSequence(data / "video/made", "square")
     other = FolderSequence(data / "video/made", "square")
     other.name = "another"
@@ -289,13 +294,7 @@ def test_the_best_weights_are_those_of_this_validation(
 def test_validation_keeps_the_best_and_patience_ends_the_run(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = iter([0.5, 0.7, 0.6, 0.65, 0.9])
-
-    class Scores:
-        def __init__(self) -> None:
-            self.J = self.F = self.JF = next(figures)
-
-    monkeypatch.setattr(loop, "validate", lambda network, sequences: Scores())
+    _validate_with(monkeypatch, [0.5, 0.7, 0.6, 0.65, 0.9])
     stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
     config = _config(stages=stages, validate_every=1, patience=2)
     run = tmp_path / "run"

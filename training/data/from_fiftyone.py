@@ -154,7 +154,7 @@ class StoredVideo:
         try:
             return _label_map(detections, size, self._numbers)
         except HS2SError as error:
-            raise HS2SError(f"frame {index + self._first}: {error}") from error
+            raise HS2SError(f"frame {index + self._first}, {error}") from error
 
 
 class _Opened(NamedTuple):
