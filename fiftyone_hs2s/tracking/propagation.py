@@ -14,7 +14,8 @@ from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import label_dtype, read_written, write_label_map
 from fiftyone_hs2s.tracking.frames import Frames
-from fiftyone_hs2s.tracking.tracker import TrackedFrame, Tracker
+from fiftyone_hs2s.tracking.result import TrackedFrame
+from fiftyone_hs2s.tracking.tracker import Tracker
 
 DIRECTIONS = ("forward", "backward", "both")
 PROMPTS_MODES = ("first", "all")
@@ -63,15 +64,25 @@ def track(
         VideoError: if a prompt lies beyond the end of the video
         HS2SError: if an argument is unknown
     """
-    _check_choice("direction", direction, DIRECTIONS)
-    _check_choice("prompts mode", prompts_mode, PROMPTS_MODES)
-    every = _plan(prompts, frames)
-    backward = direction == "backward"
-    plan = every if prompts_mode == "all" else _first_only(every, backward)
+    plan = choose_prompts(frames, prompts, direction, prompts_mode)
     if direction == "both":
         yield from _track_both(tracker, frames, prompts, plan, on_step)
     else:
-        yield from _track_one_way(tracker, frames, prompts, plan, backward, on_step)
+        yield from _track_one_way(tracker, frames, prompts, plan, direction == "backward", on_step)
+
+
+def choose_prompts(
+    frames: Frames, prompts: Prompts, direction: str = "forward", prompts_mode: str = "first"
+) -> dict[int, list[int]]:
+    """The prompts that :func:`track` uses, of which it documents arguments and errors.
+
+    Returns:
+        {frame index: ids of the objects to anchor on it}
+    """
+    _check_choice("direction", direction, DIRECTIONS)
+    _check_choice("prompts mode", prompts_mode, PROMPTS_MODES)
+    every = _plan(prompts, frames)
+    return every if prompts_mode == "all" else _first_only(every, direction == "backward")
 
 
 class MissingFrameError(VideoError):

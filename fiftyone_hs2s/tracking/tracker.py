@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from copy import copy
 
 import cv2
 import numpy as np
@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.masks import draw_masks, fit_mask, label_dtype
 from fiftyone_hs2s.network import HS2S
-from fiftyone_hs2s.network.aggregation import AGGREGATIONS, aggregate, margins_to_probabilities
+from fiftyone_hs2s.network.aggregation import AGGREGATIONS, aggregate
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.state import State
 from fiftyone_hs2s.tracking.decision import decide
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
+from fiftyone_hs2s.tracking.result import Probabilities, TrackedFrame
+from fiftyone_hs2s.tracking.views import AVERAGES, View
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +29,6 @@ MAX_SIDE = 4096
 
 _NOWHERE = -1e4
 """A margin below any other."""
-
-
-@dataclass(frozen=True)
-class TrackedFrame:
-    """What is known of a frame.
-
-    Attributes:
-        label_map: uint8 (H, W) at the frame's own size, 0 for background; uint16 if an id is above 254
-        confidence: per object, the mean probability over its own pixels, in 0..1: how sure the network is of what it
-            shows. 0 if the object is not in view, 1 on a frame for which its mask was given
-        probabilities: per object, float32 (H, W) in 0..1, computed when asked for
-    """
-
-    label_map: np.ndarray
-    confidence: dict[int, float]
-    probabilities: Mapping[int, np.ndarray]
 
 
 class Tracker:
@@ -62,6 +48,9 @@ class Tracker:
         precision: "auto", "float32", "bfloat16" or "float16"
         aggregation: how objects compete for a pixel, "soft" or "argmax"; see ``aggregation.aggregate``
         chunk_size: how many objects go through the network at once; bounds the memory, not the result
+        average: what the results of are averaged at each frame: "none" for the frame alone; "flip" for the frame and
+            its mirror image (twice the time and memory); "scales" for the frame at 0.75, 1 and 1.25 times ``size``
+            (3.1 times); "flip+scales" for all six (6.3 times)
 
     Raises:
         HS2SError: if an argument cannot be used
@@ -75,6 +64,7 @@ class Tracker:
         precision: str = "auto",
         aggregation: str = "soft",
         chunk_size: int = 16,
+        average: str = "none",
     ) -> None:
         if not all(32 <= side <= MAX_SIDE and side % 32 == 0 for side in size):
             raise HS2SError(
@@ -82,6 +72,8 @@ class Tracker:
             )
         if aggregation not in AGGREGATIONS:
             raise HS2SError(f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.')
+        if average not in AVERAGES:
+            raise HS2SError(f'There is no average "{average}": take one of {", ".join(AVERAGES)}.')
         if chunk_size < 1:
             raise HS2SError(f"At least one object must go through the network at once, not chunk_size={chunk_size}.")
         self.device = choose_device(device)
@@ -89,16 +81,28 @@ class Tracker:
         # channels last is how convolutions run fastest, on a CPU and on tensor cores alike
         self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
         self.size, self.aggregation, self.chunk_size = (size[0], size[1]), aggregation, chunk_size
+        self.average, self._views = average, AVERAGES[average]
         logger.info("Tracking with %s on %s in %s", network.config.name, self.device, str(self.precision)[6:])
         self.reset()
 
     def reset(self) -> None:
         """Forgets all objects and the video, ready for another one."""
         self._ids: list[int] = []  # in the order of the batch
-        self._states: list[State] = []  # chunks of that batch
+        self._states: list[list[State]] = [[] for _ in self._views]  # of each view, chunks of that batch
         self._logits = torch.empty(0, device=self.device)  # float32 (N, h, w), on the current frame
         self._given: dict[int, np.ndarray] = {}  # masks that were given for the current frame
         self._frame_size = (0, 0)
+
+    def with_network(self, network: HS2S) -> Tracker:
+        """A tracker with the same settings and another network, that tracks nothing yet.
+
+        Args:
+            network: in evaluation mode, on the same device
+        """
+        other = copy(self)
+        other.network = network
+        other.reset()
+        return other
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -148,36 +152,41 @@ class Tracker:
         masks = {object_id: _check_mask(object_id, mask, frame) for object_id, mask in masks.items()}
         context = torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
         with torch.inference_mode(), context:
-            image = self.network.encode_image(self._to_network(frame))
+            images = [self.network.encode_image(self._to_network(frame, view)) for view in self._views]
             if advance:
-                self._advance(image)
+                self._advance(images)
             if masks:
-                self._anchor(image, masks)
+                self._anchor(images, masks)
         with torch.inference_mode():
             return self._conclude()
 
-    def _advance(self, image: ImageFeatures) -> None:
+    def _advance(self, images: list[ImageFeatures]) -> None:
         self._given = {}
         if not self._ids:
             return
-        logits, states = zip(*(self.network.step(image, state) for state in self._states), strict=True)
-        self._states, self._logits = list(states), torch.cat(logits)[:, 0].float()
+        results = []
+        for number, (view, image) in enumerate(zip(self._views, images, strict=True)):
+            logits, states = zip(*(self.network.step(image, state) for state in self._states[number]), strict=True)
+            self._states[number] = list(states)
+            results.append(view.bring_back(torch.cat(logits).float(), self._network_size())[:, 0])
+        self._logits = torch.stack(results).mean(0) if len(results) > 1 else results[0]
         if not torch.isfinite(self._logits).all():
             raise HS2SError(
                 f"{self.network.config.name} gave values that are not finite: "
                 'its weights are damaged, or the precision is too low (try precision="float32").'
             )
 
-    def _anchor(self, image: ImageFeatures, masks: Mapping[int, np.ndarray]) -> None:
+    def _anchor(self, images: list[ImageFeatures], masks: Mapping[int, np.ndarray]) -> None:
         self.remove_objects(masks)
         small = torch.cat([self._shrink(mask) for mask in masks.values()])
         others = self._others_of(small)
-        chunks = zip(small.split(self.chunk_size), others.split(self.chunk_size), strict=True)
-        states = [self.network.start(image, masks, others) for masks, others in chunks]
+        for number, (view, image) in enumerate(zip(self._views, images, strict=True)):
+            seen = (values.split(self.chunk_size) for values in (view.see(small), view.see(others)))
+            states = [self.network.start(image, masks, others) for masks, others in zip(*seen, strict=True)]
+            self._states[number] = self._rechunk(State.cat(self._states[number] + states))
         self._logits = torch.cat([self._logits, small[:, 0].logit(1e-7)])
         self._ids += masks
         self._given.update(masks)
-        self._rechunk(State.cat(self._states + states))
 
     def _others_of(self, small: torch.Tensor) -> torch.Tensor:
         """Where the other objects are for each of those that start now, (N, 1, h, w) from their masks likewise."""
@@ -193,14 +202,13 @@ class Tracker:
         self._ids = [self._ids[index] for index in indices]
         self._given = {i: mask for i, mask in self._given.items() if i in self._ids}
         self._logits = self._logits[indices]
-        joined, self._states = self._states, []
-        if indices:
-            self._rechunk(State.cat(joined).select(indices))
+        for number, joined in enumerate(self._states):
+            self._states[number] = self._rechunk(State.cat(joined).select(indices)) if indices else []
 
-    def _rechunk(self, state: State) -> None:
+    def _rechunk(self, state: State) -> list[State]:
         count, length = len(state), self.chunk_size
         parts = [list(range(start, min(start + length, count))) for start in range(0, count, length)]
-        self._states = [state] if len(parts) == 1 else [state.select(part) for part in parts]
+        return [state] if len(parts) == 1 else [state.select(part) for part in parts]
 
     def _conclude(self) -> TrackedFrame:
         """Lets the objects compete for the result, and hands each what its next step sees (:meth:`HS2S.feed_back`).
@@ -213,9 +221,10 @@ class Tracker:
         if self._given:
             margins = self._take_as_given(margins, probabilities, own)
         others = (probabilities.sum(0) - probabilities).clamp(0, 1)
-        seen = (values[:, None].split(self.chunk_size) for values in (own, others))
-        for state, masks, others_masks in zip(self._states, *seen, strict=True):
-            state.masks, state.others = masks, others_masks
+        for view, states in zip(self._views, self._states, strict=True):
+            seen = (view.see(values[:, None]).split(self.chunk_size) for values in (own, others))
+            for state, masks, others_masks in zip(states, *seen, strict=True):
+                state.masks, state.others = masks, others_masks
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
         draw_masks(labels, self._given)
         lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)
@@ -245,54 +254,25 @@ class Tracker:
             raise VideoError(f"The frame is {new[0]}x{new[1]} pixels, those before were {old[0]}x{old[1]}.")
         self._frame_size = (frame.shape[0], frame.shape[1])
 
-    def _network_size(self) -> tuple[int, int]:
-        height, width = self._frame_size
+    def size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
+        """The size (h, w) at which the network sees frames of the size (H, W)."""
+        height, width = frame_size
         same_way = (height <= width) == (self.size[0] <= self.size[1])
         return self.size if same_way else (self.size[1], self.size[0])
 
-    def _to_network(self, frame: np.ndarray) -> torch.Tensor:
-        height, width = self._network_size()
+    def _network_size(self) -> tuple[int, int]:
+        return self.size_for(self._frame_size)
+
+    def _to_network(self, frame: np.ndarray, view: View) -> torch.Tensor:
+        height, width = view.size(self._network_size())
         shrinking = height * width < frame.shape[0] * frame.shape[1]
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-        return torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float().div_(255)
+        return view.turn(torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float().div_(255))
 
     def _shrink(self, mask: np.ndarray) -> torch.Tensor:
         """A mask at the network's size, (1, 1, h, w) in 0..1."""
         tensor = torch.from_numpy(mask.astype(np.float32)).to(self.device)[None, None]
         return F.interpolate(tensor, self._network_size(), mode="bilinear", align_corners=False, antialias=True)
-
-
-class Probabilities(Mapping[int, np.ndarray]):
-    """The probability map of each object at the frame's size, float32 (H, W), computed when asked for."""
-
-    def __init__(
-        self,
-        ids: list[int],
-        margins: torch.Tensor,
-        given: Mapping[int, np.ndarray],
-        size: tuple[int, int],
-        aggregation: str,
-    ) -> None:
-        self._ids, self._margins, self._given = list(ids), margins, dict(given)
-        self._size, self._aggregation = size, aggregation
-
-    def __getitem__(self, object_id: int) -> np.ndarray:
-        if object_id in self._given:
-            return self._given[object_id].astype(np.float32)
-        index = self._ids.index(object_id) if object_id in self._ids else None
-        if index is None:
-            raise KeyError(object_id)
-        margins = F.interpolate(self._margins[None], self._size, mode="bilinear", align_corners=False)[0]
-        result = margins_to_probabilities(margins, self._aggregation)[index].cpu().numpy()
-        for mask in self._given.values():
-            result[mask] = 0
-        return result
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(sorted(self._ids))
-
-    def __len__(self) -> int:
-        return len(self._ids)
 
 
 def _check_mask(object_id: int, mask: np.ndarray, frame: np.ndarray) -> np.ndarray:
