@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import yaml
 
+from fiftyone_hs2s.adaptation import adapted_tracker
 from fiftyone_hs2s.masks import list_label_maps, read_label_map, split_label_map
 from fiftyone_hs2s.metrics import ObjectScores, SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import load_network
@@ -105,11 +106,12 @@ def flow(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
         yield label_map
 
 
-def tracked(tracker: Tracker) -> Method:
-    """Ours."""
+def tracked(tracker: Tracker, adapt: float) -> Method:
+    """Ours, adapted to each video for some seconds, which count as time of its frames."""
 
     def method(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
-        for _, result in track(tracker, frames, {0: split_label_map(first)}):
+        prompts = {0: split_label_map(first)}
+        for _, result in track(adapted_tracker(tracker, frames, prompts, adapt), frames, prompts):
             yield result.label_map
 
     return method
@@ -156,7 +158,13 @@ def _tracker(args: argparse.Namespace) -> Tracker:
     network = load_network(args.model, args.weights)
     settings = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in args.network)}
     network.config = dataclasses.replace(network.config, **settings)
-    return Tracker(network, size=tuple(args.size), precision=args.precision, aggregation=args.aggregation)
+    return Tracker(
+        network,
+        size=tuple(args.size),
+        precision=args.precision,
+        aggregation=args.aggregation,
+        average=args.average,
+    )
 
 
 def _sets(args: argparse.Namespace) -> dict[str, list[tuple[Path, str]]]:
@@ -183,6 +191,8 @@ def main() -> None:
     )
     parser.add_argument("--condition", choices=list(CONDITIONS), help="how the frames are spoilt")
     parser.add_argument("--aggregation", default="soft")
+    parser.add_argument("--average", default="none", help="none, flip, scales or flip+scales")
+    parser.add_argument("--adapt", type=float, default=0, help="seconds of learning from the first mask of each video")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or float16")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
@@ -193,7 +203,7 @@ def main() -> None:
         columns = ("J", "F", "J&F", "late", *(f"t={t}" for t in TIMES))
         print(f"\n{name:24s}" + "".join(f"{column:>8s}" for column in columns) + " s a frame")
         for method in args.methods.split(","):
-            function = {"copy": copy, "flow": flow}.get(method) or tracked(_tracker(args))
+            function = {"copy": copy, "flow": flow}.get(method) or tracked(_tracker(args), args.adapt)
             scores, speeds = {}, []
             for folder, sequence in sequences:
                 if not args.sequences or sequence in args.sequences.split(","):

@@ -27,7 +27,8 @@ from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 from training.config import Stage, TrainingConfig
 from training.data.clip import ClipSource
 from training.data.mix import Batch, MixedClips, draw_batches
-from training.losses import VOID, weighted_loss
+from training.freezing import freeze_norm, freeze_stages
+from training.losses import split_objects, weighted_loss
 from training.pretrained import load_imagenet
 from training.run_folder import RunFolder
 from training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
@@ -86,7 +87,7 @@ class Trainer:
         network = network.to(self.device).to(memory_format=torch.channels_last)
         if self.accelerator.num_processes > 1 and self.device.type == "cuda":
             network = cast("HS2S", nn.SyncBatchNorm.convert_sync_batchnorm(network))
-        _freeze(network, config.frozen_stages)
+        freeze_stages(network, config.frozen_stages)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         optimizer = _optimizer(network, config)
         self.network = network
@@ -155,7 +156,7 @@ class Trainer:
         factor = rate_factor(self.config, self.step, self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        _freeze_norm(self.network, norm_is_frozen(self.config, self.done))
+        freeze_norm(self.network, norm_is_frozen(self.config, self.done))
         self.optimizer.zero_grad(set_to_none=True)
         values: dict[str, float] = {}
         for part, batch in enumerate(batches):
@@ -323,23 +324,6 @@ def _save(state: dict[str, Any], file: IO[bytes]) -> None:
         raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
-def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Splits the label maps of clips into their objects.
-
-    Args:
-        masks: uint8 (B, T, 1, H, W): 0 background, 1..K the objects of the clip, 255 ignore
-
-    Returns:
-        the clip of each object, (N,) ascending; its number there, (N,); and its masks, uint8 (N, T, 1, H, W): 1 object,
-        255 ignore
-    """
-    counts = [int(label_map[label_map != VOID].amax()) for label_map in masks]
-    clip = torch.repeat_interleave(torch.arange(len(masks)), torch.tensor(counts)).to(masks.device)
-    numbers = torch.cat([torch.arange(1, count + 1) for count in counts]).to(masks.device)
-    own = masks[clip]
-    return clip, numbers, torch.where(own == VOID, own, (own == numbers.view(-1, 1, 1, 1, 1)).to(own.dtype))
-
-
 def _check_batches(config: TrainingConfig, processes: int) -> None:
     for stage in config.stages:
         if stage.batch % processes:
@@ -366,18 +350,6 @@ def _precision(name: str) -> str:
     """Accelerate's name of a precision; ``auto`` is what tracking would take."""
     names = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
     return names[choose_precision("auto", choose_device())] if name == "auto" else name
-
-
-def _freeze(network: HS2S, stages: int) -> None:
-    """Freezes the first stages of a shared trunk."""
-    for stage in list(network.trunk.stages)[:stages] if network.trunk is not None else ():
-        stage.requires_grad_(False)
-
-
-def _freeze_norm(network: HS2S, frozen: bool) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
-            module.train(not frozen)
 
 
 def _optimizer(network: HS2S, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -14,6 +14,23 @@ VOID = 255
 BORDER = (BORDER_CLASSES - 2) // 2  # distances in pixels that have a class of their own, on either side
 
 
+def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Splits the label maps of clips into their objects.
+
+    Args:
+        masks: uint8 (B, T, 1, H, W): 0 background, 1..K the objects of the clip, 255 ignore
+
+    Returns:
+        the clip of each object, (N,) ascending; its number there, (N,); and its masks, uint8 (N, T, 1, H, W): 1 object,
+        255 ignore
+    """
+    counts = [int(label_map[label_map != VOID].amax()) for label_map in masks]
+    clip = torch.repeat_interleave(torch.arange(len(masks)), torch.tensor(counts)).to(masks.device)
+    numbers = torch.cat([torch.arange(1, count + 1) for count in counts]).to(masks.device)
+    own = masks[clip]
+    return clip, numbers, torch.where(own == VOID, own, (own == numbers.view(-1, 1, 1, 1, 1)).to(own.dtype))
+
+
 def balanced_bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Balanced binary cross-entropy of OSVOS: foreground weighs |Y-|/|Y|, background the rest (eq. 11).
 

@@ -95,6 +95,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="soft",
         help="how objects compete for a pixel: soft (default), or argmax as the released code",
     )
+    network.add_argument(
+        "--average",
+        choices=("none", "flip", "scales", "flip+scales"),
+        default="none",
+        help="average with the mirror image (twice the time), with 0.75 and 1.25 times --size (3.1 times), or both",
+    )
+    network.add_argument(
+        "--adapt",
+        type=_seconds,
+        default=0,
+        metavar="SECONDS",
+        help="let a copy of the network learn from the video's masks for so long before it is tracked (default 0)",
+    )
     parser.set_defaults(func=run)
 
 
@@ -128,7 +141,7 @@ def _make_tracker(args: argparse.Namespace) -> Tracker:
     from fiftyone_hs2s.tracking import Tracker
 
     network = load_network(args.model, args.weights, args.reset_period)
-    return Tracker(network, args.size, args.device, args.precision, args.aggregation)
+    return Tracker(network, args.size, args.device, args.precision, args.aggregation, average=args.average)
 
 
 def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
@@ -162,6 +175,7 @@ def _kept(report: dict[str, Any], out: Path) -> str:
 
 def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) -> dict[str, Any]:
     """Tracks one video, and gives the report that ``--json`` writes."""
+    from fiftyone_hs2s.adaptation import adapted_tracker
     from fiftyone_hs2s.files import prepare_folder
     from fiftyone_hs2s.overlay import write_overlay
     from fiftyone_hs2s.tracking import Steps, open_frames
@@ -172,7 +186,7 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
     _keep_inputs(args, prompts.files)
     prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
-    tracker = make_tracker()
+    tracker = adapted_tracker(make_tracker(), frames, prompts, args.adapt, args.direction, args.prompts)
     start = time.perf_counter()
     steps = Steps(frames, prompts, args.direction, lambda _: bar.update())
     with tqdm(total=steps.total, unit="frame", disable=None) as bar:
@@ -200,6 +214,8 @@ def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Fou
         "network_size": list(tracker.size),
         "device": str(tracker.device),
         "precision": str(tracker.precision).removeprefix("torch."),
+        "average": args.average,
+        "adapted_seconds": args.adapt,
         "direction": args.direction,
         "seconds_per_frame": seconds,
         "peak_memory_bytes": peak_memory(),
@@ -224,6 +240,16 @@ def _keep_inputs(args: argparse.Namespace, files: list[Path]) -> None:
 def _real(path: Path) -> Path:
     """The path without links; resolve() would fail on links that go round in a loop, in its own way."""
     return Path(os.path.realpath(path))
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0")
+    return value
 
 
 def _size(text: str) -> tuple[int, int]:

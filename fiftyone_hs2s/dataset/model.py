@@ -11,6 +11,7 @@ import fiftyone as fo
 import fiftyone.core.clips as foc
 import fiftyone.core.models as fom
 
+from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
 from fiftyone_hs2s.dataset.objects import label_map_to_detections
 from fiftyone_hs2s.dataset.prompts import DIRECTIONS, PROMPT_MODES, Direction, PromptMode, Prompts, collect_prompts
 from fiftyone_hs2s.errors import HS2SError
@@ -38,6 +39,7 @@ def load_model(
     direction: Direction = "forward",
     prompts: PromptMode = "first",
     reset_period: int | None = None,
+    adapt: float = 0,
     **tracker: Any,
 ) -> HS2SVideoModel:
     """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
@@ -52,7 +54,10 @@ def load_model(
             every frame that has one
         reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the model's
             own
-        **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``
+        adapt: seconds for which a copy of the network learns from the prompts of each video before it is tracked, 0 for
+            not at all; the model itself stays as it is
+        **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``,
+            ``average="flip"``
 
     Returns:
         the model
@@ -61,7 +66,7 @@ def load_model(
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
     """
     network = load_network(name.rsplit("/", 1)[-1].removesuffix("-video-torch"), weights, reset_period)
-    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts)
+    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts, adapt)
 
 
 class HS2SVideoModel(fom.SamplesMixin, fom.Model):
@@ -72,6 +77,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
         direction: ``"forward"``, ``"backward"`` or ``"both"``
         prompts: ``"first"`` or ``"all"``
+        adapt: seconds of learning before each video, see :func:`load_model`
     """
 
     def __init__(
@@ -80,12 +86,14 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         prompt_field: str | None = None,
         direction: Direction = "forward",
         prompts: PromptMode = "first",
+        adapt: float = 0,
     ) -> None:
         fom.SamplesMixin.__init__(self)
         self.tracker = tracker
         self.prompt_field = prompt_field
         self.direction = check_choice("direction", direction, DIRECTIONS)
         self.prompts = check_choice("prompts", prompts, PROMPT_MODES)
+        self.adapt = check_seconds(adapt)
 
     @property
     def media_type(self) -> str:
@@ -164,7 +172,8 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         """
         direction, mode = direction or self.direction, mode or self.prompts
         try:
-            for index, tracked in track(self.tracker, frames, prompts.masks, direction, mode, on_step):
+            tracker = adapted_tracker(self.tracker, frames, prompts.masks, self.adapt, direction, mode)
+            for index, tracked in track(tracker, frames, prompts.masks, direction, mode, on_step):
                 given = prompts.masks.get(index, {})
                 yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence, given)
         except MissingFrameError as error:

@@ -391,3 +391,20 @@ def test_a_data_set_is_tracked_sequence_by_sequence(hs2s, weights, capsys):
     status, _, _ = hs2s()
     assert status == 0
     np.testing.assert_array_equal(read_label_map("out/IMG_8.png"), read_label_map("all/a/IMG_8.png"))
+
+
+def test_adapt_and_average(hs2s, caplog):
+    with caplog.at_level("INFO", "fiftyone_hs2s"):
+        for name, options in {"plain": [], "adapted": ["--adapt", "1e-6"], "average": ["--average", "flip"]}.items():
+            assert hs2s("--json", f"{name}.json", *options, mask="masks", out=name)[0] == 0
+    assert [text for text in caplog.messages if text.startswith("Adapting")] == ["Adapting to 2 objects, 1e-06 s"]
+    reports = {name: json.loads(Path(f"{name}.json").read_text()) for name in ("plain", "adapted", "average")}
+    assert [report["adapted_seconds"] for report in reports.values()] == [0, 1e-6, 0]
+    assert [report["average"] for report in reports.values()] == ["none", "none", "flip"]
+    assert len({report["confidence"]["IMG_13"]["1"] for report in reports.values()}) == 3
+
+
+@pytest.mark.parametrize("options", [["--adapt", "-1"], ["--adapt", "soon"], ["--average", "mirror"]])
+def test_adapt_and_average_that_are_none(hs2s, options):
+    with pytest.raises(SystemExit):
+        hs2s(*options)

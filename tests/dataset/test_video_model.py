@@ -7,6 +7,7 @@ import fiftyone as fo
 import fiftyone.core.models as fom
 import numpy as np
 import pytest
+import torch
 from fiftyone_kit import T, assert_right, color_model, detection, found, iou, picture, prompts, truth, write_video
 
 import fiftyone_hs2s
@@ -236,3 +237,23 @@ def test_public_face_is_lazy():
     assert {"load_model", "propagate", "HS2SError"} <= set(dir(fiftyone_hs2s))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         fiftyone_hs2s.nothing  # noqa: B018
+
+
+def test_adapting_is_for_each_video_alone(dataset, sample, caplog):
+    model = load_model(size=(64, 96), device="cpu", precision="float32", direction="both", adapt=1e-6)
+    before = {key: value.clone() for key, value in model.tracker.network.state_dict().items()}
+    with caplog.at_level(logging.INFO, "fiftyone_hs2s"):
+        apply(dataset, model, prompt_field="frames.gt")
+        report = propagate(dataset, model, prompt_field="gt", label_field="streamed")
+    assert len(report.complete) == 1
+    assert [text for text in caplog.messages if text.startswith("Adapting")] == ["Adapting to 2 objects, 1e-06 s"] * 2
+    for key, value in model.tracker.network.state_dict().items():
+        assert torch.equal(value, before[key])
+    sample.reload()
+    plain = load_model(size=(64, 96), device="cpu", precision="float32", direction="both")
+    propagate(dataset, plain, prompt_field="gt", label_field="plain")
+    sample.reload()
+    confidence = {field: sample.frames[9][field].detections[0].confidence for field in ("pred", "streamed", "plain")}
+    assert confidence["pred"] == confidence["streamed"] != confidence["plain"]
+    with pytest.raises(HS2SError, match="seconds from 0, not -3"):
+        load_model(adapt=-3)

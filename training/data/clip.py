@@ -78,12 +78,17 @@ def renumber(labels: np.ndarray, ids: Sequence[int] | np.ndarray) -> np.ndarray:
     return numbers[labels]
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Reads a picture as uint8 (H, W, 3) RGB.
+ImageSource = Path | Callable[[], np.ndarray]
+
+
+def read_image(path: ImageSource) -> np.ndarray:
+    """Reads a picture as uint8 (H, W, 3) RGB: a file, or what a function gives.
 
     Raises:
         HS2SError: if it cannot be read
     """
+    if not isinstance(path, Path):
+        return path()
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise HS2SError(f"Cannot read the picture {path}; replace or remove it")

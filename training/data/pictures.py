@@ -24,10 +24,11 @@ from training.data.augment import (
     warp,
     zoomed_views,
 )
-from training.data.clip import MIN_AREA, Clip, MaskSource, read_image, read_mask, renumber
+from training.data.clip import MIN_AREA, Clip, ImageSource, MaskSource, read_image, read_mask, renumber
 from training.data.cutouts import Cutout, cut_out, paste
 
-Picture = tuple[Path, MaskSource]
+Picture = tuple[ImageSource, MaskSource]
+"""A picture and its label map: each a file, or a function that gives it."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,18 +39,19 @@ class PictureClips:
     A picture that cannot be read, or whose mask does not fit it, is named once, and another drawn instead.
 
     Args:
-        sets: sets of pictures, each a list of (picture's path, mask's path or what draws it); see :func:`list_pictures`
+        sets: sets of pictures, each a list of (picture, its label map); see :func:`list_pictures`
         paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
         distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other objects
         distractors: how many of these there are at most; 0 for none. With several objects some of them are tracked too
         occluder: share of the clips where something passes in front
         objects: how many instances of a picture are tracked at most
         near: share of the clips of a whole picture whose camera comes up to 6 times nearer or moves away
+        backgrounds: pictures to paste objects on; empty for those of the sets
     """
 
     def __init__(
         self,
-        sets: Sequence[list[Picture]],
+        sets: Sequence[Sequence[Picture]],
         paste: float = 0.6,
         distractor: float = 0.5,
         occluder: float = 0.4,
@@ -57,6 +59,7 @@ class PictureClips:
         objects: int = 1,
         near: float = 0.0,
         min_area: float = MIN_AREA,
+        backgrounds: Sequence[ImageSource] = (),
     ) -> None:
         self.min_area = min_area
         self.sets = [pictures for pictures in sets if pictures]
@@ -65,7 +68,7 @@ class PictureClips:
         weights = np.sqrt([len(pictures) for pictures in self.sets])
         self.weights = weights / weights.sum()
         self.paste, self.distractor, self.occluder, self.distractors = paste, distractor, occluder, distractors
-        self.objects, self.near = objects, near
+        self.objects, self.near, self.backgrounds = objects, near, backgrounds
         self._unreadable: set[tuple[int, int]] = set()
 
     def sample(self, rng: np.random.Generator, length: int, size: Size) -> Clip | None:
@@ -122,7 +125,7 @@ class PictureClips:
         layers = [cutout for cutout in cut if cutout is not None]
         if not layers:
             return None
-        background, _ = self._draw(rng)
+        background = self._background(rng)
         frames, masks = _moved(rng, background, np.zeros(background.shape[:2], np.uint8), length, size)
         free = len(layers) + 1
         if self.distractors and rng.random() < self.distractor:
@@ -133,6 +136,11 @@ class PictureClips:
         for label, layer in enumerate(layers, 1):
             _fly(rng, frames, masks, layer, size, label)
         return frames, masks
+
+    def _background(self, rng: np.random.Generator) -> np.ndarray:
+        if self.backgrounds:
+            return read_image(self.backgrounds[int(rng.integers(len(self.backgrounds)))])
+        return self._draw(rng)[0]
 
     def _distractor(self, rng: np.random.Generator, layer: Cutout) -> Cutout:
         if rng.random() < 0.5:
@@ -158,16 +166,16 @@ class PictureClips:
             _fly(rng, frames[1:], masks[1:], other, masks.shape[1:], label=0, start=start, toward=toward)
 
 
-def list_pictures(root: Path) -> list[Picture]:
+def list_pictures(root: Path) -> list[tuple[Path, Path]]:
     """The pictures of a folder with ``Images`` and ``Masks``."""
     images = {path.stem: path for path in (root / "Images").iterdir()}
     return [(images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images]
 
 
-def _read(path: Path, mask: MaskSource) -> tuple[np.ndarray, np.ndarray]:
+def _read(source: ImageSource, mask: MaskSource) -> tuple[np.ndarray, np.ndarray]:
     """A picture and its label map, which is brought to its size."""
-    image = read_image(path)
-    return image, fit_mask(read_mask(mask), image.shape[:2], f"mask of {path}")
+    image = read_image(source)
+    return image, fit_mask(read_mask(mask), image.shape[:2], f"mask of {source}")
 
 
 def _moved(

@@ -96,7 +96,7 @@ def _training_names(root: Path, masks: Path) -> list[str]:
 
 
 def _listed_videos(root: Path) -> Iterator[VideoFolder]:
-    pairs = {image.stem: (image, mask) for image, mask in list_pictures(root) if isinstance(mask, Path)}
+    pairs = {image.stem: (image, mask) for image, mask in list_pictures(root)}
     for name, frames in json.loads((root / "sequences.json").read_text()).items():
         found = [pairs[frame["stem"]] for frame in frames if frame["stem"] in pairs]
         spacing = int(np.median(np.diff([frame["frame"] for frame in frames]))) if len(frames) > 1 else 1

@@ -1,0 +1,107 @@
+"""Online adaptation: before a video is tracked, a copy of the network learns from the masks that were given for it."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import cv2
+import numpy as np
+
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import draw_masks, fit_mask
+from fiftyone_hs2s.tracking import Frames, Tracker, choose_prompts
+from fiftyone_hs2s.tracking.propagation import Prompts
+
+logger = logging.getLogger(__name__)
+
+MOST_PICTURES = 32
+"""How many of the frames with masks are learnt from, so that memory does not grow with the video."""
+
+Picture = tuple[np.ndarray, np.ndarray]
+"""uint8 RGB (H, W, 3), and the label map uint8 (H, W)."""
+
+
+def adapted_tracker(
+    tracker: Tracker,
+    frames: Frames,
+    prompts: Prompts,
+    seconds: float,
+    direction: str = "forward",
+    prompts_mode: str = "first",
+    steps: int | None = None,
+) -> Tracker:
+    """A tracker for one video, whose network has learnt from the masks that :func:`fiftyone_hs2s.tracking.track` uses.
+
+    Args:
+        tracker: stays as it is
+        frames: the video
+        prompts: masks by frame index and object id; those that the tracking does not use are not looked at
+        seconds: how long to learn, see :func:`check_seconds`; 0 gives the tracker itself
+        direction: as for ``track``
+        prompts_mode: as for ``track``
+        steps: learn so many steps at most: then the result depends on nothing else, if ``seconds`` suffice
+
+    Raises:
+        HS2SError: as ``track``, and if the package ``training`` is missing or the learning fails
+    """
+    if not check_seconds(seconds):
+        return tracker
+    try:
+        from training.adapt import adapt
+    except ModuleNotFoundError as error:
+        raise HS2SError(
+            "Adapting needs the package 'training' of fiftyone-hs2s, which was not found (or another of that name "
+            "was): run `pip install .` in a clone of the repository."
+        ) from error
+    chosen = choose_prompts(frames, prompts, direction, prompts_mode)
+    count = len({i for ids in chosen.values() for i in ids})
+    pictures = _read_pictures(frames, prompts, chosen, tracker.size_for(frames.size))
+    if not pictures:  # the video breaks off before them, as the tracking will tell
+        return tracker
+    logger.info("Adapting to %d object%s, %g s", count, "s" if count > 1 else "", seconds)
+    size, precision = tracker.size_for(frames.size), tracker.precision
+    return tracker.with_network(adapt(tracker.network, pictures, seconds, size, precision, steps))
+
+
+def check_seconds(seconds: float) -> float:
+    """Returns the time to adapt for.
+
+    Raises:
+        HS2SError: if it is no number from 0
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise HS2SError(f"The time to adapt for is a number of seconds from 0, not {seconds!r}.")
+    return float(seconds)
+
+
+def _read_pictures(
+    frames: Frames, prompts: Prompts, chosen: dict[int, list[int]], size: tuple[int, int]
+) -> list[Picture]:
+    """The frames with masks, spread evenly where there are many, at no more than twice the network's size."""
+    indices = sorted(chosen)
+    places = np.linspace(0, len(indices) - 1, min(MOST_PICTURES, len(indices))).round().astype(int)
+    wanted = {indices[place] for place in places}
+    first = min(wanted)
+    pictures = []
+    for index, frame in enumerate(frames[first : max(wanted) + 1], first):
+        if index in wanted:
+            masks = prompts[index]
+            pictures.append(_picture(frame, {i: masks[i] for i in chosen[index]}, size))
+    return pictures
+
+
+def _picture(frame: np.ndarray, masks: dict[int, np.ndarray], size: tuple[int, int]) -> Picture:
+    fitted = {
+        number: fit_mask(np.asarray(mask), frame.shape[:2], f"mask of object {i}").astype(bool)
+        for number, (i, mask) in enumerate(list(masks.items())[:254], 1)
+    }
+    labels = np.zeros(frame.shape[:2], np.uint8)
+    draw_masks(labels, fitted)
+    factor = 2 * max(size[0] / frame.shape[0], size[1] / frame.shape[1])
+    if factor >= 1:
+        return frame, labels
+    shape = round(frame.shape[1] * factor), round(frame.shape[0] * factor)
+    return cv2.resize(frame, shape, interpolation=cv2.INTER_AREA), cv2.resize(
+        labels, shape, interpolation=cv2.INTER_NEAREST
+    )
