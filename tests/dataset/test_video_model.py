@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fiftyone_kit import T, assert_right, color_model, detection, found, iou, picture, prompts, truth, write_video
+from PIL import Image
 
 import fiftyone_hs2s
 from fiftyone_hs2s import HS2SError, load_model, propagate
@@ -257,3 +258,16 @@ def test_adapting_is_for_each_video_alone(dataset, sample, caplog):
     assert confidence["pred"] == confidence["streamed"] != confidence["plain"]
     with pytest.raises(HS2SError, match="seconds from 0, not -3"):
         load_model(adapt=-3)
+
+
+def test_adapting_to_a_group_of_images(dataset, tmp_path, caplog):
+    for number in range(1, 5):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(picture(number)).save(path)
+        masks = prompts(number) if number == 2 else None
+        dataset.add_sample(fo.Sample(filepath=str(path), scene="a", number=number, gt=masks))
+    model = load_model(size=(64, 96), device="cpu", precision="float32", adapt=1e-6)
+    with caplog.at_level(logging.INFO, "fiftyone_hs2s"):
+        report = propagate(dataset.group_by("scene", order_by="number"), model, prompt_field="gt", label_field="pred")
+    assert report.frames == 3
+    assert "Adapting to 2 objects, 1e-06 s" in caplog.messages
