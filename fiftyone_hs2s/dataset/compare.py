@@ -113,8 +113,9 @@ def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None
 
 
 def list_evaluations(samples: Samples) -> list[str]:
-    """The keys of the evaluations that ``evaluate_propagation()`` made."""
-    return samples.list_evaluations(type="detection", method=METHOD)
+    """The keys of the evaluations that ``evaluate_propagation()`` made, the newest last."""
+    keys = samples.list_evaluations(type="detection", method=METHOD)
+    return sorted(keys, key=lambda key: samples.get_evaluation_info(key).timestamp)
 
 
 def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:

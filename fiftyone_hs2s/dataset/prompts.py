@@ -62,11 +62,13 @@ class Prompts:
             a :class:`StoredMask`
         identities: who each object id is
         first_number: the frame number of index 0, for messages
+        boxes: how many detections have a box but no mask, and are ignored
     """
 
     masks: dict[int, dict[int, np.ndarray]]
     identities: dict[int, Identity]
     first_number: int = 1
+    boxes: int = 0
 
 
 def collect_prompts(
@@ -95,7 +97,7 @@ def collect_prompts(
         HS2SError: if no frame has a mask, a mask is unusable, or objects cannot be told apart
     """
     census = _Census(mode, direction)
-    boxes: set[ObjectKey] = set()
+    boxes: list[ObjectKey] = []
     beyond = ""
     for index, detections in labels:
         if index >= len(frames):
@@ -106,13 +108,13 @@ def collect_prompts(
             census.add(index, read_objects(detections, frames.size))
         except HS2SError as error:
             raise HS2SError(f"frame {index + first_number}, {error}") from error
-        boxes |= _bare_boxes(detections)
+        boxes += _bare_boxes(detections)
     if not census.anchors:
         if beyond:
             raise HS2SError(f"no frame has a detection with mask pixels{beyond}")
         raise HS2SError("no frame has a detection with mask pixels: mask each object on at least one frame")
     census.check_labels(first_number)
-    if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in boxes - census.anchors.keys())):
+    if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in {*boxes} - census.anchors.keys())):
         logger.warning("Left out, with boxes but no mask on any frame: %s; mask each object on one frame", never)
     ids = {key: number for number, key in enumerate(census.identities, start=1)}
 
@@ -124,13 +126,14 @@ def collect_prompts(
     for index, key in census.anchored():
         mask = StoredMask(partial(lambda i, k: objects_on(i)[k].mask, index, key))
         masks.setdefault(index, {})[ids[key]] = cast("np.ndarray", mask)
-    return Prompts(masks, {ids[key]: identity for key, identity in census.named().items()}, first_number)
+    identities = {ids[key]: identity for key, identity in census.named().items()}
+    return Prompts(masks, identities, first_number, len(boxes))
 
 
-def _bare_boxes(detections: fo.Detections | None) -> set[ObjectKey]:
-    """The objects of a frame that have a box there, but no mask."""
+def _bare_boxes(detections: fo.Detections | None) -> list[ObjectKey]:
+    """The object of each detection of a frame that has a box there, but no mask."""
     found = detections.detections if detections else ()
-    return {Identity.of(d).key() for d in found if not d.has_mask and any(d.bounding_box or ())}
+    return [Identity.of(d).key() for d in found if not d.has_mask and any(d.bounding_box or ())]
 
 
 class _Census:

@@ -72,6 +72,7 @@ class Report:
         skipped: names of the samples that were finished before
         claimed: samples that another run is working on, and which
         frames: number of frames that labels were written to
+        boxes: number of detections of the prompt field that have a box but no mask, and were ignored
     """
 
     complete: list[str] = field(default_factory=list)
@@ -80,6 +81,7 @@ class Report:
     skipped: list[str] = field(default_factory=list)
     claimed: dict[str, str] = field(default_factory=dict)
     frames: int = 0
+    boxes: int = 0
 
     def raise_if_all_failed(self) -> None:
         """Turns failures into an error, if there is nothing else.
@@ -103,7 +105,9 @@ class Report:
             "finished before": self.skipped,
             "left to another run": self.claimed,
         }
-        return ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
+        text = ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
+        boxes = "1 box without a mask" if self.boxes == 1 else f"{self.boxes} boxes without masks"
+        return f"{text}; {boxes} ignored" if self.boxes else text
 
 
 @explained
@@ -232,6 +236,7 @@ class _Job:
                 self.status.check_own([sequence])
             frames = sequence.open()
             prompts = self._collect(sequence, frames)
+            self.report.boxes += prompts.boxes
 
         def show(steps: Steps) -> None:
             self.show(Progress(number, total, steps.done, max(steps.done, steps.total)))

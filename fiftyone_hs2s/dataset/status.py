@@ -10,7 +10,7 @@ from typing import Literal, cast
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.database import check_there, is_empty
-from fiftyone_hs2s.dataset.sequences import LabeledSequence
+from fiftyone_hs2s.dataset.sequences import LabeledSequence, all_samples
 from fiftyone_hs2s.errors import HS2SError
 
 State = Literal["started", "complete", "incomplete", "failed"]
@@ -49,14 +49,18 @@ class StatusField:
         A clip of a complete video is complete. What has been started, or has failed, within a sequence since makes it
         ``"started"`` until that is complete.
         """
-        found: State | None = None
-        for span, (state, _) in self._read(sequence).items():  # what was noted later counts
-            lost = found is not None if state == "failed" else state != "complete" or found is None
-            if span in ("", sequence.span):
-                found = None if state == "failed" else state
-            elif lost and _overlap(span, sequence.span):
-                found = "started"
-        return found
+        return _state(self._read(sequence), sequence.span)
+
+    def states(self, samples: fo.Dataset | fo.DatasetView, pieces: Iterable[tuple[str, str]]) -> list[State | None]:
+        """The states of many sequences at once, as :meth:`get` has them.
+
+        Args:
+            samples: the samples, clips or groups
+            pieces: the id of each sequence's (first) sample, and its span, ``""`` for all of a sample
+        """
+        found = all_samples(samples) if self.dataset.has_sample_field(self.name) else None
+        texts = dict(zip(*found.values(["id", self.name]), strict=True)) if found is not None else {}
+        return [_state(_parse(texts.get(sample_id)), span) for sample_id, span in pieces]
 
     def check_own(self, sequences: Iterable[LabeledSequence]) -> None:
         """Makes sure that not all of the sequences have labels that something else put into the field.
@@ -103,8 +107,24 @@ class StatusField:
         texts = set(sequence.samples.values(self.name))
         if len(texts) > 1:  # images that were added to a group
             return {"": ("started", "")}
-        entries = (_ENTRY.fullmatch(entry) for entry in _NEXT.split((texts and texts.pop()) or ""))
-        return {entry[2] or "": (cast("State", entry[1]), entry[3] or "") for entry in entries if entry}
+        return _parse((texts and texts.pop()) or "")
+
+
+def _parse(text: str | None) -> dict[str, tuple[State, str]]:
+    entries = (_ENTRY.fullmatch(entry) for entry in _NEXT.split(text or ""))
+    return {entry[2] or "": (cast("State", entry[1]), entry[3] or "") for entry in entries if entry}
+
+
+def _state(entries: dict[str, tuple[State, str]], span: str) -> State | None:
+    """The state of a span, ``""`` for all of a sample."""
+    found: State | None = None
+    for other, (state, _) in entries.items():  # what was noted later counts
+        lost = found is not None if state == "failed" else state != "complete" or found is None
+        if other in ("", span):
+            found = None if state == "failed" else state
+        elif lost and _overlap(other, span):
+            found = "started"
+    return found
 
 
 def _overlap(span: str, other: str) -> bool:

@@ -9,6 +9,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.fields import detections_fields
 from fiftyone_hs2s.dataset.pieces import check_field
 from fiftyone_hs2s.errors import HS2SError
 
@@ -33,14 +34,17 @@ class Evaluate(MaskOperator):
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()
-        field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
+        default = field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
+        pred = ctx.params.get("pred_field") or default
+        check_truth(samples, pred)
         field_choice(inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt"))
-        inputs.str("eval_key", required=True, default="hs2s_eval", label="Evaluation key", description="Its name")
+        note = f"Its name; empty for {default_key(pred)}" if pred else "Its name; empty for that of the field and _eval"
+        inputs.str("eval_key", label="Evaluation key", description=note)
         forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
         fields = ctx.params.get("pred_field"), ctx.params.get("gt_field")
         if all(fields) and fields[0] == fields[1]:
             raise HS2SError("the predictions cannot be their own ground truth: choose another field")
-        key = ctx.params.get("eval_key")
+        key = ctx.params.get("eval_key") or (default_key(pred) if pred else None)
         if key and not key.isidentifier():
             raise HS2SError(f"{key!r} cannot name an evaluation: use letters, digits and underscores")
         if key and key in ctx.dataset.list_evaluations():
@@ -50,7 +54,7 @@ class Evaluate(MaskOperator):
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         def outcome(results: Any) -> Outcome:
             text = f"J&F {results.JF:.3f}, J {results.J:.3f}, F {results.F:.3f}"
-            return Outcome(f"{ctx.params['eval_key']}: {text}", named(ctx.dataset, results.problems))
+            return Outcome(f"{_key(ctx)}: {text}", named(ctx.dataset, results.problems))
 
         yield from execute(ctx, "Evaluate masks", lambda report: _evaluate(ctx, report), outcome, count("sample"))
 
@@ -59,7 +63,7 @@ class Evaluate(MaskOperator):
         samples: fo.Dataset | fo.DatasetView,
         pred_field: str,
         gt_field: str,
-        eval_key: str,
+        eval_key: str | None = None,
         protocol: str = "davis2017",
         delegate: bool = False,
     ) -> Any:
@@ -69,7 +73,7 @@ class Evaluate(MaskOperator):
             samples: the samples
             pred_field: the field with the predictions
             gt_field: the field with the ground truth
-            eval_key: name of the evaluation
+            eval_key: name of the evaluation; None for that of the field and ``_eval``
             protocol: name of the protocol
             delegate: whether to queue the work instead of doing it now
 
@@ -85,5 +89,28 @@ class Evaluate(MaskOperator):
 def _evaluate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     from fiftyone_hs2s import evaluate_propagation
 
-    names = ("pred_field", "gt_field", "eval_key", "protocol")
-    return evaluate_propagation(ctx.target_view(), *(ctx.params[name] for name in names), progress=progress)
+    fields = ctx.params["pred_field"], ctx.params["gt_field"]
+    return evaluate_propagation(ctx.target_view(), *fields, _key(ctx), ctx.params["protocol"], progress=progress)
+
+
+def default_key(field: str) -> str:
+    """What an evaluation is called if nothing else is said: the scores of each field are kept apart."""
+    return f"{field.removeprefix('frames.')}_eval"
+
+
+def check_truth(samples: fo.Dataset | fo.DatasetView, pred_field: str | None) -> None:
+    """Makes sure that there is a field that can be the ground truth.
+
+    Raises:
+        HS2SError: if all fields with masks hold predictions
+    """
+    made = {name.removesuffix("_status") for name in samples.get_field_schema() if name.endswith("_status")}
+    if not set(detections_fields(samples)) - made - {(pred_field or "").removeprefix("frames.")}:
+        raise HS2SError(
+            "there is no ground truth, only propagated masks: add a Detections field with true masks, "
+            "or use HS2S: find failures, which needs none"
+        )
+
+
+def _key(ctx: foo.ExecutionContext) -> str:
+    return ctx.params.get("eval_key") or default_key(ctx.params["pred_field"])

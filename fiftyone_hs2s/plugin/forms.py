@@ -14,6 +14,8 @@ from fiftyone_hs2s.errors import HS2SError
 REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")
 """What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
 
+_LIKELY_PROMPTS = (("prompt", "prompts"), "ground_truth")
+"""Ends of names, the likeliest first."""
 _DIRECTION_LABELS = {
     "forward": "Forward: to the end of the video",
     "backward": "Backward: to its start",
@@ -55,12 +57,21 @@ def choice(
     description: str | None = None,
     required: bool = False,
 ) -> None:
-    """Adds a drop-down menu with one choice an entry of ``labels``."""
+    """Adds a drop-down menu with one choice an entry of ``labels``.
+
+    What has a default cannot be emptied, and the App would still write "Required" under it: it is not declared so.
+    """
     view = types.DropdownView()
     for value, text in labels.items():
         view.add_choice(value, label=text)
     inputs.enum(
-        name, view.values(), view=view, label=label, default=default, required=required, description=description
+        name,
+        view.values(),
+        view=view,
+        label=label,
+        default=default,
+        required=required and default is None,
+        description=description,
     )
 
 
@@ -80,7 +91,7 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     if not fields:
         fix = masks_fix(samples, "add a Detections field with masks to the frames")
         raise HS2SError(f"there are no masks to start from: {fix}")
-    likely = [name for name in fields if name.endswith(("ground_truth", "prompt", "prompts"))]
+    likely = [name for ending in _LIKELY_PROMPTS for name in fields if name.endswith(ending)]
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
     choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from", required=True)

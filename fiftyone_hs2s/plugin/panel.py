@@ -15,7 +15,7 @@ from fiftyone_hs2s.dataset.compare import list_evaluations
 from fiftyone_hs2s.dataset.sequences import is_clips
 from fiftyone_hs2s.errors import HS2SError
 
-from .panel_content import Overview, SampleCurves, comparison, overview, sample_curves
+from .panel_content import Overview, SampleCurves, comparison, newest_that_scored, overview, sample_curves
 from .work import NONE
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ _HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to 
 and F of each frame."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
+_STORE, _CHOICE = "hs2s_panel", "eval_key"
+"""Where the panel beside the grid leaves its choice for the one of the open sample, which has a state of its own."""
 _PLOT = {"displayModeBar": False}  # its buttons cover the titles
 _PLOTS = ("histogram", "time", "scatter")
 
@@ -87,7 +89,11 @@ class HS2SPanel(foo.Panel):
     @guarded
     def choose(self, ctx: foo.ExecutionContext) -> None:
         """Shows another evaluation."""
-        ctx.panel.set_state("eval_key", ctx.params.get("value"))
+        key = ctx.params.get("value")
+        ctx.panel.set_state("eval_key", key)
+        ctx.panel.set_state("open_sample", ctx.current_sample)  # the choice holds, also if it did not score this
+        if ctx.dataset is not None:
+            ctx.store(_STORE).set(_CHOICE, key)
         self._refresh(ctx)
 
     @guarded
@@ -137,9 +143,12 @@ class HS2SPanel(foo.Panel):
         keys = list_evaluations(ctx.dataset) if ctx.dataset is not None else []
         state.set_state("eval_keys", keys)
         chosen = state.get_state("eval_key")
+        if ctx.current_sample and ctx.current_sample != state.get_state("open_sample"):
+            state.set_state("open_sample", ctx.current_sample)
+            chosen = self._choose_for_sample(ctx, keys)
         if chosen not in keys:
             chosen = keys[-1] if keys else None
-            state.set_state("eval_key", chosen)
+        state.set_state("eval_key", chosen)
         if chosen is None:
             state.set_state("shown", "nothing")
             state.set_state("message", _FIRST_STEPS)
@@ -150,6 +159,14 @@ class HS2SPanel(foo.Panel):
             other = state.get_state("other_key")
             known = other in keys and other != chosen
             state.set_state("comparison", comparison(ctx.dataset, chosen, other) if known else None)
+
+    def _choose_for_sample(self, ctx: foo.ExecutionContext, keys: list[str]) -> str | None:
+        """The choice made beside the grid, or the newest evaluation that scored the sample where that one did not."""
+        kept = ctx.store(_STORE).get(_CHOICE)
+        kept = kept if kept in keys else keys[-1] if keys else None
+        if kept is None or sample_curves(ctx.dataset, kept, _sample_id(ctx)).traces:
+            return kept
+        return newest_that_scored(ctx.dataset, _sample_id(ctx)) or kept
 
     def _show_sample(self, ctx: foo.ExecutionContext, found: SampleCurves) -> None:
         ctx.panel.set_state("shown", "sample")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 
 from fiftyone_hs2s.dataset import figures
 from fiftyone_hs2s.dataset.analysis import DatasetAnalysis, analyze
-from fiftyone_hs2s.dataset.compare import compare_evaluations, load_evaluation
+from fiftyone_hs2s.dataset.compare import compare_evaluations, list_evaluations, load_evaluation
 from fiftyone_hs2s.dataset.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.event_labels import Names, event_title, explanation
 from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, ObjectScores, find_events
+
+from .execution import named
 
 _COLORS = ("#3f7fbf", "#c0504d", "#5f9f5f", "#8064a2", "#d98c2b", "#4bacc6", "#a66999")
 _SHADES = {"lost": "#c0504d", "drift": "#d98c2b", "occlusion": "#777777", "partial_occlusion": "#aaaaaa"}
@@ -66,7 +69,20 @@ def overview(dataset: Samples, eval_key: str) -> Overview:
         "scatter": figures.SCATTER,
     }
     layouts = {name: {**layout, **_COMPACT} for name, layout in layouts.items()}
-    return Overview(_headline(results), _table(analyze(dataset, eval_key=eval_key)), traces, layouts, members)
+    table = _table(analyze(dataset, eval_key=eval_key)) + _notes(dataset, results.problems)
+    return Overview(_headline(results), table, traces, layouts, members)
+
+
+def newest_that_scored(dataset: Samples, sample_id: str) -> str | None:
+    """The newest evaluation that scored a sample."""
+    for key in reversed(list_evaluations(dataset)):
+        try:
+            series = load_evaluation(dataset, key).series
+        except HS2SError:
+            continue
+        if any(entry["sample_id"] == sample_id for entry in series.values()):
+            return key
+    return None
 
 
 def sample_curves(dataset: Samples, eval_key: str, sample_id: str) -> SampleCurves:
@@ -108,13 +124,23 @@ def _event_text(event: Event, names: Names) -> str:
 def _headline(results: PropagationResults) -> str:
     samples = len({row["sample_id"] for row in results.objects})
     text = f"**J&F {results.JF:.3f}** · J {results.J:.3f} · F {results.F:.3f}\n\n"
-    text += f"{results.config.protocol}: {len(results.objects)} objects in {samples} samples"
+    text += f"The whole evaluation, whatever the view, by {results.config.protocol}: "
+    text += f"{len(results.objects)} objects in {samples} samples"
     if results.prompts_note:
         text += f". {results.prompts_note}"
-    if results.problems:
-        first = results.problems[0]
-        text += f". {len(results.problems)} notes, such as: sample {first['sample_id']}: {first['message']}"
     return text
+
+
+def _notes(dataset: Samples, problems: list[dict[str, str]]) -> str:
+    """What is to be said about samples, each once, by file name."""
+    rows = dict.fromkeys((name, _unnamed(name, why)) for name, why in named(dataset, problems))
+    lines = [f"- {name}: {why}" for name, why in rows]
+    return "\n".join(["", "", "Notes on samples:", "", *lines]) if lines else ""
+
+
+def _unnamed(name: str, why: str) -> str:
+    """A message without the sample that it begins with."""
+    return re.sub(rf"^sample [0-9a-f]{{24}} \({re.escape(name)}\) ", "", why)
 
 
 def _table(analysis: DatasetAnalysis) -> str:

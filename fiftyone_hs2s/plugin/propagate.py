@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.plan import plan
 from fiftyone_hs2s.dataset.sequences import find_sequences, root_dataset
 from fiftyone_hs2s.dataset.status import StatusField
 from fiftyone_hs2s.errors import HS2SError
@@ -62,7 +63,8 @@ class Propagate(foo.Operator):
     def _fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()
         forms.prompt_field_input(inputs, samples)
-        inputs.str("label_field", required=True, default="hs2s", label="Output field", description="For the results")
+        output = f"{forms.field_prefix(samples)}hs2s"
+        inputs.str("label_field", default=output, label="Output field", description="For the results")
         own = {name: f"{name} (fine-tuned)" for name in list_models()}
         forms.choice(inputs, "model", {**_MODELS, **own}, "Model", _LITE)
         if ctx.params.get("model") == _RESNET50:
@@ -76,6 +78,8 @@ class Propagate(foo.Operator):
             _, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
             if not ctx.params.get("overwrite"):
                 StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
+            outlook = plan(samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")))
+            inputs.view("plan", types.Notice(label=str(outlook)))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
@@ -123,6 +127,8 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) 
     params = ctx.params
     model = params.get("model") or _LITE
     given = params if model in _MODELS else {}  # another model's may be left in the form
+    if not params.get("label_field"):
+        raise HS2SError("the output field has no name: give one for the results")
     fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
     progress("Loading the model")

@@ -176,3 +176,27 @@ def test_delegated(scored_dataset):
     scored_dataset.reload()
     assert scored_dataset.list_evaluations() == ["ev"]
     evaluate_propagation(scored_dataset, "pred", "gt", "ev")
+
+
+def test_each_field_has_an_evaluation_of_its_own(scored_dataset):
+    scored_dataset.clone_frame_field("pred", "other")
+    for field in ("pred", "other"):
+        params = {"pred_field": f"frames.{field}", "gt_field": "frames.gt", "protocol": "all"}
+        description = form("evaluate", scored_dataset, **params)["eval_key"].view.to_json()["description"]
+        assert f"empty for {field}_eval" in description
+        assert foo.execute_operator(uri("evaluate"), {"dataset": scored_dataset}, params=params).error is None
+    scored_dataset.reload()
+    assert scored_dataset.list_evaluations() == ["other_eval", "pred_eval"]
+
+
+def test_without_truth_find_failures_is_named(scored_dataset):
+    scored_dataset.delete_frame_field("gt")
+    scored_dataset.add_sample_field("pred_status", fo.StringField)
+    message = refusal(form("evaluate", scored_dataset))
+    assert "There is no ground truth" in message
+    assert "find failures" in message
+
+
+def test_what_has_a_default_is_not_marked_as_required(scored_dataset):
+    properties = form("evaluate", scored_dataset)
+    assert not any(properties[name].required for name in ("pred_field", "gt_field", "eval_key", "protocol"))

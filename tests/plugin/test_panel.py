@@ -88,7 +88,7 @@ def test_two_evaluations_are_compared_on_what_both_scored(evaluated, video):
     evaluate_propagation(evaluated, "pred", "gt", "everything", protocol="all")
     panel = Panel(evaluated)
     panel.do("choose", value="ev")
-    assert panel.shown["other_key"].type.values == ["(none)", "everything", "worse_eval"]
+    assert panel.shown["other_key"].type.values == ["(none)", "worse_eval", "everything"]
     assert "comparison" not in panel.shown
     panel.do("choose_other", value="worse_eval")
     text = panel.state["comparison"]
@@ -233,3 +233,35 @@ def test_foreign_evaluations_are_not_offered(scored_dataset):
     panel = Panel(scored_dataset)
     panel.do("on_load")
     assert "no evaluation yet" in panel.text
+
+
+def test_opens_on_the_newest_evaluation(evaluated):
+    evaluate_propagation(evaluated, "pred", "gt", "a_later_one", protocol="all")
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert panel.state["eval_key"] == "a_later_one"
+    assert "The whole evaluation" in panel.text
+
+
+def test_open_sample_keeps_the_choice_or_takes_an_evaluation_that_scored_it(evaluated, video):
+    first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
+    evaluate_propagation(evaluated.select(second), "pred", "gt", "second_eval")
+    Panel(evaluated).do("choose", value="ev")
+    for sample_id, key in ((first, "ev"), (second, "second_eval")):
+        panel = Panel(evaluated, current_sample=sample_id)
+        panel.do("on_load")
+        assert panel.state["eval_key"] == key
+        assert "curves" in panel.shown
+    panel.do("choose", value="ev")
+    assert "was not scored" in panel.text, "what was chosen for this very sample holds"
+
+
+def test_notes_are_by_file_name_and_once(evaluated, video):
+    unlabeled = fo.Sample(filepath=str(video))
+    evaluated.add_sample(unlabeled)
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert len(evaluated.load_evaluation_results("ev").problems) == 1
+    assert panel.state["table_text"].count(f"- {video.name}: has no predictions in 'pred'") == 1
+    assert unlabeled.id not in panel.text + panel.state["table_text"]

@@ -84,7 +84,7 @@ def test_form(operator, dataset, sample, video):
     properties = form(operator, dataset)
     assert properties["prompt_field"].type.values == ["frames.gt"]
     assert properties["prompt_field"].default == "frames.gt"
-    assert properties["label_field"].default == "hs2s"
+    assert properties["label_field"].default == "frames.hs2s"
     assert properties["model"].type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch"]
     assert properties["direction"].type.values == ["forward", "backward", "both"]
     assert properties["prompts"].type.values == ["first", "all"]
