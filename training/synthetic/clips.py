@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import write_label_map
 from training.data.clip import read_image
 from training.synthetic.camera import Camera, shaken
@@ -239,7 +240,7 @@ def claim(settings: Settings, out: Path) -> None:
         if other := [key for key in mine if mine[key] != theirs.get(key)]:
             raise HS2SError(f"{out} has clips of another {', '.join(other)}; give another --out or the same settings")
     out.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(mine, indent=1) + "\n")
+    write_text(note, json.dumps(mine, indent=1) + "\n")
 
 
 def _write(out: Path, name: str, clip: RenderedClip) -> None:
@@ -256,7 +257,7 @@ def _write(out: Path, name: str, clip: RenderedClip) -> None:
             if not cv2.imwrite(path, frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, clip.quality]):
                 raise HS2SError(f"The frame {path} cannot be written; is the disk full?")
             write_label_map(unfinished / "Annotations" / f"{number:05d}.png", label_map)
-        (out / "Stories" / f"{name}.json").write_text(json.dumps(clip.story) + "\n")
+        write_text(out / "Stories" / f"{name}.json", json.dumps(clip.story) + "\n")
         for kind in KINDS:
             os.rename(unfinished / kind, out / kind / name)
     finally:
