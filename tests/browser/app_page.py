@@ -112,11 +112,11 @@ class AppPage:
         entries, text = self.page.locator("[data-cy=entry-counts]"), f"{count} sample{'s' * (count != 1)}"
         wait_until(lambda: entries.inner_text().startswith(text), SLOW / 1000, f"the grid has {text}")
 
-    def run_operator(self, label: str, **texts: str) -> None:
-        """Runs an operator with its form's defaults, but other texts in place of some (``hs2s="new"``)."""
+    def run_operator(self, label: str, texts: dict[str, str] | None = None) -> None:
+        """Runs an operator with its form's defaults, but other texts in place of some (``{"hs2s": "new"}``)."""
         self.open_form(label)
         for field in self.page.locator("[data-cy=operators-prompt-modal] input").all():
-            if (text := texts.get(field.input_value())) is not None:
+            if (text := (texts or {}).get(field.input_value())) is not None:
                 field.fill(text)
                 self.page.wait_for_timeout(3000)  # until it has been to the server and back
         self.page.get_by_role("button", name="Execute").click()
@@ -183,16 +183,17 @@ class AppPage:
         """Clicks a mark of a plot, which takes clicks only on what it has found under the mouse and named."""
         mark = self.page.locator(selector).nth(place)
         mark.scroll_into_view_if_needed()
-        box = mark.bounding_box()
         named = mark.locator("xpath=ancestor::*[contains(@class, 'js-plotly-plot')][1]").locator(".hovertext")
 
         def point() -> bool:
+            """Whether the plot names the mark, and stays where it is: the panel may still be drawn."""
+            box = mark.bounding_box()
             for step in (1, 0):
                 self.page.mouse.move(box["x"] + box["width"] / 2 + step, box["y"] + box["height"] / 2)
-            return named.count() > 0
+            self.page.wait_for_timeout(1000)
+            return named.count() > 0 and mark.bounding_box() == box
 
         wait_until(point, SLOW / 1000, "the plot names the mark")
-        self.page.wait_for_timeout(1000)
         self.page.mouse.down()
         self.page.mouse.up()
 

@@ -11,6 +11,7 @@ import runpy
 import sys
 from pathlib import Path
 
+os.environ["FIFTYONE_SERVER"] = "1"  # as main.py has it, before FiftyOne is imported: no dataset objects are shared
 SERVER = Path(importlib.util.find_spec("fiftyone").origin).parent / "server"
 
 

@@ -135,6 +135,8 @@ def test_from_propagation_to_the_failing_sample(app, demo):
     app.page.locator(PANEL).get_by_role("button", name="Refresh").click()
     app.page.locator(PANEL).get_by_text("There is no evaluation yet").wait_for()
     assert app.page.get_by_text("Traceback").count() == 0
+    app.clear_view()  # which the server remembers
+    app.wait_for_entries(3)
 
 
 def test_training_is_scheduled(app, demo):
@@ -156,7 +158,7 @@ def test_selection_view_and_groups_each_into_a_new_field(app, demo, tmp_path):
     """The App's server has no singletons: the view's own dataset must learn of the field."""
     app.open()
     app.select_sample(1)
-    app.run_operator("HS2S: propagate masks", hs2s="selected")
+    app.run_operator("HS2S: propagate masks", {"frames.hs2s": "frames.selected"})
     wait_until(lambda: values(demo, "selected_status").count("complete") == 1, 300, "the selected sample is propagated")
     app.dismiss()
     assert demo.count("frames.selected") == LENGTH
@@ -165,7 +167,7 @@ def test_selection_view_and_groups_each_into_a_new_field(app, demo, tmp_path):
     app.open()
     app.choose_view("some")
     app.wait_for_entries(2)
-    app.run_operator("HS2S: propagate masks", hs2s="viewed")
+    app.run_operator("HS2S: propagate masks", {"frames.hs2s": "frames.viewed"})
     wait_until(lambda: values(demo, "viewed_status").count("complete") == 2, 300, "the view is propagated")
     app.dismiss()
     assert demo.match_tags("mirrored").values("viewed_status") == [None]
@@ -175,7 +177,7 @@ def test_selection_view_and_groups_each_into_a_new_field(app, demo, tmp_path):
         app.dataset = images.name
         app.open()
         app.choose_view("scenes")
-        app.run_operator("HS2S: propagate masks", hs2s="grouped")
+        app.run_operator("HS2S: propagate masks", {"hs2s": "grouped"})
         wait_until(lambda: values(images, "grouped_status") == ["complete"] * 6, 300, "both groups are propagated")
         app.dismiss()
         assert images.count("grouped") == 6
