@@ -93,7 +93,7 @@ def assert_right(results: dict[int, dict[int, np.ndarray]], numbers, indices=(0,
 class ColorNetwork(torch.nn.Module):
     """Follows an object by the mean colour under its first mask: a network's interface, and results one can predict."""
 
-    config = SimpleNamespace(name="colors", feedback="own")
+    config = SimpleNamespace(name="colors", feedback="own", others=False)
 
     def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
         return ImageFeatures(frame, {}, None)

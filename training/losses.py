@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fiftyone_hs2s.network.aggregation import Meeting, aggregate
+from fiftyone_hs2s.network.aggregation import Meeting
 from fiftyone_hs2s.network.decoder import BORDER_CLASSES
 
 VOID = 255
@@ -88,7 +88,7 @@ def competition(logits: torch.Tensor, masks: torch.Tensor, meeting: Meeting, har
     Returns:
         the mean over these pixels and the frames
     """
-    margins, _ = aggregate(meeting.table(logits, -16.0), "soft")
+    margins, _ = meeting.compete(logits)
     own = meeting.table(masks, 0)
     target = ((own == 1) * torch.arange(1, own.shape[1] + 1, device=own.device).view(1, -1, 1, 1)).amax(1)
     target[(own == VOID).any(1)] = VOID

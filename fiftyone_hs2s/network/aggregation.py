@@ -62,7 +62,6 @@ class Meeting:
     """
 
     def __init__(self, clip: torch.Tensor) -> None:
-        self.clip = clip
         _, counts = clip.unique_consecutive(return_counts=True)
         self.most = int(counts.max())
         self.alone = self.most == 1
@@ -74,9 +73,13 @@ class Meeting:
         table = values.new_full((int(self.row[-1]) + 1, self.most, *values.shape[2:]), missing)
         return table.index_put((self.row, self.place), values[:, 0])
 
+    def compete(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Soft aggregation of logits (N, 1, H, W): margins and probabilities, float32 (clips, K, H, W)."""
+        return aggregate(self.table(logits.float(), -_LIMIT), "soft")
+
     def shares(self, logits: torch.Tensor) -> torch.Tensor:
         """The objects' probabilities after soft aggregation: (N, 1, H, W) of logits (N, 1, H, W)."""
-        _, shares = aggregate(self.table(logits.float(), -_LIMIT), "soft")
+        _, shares = self.compete(logits)
         return shares[self.row, self.place][:, None].to(logits.dtype)
 
     def others(self, masks: torch.Tensor) -> torch.Tensor:

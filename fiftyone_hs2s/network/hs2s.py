@@ -89,7 +89,8 @@ class HS2S(nn.Module):
             masks = masks[:, None]
         meeting = Meeting(clip if clip is not None else torch.arange(len(masks), device=masks.device))
         # Frame by frame: all at once would not fit the caches, and is slower on a CPU.
-        state = self.start(self._encode_clips(frames[:, 0], clip), masks[:, 0], meeting.others(masks[:, 0]))
+        others = meeting.others(masks[:, 0]) if self.config.others else None
+        state = self.start(self._encode_clips(frames[:, 0], clip), masks[:, 0], others)
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
             if checkpointing:
@@ -100,7 +101,8 @@ class HS2S(nn.Module):
             if teacher_forcing is not None:
                 forced = teacher_forcing[:, t].view(-1, 1, 1, 1)
                 own = torch.where(forced, masks[:, t], own)
-                others = torch.where(forced, meeting.others(masks[:, t]), others)
+                if others is not None:
+                    others = torch.where(forced, meeting.others(masks[:, t]), others)
             state.masks, state.others = own, others
             if learn_last is not None and t < frames.shape[1] - learn_last:
                 state = state.detached()
@@ -112,7 +114,7 @@ class HS2S(nn.Module):
             return stacked
         return stacked, torch.stack(borders, 1) if borders else None
 
-    def feed_back(self, logits: torch.Tensor, meeting: Meeting) -> tuple[torch.Tensor, torch.Tensor]:
+    def feed_back(self, logits: torch.Tensor, meeting: Meeting) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What the next step sees of N objects: their last masks, and where the others of their clip are.
 
         Args:
@@ -120,11 +122,13 @@ class HS2S(nn.Module):
             meeting: which of them meet
 
         Returns:
-            masks and others, each (N, 1, H, W) in 0..1
+            masks and others, each (N, 1, H, W) in 0..1; no others where the network does not look at them
         """
+        share = self.config.feedback == "share"
+        if not (share or self.config.others):
+            return logits.sigmoid(), None
         shares = meeting.shares(logits)
-        own = shares if self.config.feedback == "share" else logits.sigmoid()
-        return own, meeting.others(shares)
+        return shares if share else logits.sigmoid(), meeting.others(shares) if self.config.others else None
 
     def _clip_step(
         self, frames: torch.Tensor, clip: torch.Tensor | None, state: State, memory_every: int | None

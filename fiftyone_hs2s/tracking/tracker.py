@@ -181,15 +181,27 @@ class Tracker:
         small = torch.cat([self._shrink(mask) for mask in masks.values()])
         others = self._others_of(small)
         for number, (view, image) in enumerate(zip(self._views, images, strict=True)):
-            seen = (values.split(self.chunk_size) for values in (view.see(small), view.see(others)))
-            states = [self.network.start(image, masks, others) for masks, others in zip(*seen, strict=True)]
+            states = [self.network.start(image, *seen) for seen in self._seen(view, small, others)]
             self._states[number] = self._rechunk(State.cat(self._states[number] + states))
         self._logits = torch.cat([self._logits, small[:, 0].logit(1e-7)])
         self._ids += masks
         self._given.update(masks)
 
-    def _others_of(self, small: torch.Tensor) -> torch.Tensor:
-        """Where the other objects are for each of those that start now, (N, 1, h, w) from their masks likewise."""
+    def _seen(
+        self, view: View, masks: torch.Tensor, others: torch.Tensor | None
+    ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """What a view sees of masks and of where the others are, each (N, 1, h, w), chunk by chunk."""
+        own = view.see(masks).split(self.chunk_size)
+        beside = [None] * len(own) if others is None else view.see(others).split(self.chunk_size)
+        return list(zip(own, beside, strict=True))
+
+    def _others_of(self, small: torch.Tensor) -> torch.Tensor | None:
+        """Where the other objects are for each of those that start now, (N, 1, h, w) from their masks likewise.
+
+        None where the network does not look at them.
+        """
+        if not self.network.config.others:
+            return None
         others = small.sum(0) - small
         if len(self._logits):
             _, shares = aggregate(self._logits, self.aggregation)
@@ -220,11 +232,11 @@ class Tracker:
         own = probabilities.clone() if self.network.config.feedback == "share" else self._logits.sigmoid()
         if self._given:
             margins = self._take_as_given(margins, probabilities, own)
-        others = (probabilities.sum(0) - probabilities).clamp(0, 1)
+        looks = self.network.config.others
+        others = (probabilities.sum(0) - probabilities).clamp(0, 1)[:, None] if looks else None
         for view, states in zip(self._views, self._states, strict=True):
-            seen = (view.see(values[:, None]).split(self.chunk_size) for values in (own, others))
-            for state, masks, others_masks in zip(states, *seen, strict=True):
-                state.masks, state.others = masks, others_masks
+            for state, seen in zip(states, self._seen(view, own[:, None], others), strict=True):
+                state.masks, state.others = seen
         labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
         draw_masks(labels, self._given)
         lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)

@@ -12,6 +12,7 @@ from test_network import clip, slim
 
 from fiftyone_hs2s.network import build_network, load_network
 from fiftyone_hs2s.network.aggregation import Meeting
+from fiftyone_hs2s.tracking import Tracker
 
 
 def three_objects() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -87,3 +88,20 @@ def test_a_meeting_shares_as_stm_does_clip_by_clip() -> None:
     others = meeting.others(shares)
     torch.testing.assert_close(others[0], shares[1] + shares[2])
     assert not others[3:].any()
+
+
+@pytest.mark.parametrize("feedback", ["own", "share"])
+def test_the_tracker_tells_each_object_where_the_others_are(feedback: str) -> None:
+    network = that_looks_at_others(with_others(feedback=feedback))
+    frames, masks, _ = three_objects()
+    frames = (frames * 255).round() / 255
+    with torch.inference_mode():
+        expected = Meeting(torch.tensor([0, 0])).shares(
+            network(frames[:1], masks[:2, 0], clip=torch.tensor([0, 0]))[:, 0]
+        )
+    tracker = Tracker(network, (64, 96), device="cpu", precision="float32", chunk_size=1)
+    first, second = (frames[0, :2].permute(0, 2, 3, 1) * 255).round().byte().numpy()
+    tracker.add_objects(first, {1: masks[0, 0, 0].bool().numpy(), 2: masks[1, 0, 0].bool().numpy()})
+    tracked = tracker.step(second)
+    for i in (1, 2):
+        np.testing.assert_allclose(tracked.probabilities[i], expected[i - 1, 0].numpy(), atol=1e-4)
