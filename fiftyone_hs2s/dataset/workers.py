@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
-
-import fiftyone as fo
 
 from fiftyone_hs2s.dataset.database import DatabaseError, check_there, explain
 from fiftyone_hs2s.dataset.pieces import Piece
 from fiftyone_hs2s.dataset.scoring import ScoredPiece, score_piece
 from fiftyone_hs2s.dataset.sequences import root_dataset
+from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Protocol
 from fiftyone_hs2s.processes import run_in_processes
@@ -37,7 +35,7 @@ def score_pieces(
     if min(workers, len(pieces)) <= 1:
         yield from ((piece, _score(piece, truth, prediction, protocol)) for piece in pieces)
         return
-    tasks = ((*_pack(piece), truth, prediction, protocol) for piece in pieces)
+    tasks = ((StoredView.of(p.view), replace(p, view=None), truth, prediction, protocol) for p in pieces)
     with run_in_processes(_score_remotely, tasks, min(workers, len(pieces))) as futures:
         for piece, future in zip(pieces, futures, strict=True):
             scored = future.result()
@@ -54,14 +52,6 @@ def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Sco
         raise found from (error.__cause__ if found is error else error)
 
 
-def _pack(piece: Piece) -> tuple[str, list[dict[str, Any]], Piece]:
-    """What another process needs to read a piece: a view itself cannot be sent."""
-    return piece.view.dataset_name, piece.view._serialize(), replace(piece, view=None)
-
-
-def _score_remotely(
-    dataset: str, stages: list[dict[str, Any]], piece: Piece, truth: str, prediction: str, protocol: Protocol
-) -> Scored:
-    view = fo.DatasetView._build(fo.load_dataset(dataset), stages)
-    scored = _score(replace(piece, view=view), truth, prediction, protocol)
+def _score_remotely(stored: StoredView, piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Scored:
+    scored = _score(replace(piece, view=stored.load()), truth, prediction, protocol)
     return scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)

@@ -375,3 +375,15 @@ def test_thousands_of_videos_start_as_fast_as_a_few(dataset, video, monkeypatch)
         opened.clear(), drawn.clear()
         assert clips.sample(np.random.default_rng(0), 2, (64, 96)) is not None
         assert len(opened) == 1 and 1 <= len(drawn) <= 2  # each frame once
+
+
+def test_a_dataset_that_takes_the_name_of_a_deleted_one(video):
+    """What was read of the first says nothing of the second."""
+    for numbers in ([1, 2], [3, 4, 5]):
+        dataset = fo.Dataset("comes-and-goes")
+        try:
+            dataset.add_sample(labeled(video, numbers))
+            (stored,) = read_videos(dataset, "gt")
+            assert len(stored.masks(range(len(numbers)))) == len(numbers)
+        finally:
+            dataset.delete()

@@ -7,7 +7,6 @@ as with a few. A dataset on another machine takes no more than ``FIFTYONE_DATABA
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,8 @@ from PIL import ExifTags, Image
 from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.labels import pixel_box
 from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, refuse_shared_label, render
-from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, VideoSequence, find_sequences, root_dataset
+from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, VideoSequence, find_sequences
+from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.tracking import Frames
@@ -40,34 +40,6 @@ Shown = dict[int, list[ObjectKey]]
 """The objects of each labeled frame, by its index."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A view that another process can read: views themselves cannot be sent.
-
-    Attributes:
-        dataset: its dataset's name
-        stages: what makes the view of it, as JSON
-    """
-
-    dataset: str
-    stages: str
-
-    @classmethod
-    def of(cls, samples: fo.Dataset | fo.DatasetView) -> Stored:
-        """Packs a dataset or a view."""
-        stages = [] if isinstance(samples, fo.Dataset) else samples._serialize()
-        return cls(root_dataset(samples).name, json.dumps(stages))
-
-    def view(self) -> fo.DatasetView:
-        """The view, loaded once a process."""
-        return _load_view(self)
-
-
-@lru_cache(maxsize=_OPEN)
-def _load_view(stored: Stored) -> fo.DatasetView:
-    return fo.DatasetView._build(fo.load_dataset(stored.dataset), json.loads(stored.stages))
-
-
 class StoredVideo:
     """The labeled frames of a video of a dataset; serves training (by place) and validation (in order).
 
@@ -81,21 +53,22 @@ class StoredVideo:
     """
 
     def __init__(
-        self, name: str, stored: Stored, row: tuple[Any, ...], field: str, shown: Shown, first_number: int = 1
+        self, name: str, stored: StoredView, row: tuple[Any, ...], field: str, shown: Shown, first_number: int = 1
     ) -> None:
         self.name, self._stored, self._row, self._field, self._first = name, stored, row, field, first_number
         self.indices = sorted(shown)
+        self._planned = len(self.indices)
         self._numbers: dict[ObjectKey, int] = {}
         for index in self.indices:
             for key in shown[index]:
                 self._numbers.setdefault(key, len(self._numbers) + 1)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return self._planned  # also where it turns out to be shorter: what is drawn depends on it
 
     def sequence(self) -> LabeledSequence:
         """It, in the database."""
-        view = self._stored.view()
+        view = _load(self._stored)
         return VideoSequence(view, *self._row) if self._row else ImageSequence(view)
 
     def open(self) -> Frames:
@@ -163,6 +136,11 @@ class _Opened(NamedTuple):
 
 
 @lru_cache(maxsize=_OPEN)
+def _load(stored: StoredView) -> fo.DatasetView:
+    return stored.load()
+
+
+@lru_cache(maxsize=_OPEN)
 def _open(video: StoredVideo) -> _Opened:
     return video.load()
 
@@ -171,7 +149,7 @@ def _open(video: StoredVideo) -> _Opened:
 class StoredMask:
     """The label map of an image of a dataset, drawn when it is asked for."""
 
-    stored: Stored
+    stored: StoredView
     sample_id: str
     path: Path
     field: str
@@ -182,7 +160,7 @@ class StoredMask:
         Raises:
             HS2SError: if the picture or a mask cannot be read
         """
-        (detections,) = self.stored.view().select(self.sample_id).values(self.field)
+        (detections,) = _load(self.stored).select(self.sample_id).values(self.field)
         return _label_map(detections, _size(self.path), {})
 
 
@@ -202,7 +180,7 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
     """
     name = check_detections(samples, field)
     sequences = find_sequences(samples)
-    stored = Stored.of(samples)
+    stored = StoredView.of(samples)
     listed = _list_frames(samples, name) if sequences and isinstance(sequences[0], VideoSequence) else {}
     videos, failed = [], 0
     for sequence in sequences:
@@ -229,7 +207,7 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
         HS2SError: if there is no such field, or no image has a mask
     """
     name = check_detections(samples, field)
-    stored = Stored.of(samples)
+    stored = StoredView.of(samples)
     rows = zip(*samples.filter_labels(name, _HAS_MASK).values(["id", "filepath"]), strict=True)
     pictures: list[Picture] = []
     for sample_id, path in rows:
@@ -262,7 +240,7 @@ def _keys(labels: list, indices: list | None, instances: list | None) -> list[Ob
     return keys
 
 
-def _stored_video(sequence: LabeledSequence, stored: Stored, field: str, listed: dict[str, Shown]) -> StoredVideo:
+def _stored_video(sequence: LabeledSequence, stored: StoredView, field: str, listed: dict[str, Shown]) -> StoredVideo:
     if not Path(sequence.filepath).is_file():
         raise HS2SError(f"there is no file {sequence.filepath}")
     if isinstance(sequence, VideoSequence):
@@ -274,7 +252,7 @@ def _stored_video(sequence: LabeledSequence, stored: Stored, field: str, listed:
         masked = sequence.group.filter_labels(field, _HAS_MASK, only_matches=False)
         columns = masked.values([f"{field}.detections.{name}" for name in ("label", "index", "instance._id")])
         shown = {i: _keys(*each) for i, each in enumerate(zip(*columns, strict=True)) if each[0] is not None}
-        row, stored = (), Stored.of(sequence.group)
+        row, stored = (), StoredView.of(sequence.group)
     if not any(shown.values()):
         raise HS2SError(f"none of its frames has a mask in {field!r}")
     for index, keys in shown.items():
