@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import fiftyone as fo
 
-from fiftyone_hs2s.dataset.objects import KINDS, FrameObjects, Identity, ObjectKey, refuse_shared_label, render
+from fiftyone_hs2s.dataset.objects import (
+    KINDS,
+    FrameObjects,
+    Identity,
+    ObjectKey,
+    check_distinct,
+    read_identities,
+    render,
+)
 from fiftyone_hs2s.dataset.pieces import Piece
 
 Census = list[tuple[int, list[Identity]]]
@@ -36,7 +44,7 @@ class Matching:
         predicted = list(_census(piece, prediction))
         self.kind = _shared_kind(true, predicted)
         for number, names in (*true, *predicted) if self.kind == "label" else ():
-            _check_distinct(number, names)
+            check_distinct([identity.key("label") for identity in names], number)
         keys = [_keys_in_order(side, self.kind) for side in (true, predicted)]
         self.numbers: dict[ObjectKey, int] = {
             key: number for number, key in enumerate(dict.fromkeys([*keys[0], *keys[1]]), start=1)
@@ -69,21 +77,13 @@ class Matching:
         return labels
 
 
-def _check_distinct(number: int, names: list[Identity]) -> None:
-    keys = [identity.key("label") for identity in names]
-    for key in keys:
-        if key[0] == "label" and keys.count(key) > 1:
-            refuse_shared_label(key[1], number)
-
-
 def _census(piece: Piece, field: str) -> Iterator[tuple[int, list[Identity]]]:
     """The names on each frame that has the field, without reading masks."""
     columns = piece.values(*(f"{field}.{path}" for path in _PATHS))
     numbers = piece.values("frame_number")[0] if piece.is_video else range(1, len(columns[0]) + 1)
     for number, *frame in zip(numbers, *columns, strict=True):
         if frame[0] is not None:
-            rows = zip(*(names or [None] * len(frame[0]) for names in frame), strict=True)
-            yield number, [Identity(label, index, i and str(i)) for label, index, i in rows]
+            yield number, read_identities(*frame)
 
 
 def _shared_kind(true: Census, predicted: Census) -> str:

@@ -5,7 +5,7 @@ Everything that needs the objects of a frame reads them here: prompts, scores, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
@@ -53,6 +53,13 @@ class Identity:
             ``("instance", id)``, else ``("index", index)`` (0 counts), else ``("label", label)``
         """
         return next(((k, name) for k in (kind, *KINDS) if (name := getattr(self, k)) is not None), ("label", None))
+
+
+def read_identities(labels: Sequence, indices: Sequence | None, instances: Sequence | None) -> list[Identity]:
+    """The identities of a frame's detections, from the values of their fields; None where none has a field."""
+    nothing = [None] * len(labels)
+    rows = zip(labels, indices or nothing, instances or nothing, strict=True)
+    return [Identity(label, index, instance and str(instance)) for label, index, instance in rows]
 
 
 @dataclass
@@ -154,6 +161,21 @@ def check_same(key: ObjectKey, one: Identity, other: Identity) -> None:
         raise HS2SError(
             f"{key[0]} {key[1]} is both {one.label!r} and {other.label!r}: give each object its own {key[0]}"
         )
+
+
+def check_distinct(keys: Sequence[ObjectKey], number: int) -> None:
+    """Makes sure that no two detections of a frame have nothing but one label.
+
+    Args:
+        keys: those of the frame's detections
+        number: the frame's number, for the message
+
+    Raises:
+        HS2SError: if two have
+    """
+    for key in keys:
+        if key[0] == "label" and keys.count(key) > 1:
+            refuse_shared_label(key[1], number)
 
 
 def refuse_shared_label(label: str | int | None, *frames: int, otherwise: str = "") -> NoReturn:

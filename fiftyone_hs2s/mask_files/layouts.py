@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
+from fiftyone_hs2s.files import read_text
 
 PathLike = str | os.PathLike[str]
 
@@ -107,10 +108,7 @@ def read_split(folder: PathLike, split: str) -> list[str]:
     if not found:
         known = f"choose one of {', '.join(name for name, _ in lists)}" if lists else "it has no ImageSets"
         raise HS2SError(f"There is no split {split!r} of {folder}: {known}, or give a text file of sequences.")
-    try:
-        lines = found[0].read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HS2SError(f"The split {found[0]} cannot be read: {error}.") from error
+    lines = read_text(found[0]).split("\n")
     names = dict.fromkeys(_sequence_name(line.split()[0]) for line in lines if line.strip())
     if not names:
         raise HS2SError(f"The split {found[0]} is empty.")

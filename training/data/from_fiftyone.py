@@ -21,7 +21,7 @@ from PIL import ExifTags, Image
 
 from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.labels import pixel_box
-from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, refuse_shared_label, render
+from fiftyone_hs2s.dataset.objects import ObjectKey, check_distinct, read_identities, render
 from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, VideoSequence, find_sequences
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError, VideoError
@@ -234,10 +234,7 @@ def _list_frames(samples: fo.Dataset | fo.DatasetView, field: str) -> dict[str, 
 
 
 def _keys(labels: list, indices: list | None, instances: list | None) -> list[ObjectKey]:
-    nothing = [None] * len(labels)
-    rows = zip(labels, indices or nothing, instances or nothing, strict=True)
-    keys = [Identity(label, index, instance and str(instance)).key() for label, index, instance in rows]
-    return keys
+    return [identity.key() for identity in read_identities(labels, indices, instances)]
 
 
 def _stored_video(sequence: LabeledSequence, stored: StoredView, field: str, listed: dict[str, Shown]) -> StoredVideo:
@@ -256,15 +253,8 @@ def _stored_video(sequence: LabeledSequence, stored: StoredView, field: str, lis
     if not any(shown.values()):
         raise HS2SError(f"none of its frames has a mask in {field!r}")
     for index, keys in shown.items():
-        _check_distinct(keys, index + sequence.first_number)
+        check_distinct(keys, index + sequence.first_number)
     return StoredVideo(sequence.name, stored, row, field, shown, sequence.first_number)
-
-
-def _check_distinct(keys: list[ObjectKey], number: int) -> None:
-    """Refuses several objects of one bare label: which is which on the next frame?"""
-    for key in keys:
-        if key[0] == "label" and keys.count(key) > 1:
-            refuse_shared_label(key[1], number)
 
 
 def _size(path: Path) -> tuple[int, int]:
