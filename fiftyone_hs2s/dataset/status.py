@@ -14,7 +14,7 @@ from fiftyone_hs2s.dataset.sequences import LabeledSequence, all_samples
 from fiftyone_hs2s.errors import HS2SError
 
 State = Literal["started", "complete", "incomplete", "failed"]
-_NEXT = re.compile(r", (?=(?:started|complete|incomplete|failed)\b)")
+_NEXT = re.compile(r", (?=(?:started|complete|incomplete|failed) \d+-\d+)")  # that of a whole sample is the first
 _ENTRY = re.compile(r"(started|complete|incomplete|failed)(?: (\d+-\d+))?(?:: (.*))?", re.DOTALL)
 
 

@@ -283,6 +283,15 @@ def test_failure_leaves_nothing_half_written(dataset, sample, model, monkeypatch
     assert "Traceback" in caplog.text
 
 
+def test_a_reason_that_reads_like_a_state_is_a_reason(dataset, sample, model):
+    def fail(event: Progress) -> None:
+        raise RuntimeError("3 samples left, complete")
+
+    run(dataset, model, progress=fail, skip_failures=True)
+    report = run(dataset, model)
+    assert len(report.complete) == 1 and not report.skipped
+
+
 def test_values_that_are_not_finite_fail_the_sample(dataset, sample, monkeypatch):
     model = color_model()
     monkeypatch.setattr(
