@@ -18,8 +18,8 @@ import numpy as np
 from quality import DEVELOPMENT
 
 from fiftyone_hs2s import analyze, evaluate_propagation, find_failures, import_sequences, load_model, propagate
-from fiftyone_hs2s.dataset.evaluation_results import PropagationResults
-from fiftyone_hs2s.dataset.failures import FailureReport
+from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport
+from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 
 TRUTH, TRACKED, KEY = "ground_truth", "hs2s", "dev_eval"
 SOURCES = {"DAVIS2016-train": DEVELOPMENT, "DAVIS2017-schoolgirls": ("schoolgirls",)}

@@ -14,7 +14,16 @@ import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.demo import assets
-from fiftyone_hs2s.demo.clip import LENGTH, OBJECTS, Layer, Pose, column_pose, dahlia_pose, render_clip, saucer_pose
+from fiftyone_hs2s.demo.demo_clip import (
+    LENGTH,
+    OBJECTS,
+    Layer,
+    Pose,
+    column_pose,
+    dahlia_pose,
+    render_clip,
+    saucer_pose,
+)
 from fiftyone_hs2s.masks import split_label_map
 from fiftyone_hs2s.metrics import SequenceScorer
 from fiftyone_hs2s.network import load_network

@@ -22,8 +22,8 @@ from app_page import COLORS, OPEN_MODAL, PANEL, AppPage, app_server, browser_pag
 from hard_clip import hard_layers  # noqa: E402
 
 import fiftyone_hs2s as hs2s  # noqa: E402
-from fiftyone_hs2s.dataset.videos import video_sample  # noqa: E402
-from fiftyone_hs2s.demo.clip import FPS, LENGTH, OBJECTS, Layer, make_layers, render_clip  # noqa: E402
+from fiftyone_hs2s.dataset.video_samples import video_sample  # noqa: E402
+from fiftyone_hs2s.demo.demo_clip import FPS, LENGTH, OBJECTS, Layer, make_layers, render_clip  # noqa: E402
 from fiftyone_hs2s.overlay import write_video  # noqa: E402
 
 LOST = 0.84

@@ -11,18 +11,18 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_model": "fiftyone_hs2s.dataset.model",
+    "load_model": "fiftyone_hs2s.dataset.propagate.model",
     "import_sequences": "fiftyone_hs2s.dataset.importing",
     "import_davis": "fiftyone_hs2s.dataset.importing",  # the former name
-    "propagate": "fiftyone_hs2s.dataset.propagation",
-    "finetune": "fiftyone_hs2s.dataset.finetune",
+    "propagate": "fiftyone_hs2s.dataset.propagate.propagate",
+    "finetune": "fiftyone_hs2s.dataset.train.finetune",
     "default_weights": "fiftyone_hs2s.network",
     "register_model": "fiftyone_hs2s.network",
     "list_models": "fiftyone_hs2s.registry",
-    "evaluate_propagation": "fiftyone_hs2s.dataset.evaluation",
-    "compare_evaluations": "fiftyone_hs2s.dataset.compare",
-    "find_failures": "fiftyone_hs2s.dataset.failures",
-    "analyze": "fiftyone_hs2s.dataset.analysis",
+    "evaluate_propagation": "fiftyone_hs2s.dataset.evaluate.evaluate",
+    "compare_evaluations": "fiftyone_hs2s.dataset.evaluate.compare",
+    "find_failures": "fiftyone_hs2s.dataset.diagnose.find_failures",
+    "analyze": "fiftyone_hs2s.dataset.diagnose.analyze",
     "HS2SError": "fiftyone_hs2s.errors",
 }
 

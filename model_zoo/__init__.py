@@ -23,7 +23,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     import fiftyone.operators as foo
 
-    from fiftyone_hs2s.dataset.model import HS2SVideoModel
+    from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 
 
 def download_model(model_name: str, model_path: str) -> None:

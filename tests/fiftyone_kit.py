@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fiftyone_hs2s.dataset.labels import detection_mask
-from fiftyone_hs2s.dataset.model import HS2SVideoModel
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.network import ImageFeatures, State
 from fiftyone_hs2s.tracking import Tracker
 

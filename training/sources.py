@@ -47,7 +47,7 @@ def dataset_validation(samples: Any, field: str) -> list[ValidationSequence]:
     Raises:
         HS2SError: if it holds something else, or nothing that can be read with masks in the field
     """
-    from fiftyone_hs2s.dataset.finetune import check_validation
+    from fiftyone_hs2s.dataset.train.finetune import check_validation
     from training.data.from_fiftyone import read_videos
 
     check_validation(samples)

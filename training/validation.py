@@ -12,7 +12,7 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part
-from fiftyone_hs2s.mask_files.sequences import MaskSequence
+from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
 from fiftyone_hs2s.masks import fit_mask, object_ids
 from fiftyone_hs2s.metrics import Evaluation, Protocol, SequenceScorer, SequenceScores, summarize
 from fiftyone_hs2s.network import HS2S

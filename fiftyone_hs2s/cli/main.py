@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hs2s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        import_module(f"fiftyone_hs2s.cli.{name}").add_parser(subparsers)
+        import_module(f"fiftyone_hs2s.cli.{name}_command").add_parser(subparsers)
     return parser
 
 

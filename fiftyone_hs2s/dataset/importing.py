@@ -12,7 +12,7 @@ import fiftyone as fo
 import fiftyone.core.utils as fou
 import numpy as np
 
-from fiftyone_hs2s.dataset.videos import open_dataset, video_sample
+from fiftyone_hs2s.dataset.video_samples import open_dataset, video_sample
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_sequences, read_split
 from fiftyone_hs2s.mask_files.meta import Meta, read_meta

@@ -221,7 +221,7 @@ class ImageSequence(LabeledSequence):
         self.group = group
 
     def open(self) -> Frames:
-        from fiftyone_hs2s.dataset.images import open_images
+        from fiftyone_hs2s.dataset.image_frames import open_images
 
         return open_images(self._filepaths)
 

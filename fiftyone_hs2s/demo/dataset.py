@@ -9,7 +9,7 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.dataset.objects import render
-from fiftyone_hs2s.dataset.videos import open_dataset, video_sample
+from fiftyone_hs2s.dataset.video_samples import open_dataset, video_sample
 
 TRUTH, TRACKED = "ground_truth", "hs2s"
 

@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.cli.output import percent, text_table
-from fiftyone_hs2s.dataset.model import load_model
-from fiftyone_hs2s.dataset.propagation import propagate
-from fiftyone_hs2s.demo import clip
+from fiftyone_hs2s.dataset.propagate.model import load_model
+from fiftyone_hs2s.dataset.propagate.propagate import propagate
+from fiftyone_hs2s.demo import demo_clip as clip
 from fiftyone_hs2s.demo.app import open_app
+from fiftyone_hs2s.demo.clip_files import make_clip
 from fiftyone_hs2s.demo.dataset import TRACKED, TRUTH, open_dataset, put_video, read_label_maps
-from fiftyone_hs2s.demo.files import make_clip
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import new_file, prepare_folder
 from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from fiftyone_hs2s.metrics.analysis import Analysis, LengthTable, OcclusionRow, analyze
 from fiftyone_hs2s.metrics.boundary import boundary_f_measure
+from fiftyone_hs2s.metrics.evaluate_folders import analyze_folders, evaluate_folders, score_folders
 from fiftyone_hs2s.metrics.events import Event, EventOptions
-from fiftyone_hs2s.metrics.failures import EventSummary, find_events, summarize_events
-from fiftyone_hs2s.metrics.folders import analyze_folders, evaluate_folders, score_folders
+from fiftyone_hs2s.metrics.find_events import EventSummary, find_events, summarize_events
 from fiftyone_hs2s.metrics.protocols import PROTOCOLS, Protocol, Statistics, get_protocol
 from fiftyone_hs2s.metrics.region import jaccard
 from fiftyone_hs2s.metrics.results import Evaluation, ObjectResult, Problem, SequenceResult, summarize

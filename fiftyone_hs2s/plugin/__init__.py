@@ -14,13 +14,13 @@ from typing import Any
 if find_spec("fiftyone_hs2s") is None:
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from .analyze import Analyze
-from .evaluate import Evaluate
-from .failures import FindFailures
+from .analyze_operator import Analyze
+from .evaluate_operator import Evaluate
+from .failures_operator import FindFailures
 from .panel import HS2SPanel
-from .propagate import Propagate
+from .propagate_operator import Propagate
 from .runs_panel import RunsPanel
-from .train import Train
+from .train_operator import Train
 
 
 def register(plugin: Any) -> None:

@@ -10,7 +10,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.compare import list_evaluations
+from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
 from fiftyone_hs2s.errors import HS2SError
 

@@ -12,7 +12,7 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.mask_files.layouts import match_frames
 from fiftyone_hs2s.mask_files.reading import read_label_map
-from fiftyone_hs2s.mask_files.sequences import MaskSequence
+from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
 from fiftyone_hs2s.masks import fit_mask, is_label_map, list_label_maps, split_label_map, write_label_map
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.propagation import track

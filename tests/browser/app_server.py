@@ -17,7 +17,7 @@ SERVER = Path(importlib.util.find_spec("fiftyone").origin).parent / "server"
 
 def use_available_model() -> None:
     """Makes the operators use the weights that there are, or the stand-in."""
-    from fiftyone_hs2s.dataset import model
+    from fiftyone_hs2s.dataset.propagate import model
     from fiftyone_hs2s.network import default_weights
 
     if weights := os.environ.get("HS2S_TEST_WEIGHTS"):

@@ -15,9 +15,9 @@ import pytest
 from app_page import COLORS, MODAL_PANEL, PANEL, SLOW, AppPage, app_server, browser_page, find_browser, wait_until
 from fiftyone.operators.delegated import DelegatedOperationService
 
-from fiftyone_hs2s.dataset.figures import histogram
+from fiftyone_hs2s.dataset.evaluate.figures import histogram
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
-from fiftyone_hs2s.demo.clip import OBJECTS, render_clip
+from fiftyone_hs2s.demo.demo_clip import OBJECTS, render_clip
 from fiftyone_hs2s.overlay import write_video
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]

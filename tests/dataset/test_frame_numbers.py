@@ -9,7 +9,7 @@ import pytest
 from fiftyone_kit import H, W, color_model, prompted_sample, prompts
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
-from fiftyone_hs2s.dataset.prompts import collect_prompts
+from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.tracking import open_frames, track
 from training.data.from_fiftyone import read_videos
 

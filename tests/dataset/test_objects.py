@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections, read_objects, render
-from fiftyone_hs2s.dataset.prompts import collect_prompts
+from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.demo.dataset import read_label_maps
 from fiftyone_hs2s.tracking import open_frames
 from training.data.from_fiftyone import _label_map, read_videos

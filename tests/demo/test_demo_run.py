@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from fiftyone_kit import H, T, W, color_model, picture, truth, write_video
 
-from fiftyone_hs2s.demo import clip, run
+from fiftyone_hs2s.demo import demo_clip as clip
+from fiftyone_hs2s.demo import run
 from fiftyone_hs2s.demo.__main__ import main
-from fiftyone_hs2s.demo.files import make_clip
+from fiftyone_hs2s.demo.clip_files import make_clip
 from fiftyone_hs2s.masks import list_label_maps, read_label_map, write_label_map
 from fiftyone_hs2s.tracking import open_frames
 

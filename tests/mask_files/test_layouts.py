@@ -5,7 +5,7 @@ import pytest
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.mask_files.layouts import find_part, list_sequences, match_frames, natural_key, read_split
-from fiftyone_hs2s.mask_files.sequences import MaskSequence
+from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
 from fiftyone_hs2s.masks import write_label_map
 
 BLOB = np.zeros((20, 30), np.uint8)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from fiftyone_hs2s.cli import analyze as command
+from fiftyone_hs2s.cli import analyze_command as command
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import list_label_maps, read_label_map, write_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, analyze

@@ -17,7 +17,7 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone_kit import T, found, truth
 
 from fiftyone_hs2s import HS2SError
-from fiftyone_hs2s.dataset.model import HS2SVideoModel
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.network import available_models, build_network, save_weights
 
 ZOO = Path(__file__).resolve().parents[2] / "model_zoo"

@@ -99,7 +99,7 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
 
 def test_evaluation_can_be_left_out_of_the_forms(scored_dataset, monkeypatch):
     evaluate_propagation(scored_dataset, "pred", "gt", "ev")
-    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", color_model)
+    monkeypatch.setattr("fiftyone_hs2s.dataset.propagate.model.load_model", color_model)
     assert form("find_failures", scored_dataset)["eval_key"].default == "ev"
     assert "track_back" not in form("find_failures", scored_dataset, eval_key="ev")
     without = {"pred_field": "frames.pred", "eval_key": NONE}
@@ -143,7 +143,7 @@ def test_failures_without_truth_can_be_tracked_back(scored_dataset, monkeypatch)
     properties = form("find_failures", scored_dataset, pred_field="frames.pred", gt_field="frames.gt")
     assert "track_back" not in properties
     assert properties["occlusion_area"].default == 0
-    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", color_model)
+    monkeypatch.setattr("fiftyone_hs2s.dataset.propagate.model.load_model", color_model)
     find = foo.get_operator(uri("find_failures"))
     assert find(scored_dataset, "pred", track_back=True).error is None
     scored_dataset.reload()

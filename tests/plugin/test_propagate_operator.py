@@ -42,7 +42,9 @@ def operator():
 def models(monkeypatch):
     """Colours instead of the networks; returns how they were asked for."""
     asked = []
-    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", lambda *a, **k: asked.append((a, k)) or color_model())
+    monkeypatch.setattr(
+        "fiftyone_hs2s.dataset.propagate.model.load_model", lambda *a, **k: asked.append((a, k)) or color_model()
+    )
     return asked
 
 

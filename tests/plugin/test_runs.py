@@ -20,7 +20,9 @@ pytestmark = pytest.mark.usefixtures("plugin")
 def gate(monkeypatch) -> threading.Event:
     """The model is loaded once this is set."""
     gate = threading.Event()
-    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", lambda *_, **__: gate.wait() and color_model())
+    monkeypatch.setattr(
+        "fiftyone_hs2s.dataset.propagate.model.load_model", lambda *_, **__: gate.wait() and color_model()
+    )
     return gate
 
 
@@ -134,7 +136,7 @@ def test_unexpected_failures_are_said_too(dataset, sample, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr("fiftyone_hs2s.dataset.model.load_model", fail)
+    monkeypatch.setattr("fiftyone_hs2s.dataset.propagate.model.load_model", fail)
     start(dataset)
     the_run(dataset).wait()
     assert "RuntimeError: no memory" in str(look(dataset)[1][1].params["outputs"])

@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionContext, ExecutionError
 from fiftyone_kit import T, detection, prompted_sample
 
 from fiftyone_hs2s import HS2SError, list_models, load_model
-from fiftyone_hs2s.dataset.finetune import FineTuned, TrainingProgress
+from fiftyone_hs2s.dataset.train.finetune import FineTuned, TrainingProgress
 
 URI, PROPAGATE = "@hs2s/hs2s/train", "@hs2s/hs2s/propagate"
 
@@ -50,7 +50,7 @@ def calls(monkeypatch):
         progress(TrainingProgress(1, 0.5, 1.0, 0.3))
         return FineTuned(args[1], Path("m.safetensors"), 2, 1.5, (0.3, 0.2))
 
-    monkeypatch.setattr("fiftyone_hs2s.dataset.finetune.finetune", finetune)
+    monkeypatch.setattr("fiftyone_hs2s.dataset.train.finetune.finetune", finetune)
     return asked
 
 
@@ -141,7 +141,7 @@ def test_form_refuses_a_validation_on_single_images(dataset, tmp_path):
 
 
 def test_form_names_missing_packages(labeled, monkeypatch):
-    module = sys.modules["fiftyone_hs2s.dataset.finetune"]
+    module = sys.modules["fiftyone_hs2s.dataset.train.finetune"]
     find = module.find_spec
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "accelerate" else find(name))
     assert "needs accelerate: run `pip install accelerate`" in refusal(form(URI, labeled))

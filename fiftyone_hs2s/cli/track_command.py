@@ -1,0 +1,259 @@
+"""``hs2s track``: masks on one or a few frames in, masks on all frames out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from fiftyone_hs2s.cli.evaluate_command import positive
+from fiftyone_hs2s.cli.memory import memory_report, peak_memory
+from fiftyone_hs2s.cli.output import check_outputs, write_json
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, list_label_maps, list_sequences, read_split
+from fiftyone_hs2s.masks import read_written
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fiftyone_hs2s.tracking import Frames, Steps, Tracker
+
+    Found = dict[str, dict[int, float]]  # {frame name: {object id: confidence}}
+
+DESCRIPTION = """\
+Tracks objects through a video, from their masks on one frame or a few.
+
+A mask is an indexed PNG: 0 is background, 1, 2, ... are the objects. One PNG belongs to the first frame; the PNGs of a
+folder belong to the frames they are named after (the frames of a video file are named 00000, 00001, ...).
+
+The root of a data set in the layout of DAVIS, YouTube-VOS or SA-V, which holds JPEGImages and Annotations, is tracked
+sequence by sequence, each from the masks in Annotations (or in --mask), to a folder of its own in --out.
+
+Writes one indexed PNG per tracked frame to the folder --out, under the frame's own name and at the video's size: that
+is one sequence in DAVIS layout. If the video breaks off, what was tracked until there is kept, and the exit status
+is 2.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds ``track`` to the commands of ``hs2s``."""
+    parser = subparsers.add_parser(
+        "track",
+        help="track objects through a video, from a mask",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("video", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, folder of images, or data set")
+    parser.add_argument("--mask", type=Path, metavar="PNG_OR_FOLDER", help="where the objects are")
+    parser.add_argument(
+        "--split", metavar="NAME", help="sequences of a data set: a list in its ImageSets such as val, or a text file"
+    )
+    parser.add_argument(
+        "--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the masks")
+    parser.add_argument("--overwrite", action="store_true", help="replace the masks of an earlier run in --out")
+    parser.add_argument(
+        "--direction", choices=("forward", "backward", "both"), default="forward", help="default forward"
+    )
+    parser.add_argument(
+        "--prompts",
+        choices=("first", "all"),
+        default="first",
+        help="start each object from its first mask (default), or anchor it anew at each of its masks",
+    )
+    parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file")
+    network = parser.add_argument_group("network")
+    network.add_argument("--model", default="hs2s-lite", help="hs2s-lite (default), a preset, or a fine-tuned one")
+    network.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones")
+    network.add_argument(
+        "--size", type=_size, default=(256, 448), metavar="HxW", help="what the network sees (default 256x448)"
+    )
+    network.add_argument(
+        "--reset-period",
+        type=int,
+        metavar="N",
+        help="start the recurrent state anew every N frames (0: never; default: as the model says)",
+    )
+    network.add_argument("--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ...")
+    network.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
+    )
+    network.add_argument(
+        "--aggregation",
+        choices=("soft", "argmax"),
+        default="soft",
+        help="how objects compete for a pixel: soft (default), or argmax as the released code",
+    )
+    network.add_argument(
+        "--average",
+        choices=("none", "flip", "scales", "flip+scales"),
+        default="none",
+        help="average with the mirror image (twice the time), with 0.75 and 1.25 times --size (3.1 times), or both",
+    )
+    network.add_argument(
+        "--adapt",
+        type=_seconds,
+        default=0,
+        metavar="SECONDS",
+        help="let a copy of the network learn from the video's masks for so long before it is tracked (default 0)",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        the exit status: 0, or 2 if a video broke off
+
+    Raises:
+        HS2SError: if the input is wrong, or something cannot be written
+    """
+    tracker = cache(partial(_make_tracker, args))
+    if images := find_part(args.video, IMAGES):
+        return _track_data_set(args, images, tracker)
+    if args.mask is None or args.split:
+        raise HS2SError("--mask is missing: it says where the objects are." if args.mask is None else NO_SPLIT)
+    report = _track_video(args, tracker)
+    if args.json:
+        write_json(args.json, report)
+    if report["incomplete"]:
+        raise HS2SError(_kept(report, args.out))
+    return 0
+
+
+NO_SPLIT = "--split is for a data set: a video has none."
+
+
+def _make_tracker(args: argparse.Namespace) -> Tracker:
+    from fiftyone_hs2s.network import load_network
+    from fiftyone_hs2s.tracking import Tracker
+
+    network = load_network(args.model, args.weights, args.reset_period)
+    return Tracker(network, args.size, args.device, args.precision, args.aggregation, average=args.average)
+
+
+def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
+    """Tracks the sequences one by one; one that cannot be tracked is named, and the others go on."""
+    if args.overlay:
+        raise HS2SError("--overlay is for one video: give one sequence of the data set.")
+    masks = list_sequences(args.mask or args.video)
+    names = read_split(args.video, args.split) if args.split else list(masks)
+    reports, failed = {}, []
+    for name in names:
+        given = {"video": images / name, "mask": masks.get(name), "out": args.out / name, "json": None}
+        try:
+            if given["mask"] is None:
+                raise HS2SError(f"There are no masks of it in {args.mask or args.video}.")
+            reports[name] = _track_video(argparse.Namespace(**{**vars(args), **given}), tracker)
+            if reports[name]["incomplete"]:
+                raise HS2SError(_kept(reports[name], args.out / name))
+        except HS2SError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed.append(name)
+    if args.json:
+        write_json(args.json, {"sequences": reports})
+    if failed:
+        raise HS2SError(f"{len(failed)} of {len(names)} sequences were not tracked to their end: {', '.join(failed)}.")
+    return 0
+
+
+def _kept(report: dict[str, Any], out: Path) -> str:
+    return f"{report['incomplete']} What was tracked until there is kept in {out}."
+
+
+def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) -> dict[str, Any]:
+    """Tracks one video, and gives the report that ``--json`` writes."""
+    from fiftyone_hs2s.adaptation import adapted_tracker
+    from fiftyone_hs2s.files import prepare_folder
+    from fiftyone_hs2s.overlay import write_overlay
+    from fiftyone_hs2s.tracking import Steps, open_frames
+    from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
+
+    frames = open_frames(args.video)
+    prompts = MaskFiles(args.mask, frames, args.void)
+    _keep_inputs(args, prompts.files)
+    prepare_folder(args.out)
+    check_outputs(args.json, args.overlay)
+    tracker = adapted_tracker(make_tracker(), frames, prompts, args.adapt, args.direction, args.prompts)
+    start = time.perf_counter()
+    steps = Steps(frames, prompts, args.direction, lambda _: bar.update())
+    with tqdm(total=steps.total, unit="frame", disable=None) as bar:
+        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, steps, args.overwrite)
+    seconds = (time.perf_counter() - start) / len(found)
+    print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
+    if args.overlay:
+        label_maps = _label_maps(frames, found, args.out)
+        write_overlay(args.overlay, tqdm(frames, unit="frame", disable=None), label_maps, frames.fps or 25)
+        print(f"overlay: {args.overlay}")
+    return _report(args, tracker, steps, found, seconds)
+
+
+def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarray | None]:
+    """The label map of each frame that was tracked, None for the others."""
+    for index in count():
+        name = frames.name(index)
+        yield read_written(folder / f"{name}.png") if name in found else None
+
+
+def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Found, seconds: float) -> dict[str, Any]:
+    return {
+        "video": str(args.video),
+        "model": args.model,
+        "network_size": list(tracker.size),
+        "device": str(tracker.device),
+        "precision": str(tracker.precision).removeprefix("torch."),
+        "average": args.average,
+        "adapted_seconds": args.adapt,
+        "direction": args.direction,
+        "seconds_per_frame": seconds,
+        "peak_memory_bytes": peak_memory(),
+        "incomplete": steps.incomplete,
+        "confidence": found,
+    }
+
+
+def _keep_inputs(args: argparse.Namespace, files: list[Path]) -> None:
+    """Keeps the user's own files from being overwritten, and the masks of two runs apart."""
+    masks = [_real(file) for file in files]
+    if _real(args.out) in {_real(args.video), *(file.parent for file in masks)}:
+        raise HS2SError(f"--out {args.out} is also read from: give another folder.")
+    inputs = {_real(given) for given in (args.video, args.weights, *masks) if given}
+    for output in (args.overlay, args.json):
+        if output and _real(output) in inputs:
+            raise HS2SError(f"{output} is also read from: give another file.")
+    if not args.overwrite and args.out.is_dir() and list_label_maps(args.out):
+        raise HS2SError(f"--out {args.out} holds masks already: give another folder, or --overwrite to replace them.")
+
+
+def _real(path: Path) -> Path:
+    """The path without links; resolve() would fail on links that go round in a loop, in its own way."""
+    return Path(os.path.realpath(path))
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, such as 256x448")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,276 @@
+"""Finds why masks fail, and when, and writes it to the samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.core.fields as fof
+import numpy as np
+from fiftyone import ViewField as F
+
+from fiftyone_hs2s.dataset.database import explained
+from fiftyone_hs2s.dataset.diagnose.event_labels import (
+    Names,
+    explanation,
+    kind_in_words,
+    object_name,
+    temporal_detection,
+)
+from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
+from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
+from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
+from fiftyone_hs2s.metrics.find_events import CONDITIONS
+from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
+
+Found = dict[str, list[tuple[Event, Names]]]
+"""Events by sample id, with the names of the sample's objects."""
+TAG_PREFIX = "hs2s: "
+SUMMARY = {
+    "num_occlusions": fof.IntField,
+    "longest_occlusion": fof.IntField,
+    "recovered": fof.BooleanField,
+    "worst_event": fof.StringField,
+    "track_back_J": fof.FloatField,
+}
+"""The sample fields ``<key>_...`` and their types."""
+
+
+@dataclass
+class FailureReport:
+    """What was found.
+
+    Attributes:
+        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame, ``severity``,
+            ``explanation``
+        track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has made of it
+        problems: samples that could not be looked at, and why
+        field: the field that holds the events
+    """
+
+    field: str
+    events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    track_back: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of events by kind, the most frequent first."""
+        return dict(Counter(row["kind"] for row in self.events).most_common())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
+
+
+@explained
+def find_failures(
+    samples: Samples | fo.Sample,
+    pred_field: str,
+    gt_field: str | None = None,
+    eval_key: str | None = None,
+    *,
+    other_field: str | None = None,
+    track_back: bool | str | HS2SVideoModel = False,
+    options: EventOptions | None = None,
+    tag: bool = False,
+    save_views: bool = False,
+    progress: bool | Callable[[Any], None] | None = None,
+) -> FailureReport:
+    """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
+
+    With ground truth (``gt_field`` or ``eval_key``): ``occlusion``, ``partial_occlusion``, ``reappearance``, ``lost``,
+    ``drift``, ``identity switch``, ``leak``, ``hallucination``, and ``low score`` where none of these explains one, see
+    :mod:`fiftyone_hs2s.metrics.truth_events`. Without: ``vanished``, ``reappeared``, ``area jump``, ``position jump``,
+    ``low confidence``, ``disagreement``, see :mod:`fiftyone_hs2s.metrics.prediction_events`.
+
+    The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels name kind
+    and object, such as ``lost: dog 2``; their attributes are ``kind``, ``object``, ``explanation`` (in words) and
+    ``severity`` (0..1). The App shows them while they last, ``filter_labels("<pred_field>_events", F("kind") ==
+    "lost")`` picks some, and ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there
+    are ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects were
+    tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else ``pred_field``.
+    With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with it.
+
+    With ``track_back`` each object is tracked from its last predicted mask back to the first one, its prompt. A track
+    that went astray does not find back: where the two ways differ is a ``disagreement``, and
+    ``<key>_track_back_J`` is J of the prompts with what came back, mean over the sample's objects. Nothing else is
+    written, and the memory does not grow with the video but for some numbers a frame.
+
+    Args:
+        samples: videos or clips, or one of them
+        pred_field: the frame field with the predictions; ``frames.`` may be left out
+        gt_field: the frame field with the ground truth, if there is one
+        eval_key: an evaluation of these fields; its scores are used, so that no mask is read again
+        other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``. Only
+            without ground truth
+        track_back: whether to track the objects back and compare; or the model that does it (or its name), best the
+            one that made the predictions: it goes against its own direction, so backward unless that is "backward".
+            Only without ground truth. Takes as long as the propagation
+        options: what counts as an event
+        tag: whether to tag samples with their failures, such as ``hs2s: drift``
+        save_views: whether to save views of the failures, see :func:`save_failure_views`
+        progress: whether to show a progress bar, or a function to call with one
+
+    Returns:
+        what was found
+
+    Raises:
+        HS2SError: if a field, the evaluation or the samples are unusable
+    """
+    samples = as_view(samples)
+    prediction = check_field(samples, pred_field, "prediction")
+    if is_image_groups(samples):
+        raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
+    report = FailureReport(f"{prediction}_events")
+    other = _other_run(samples, other_field, track_back, has_truth=bool(gt_field or eval_key))
+    if eval_key is not None:
+        scored = evaluated_series(samples, eval_key, prediction)
+    else:
+        truth = check_field(samples, gt_field, "ground truth") if gt_field else None
+        scored = new_series(samples, truth, prediction, report.problems, progress, other)
+    events: Found = {}
+    with closing(scored):  # whose progress bar keeps sys.stdout to itself
+        for item in scored:
+            found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
+            events.setdefault(item.sample_id, []).extend(found)
+            report.track_back += _ways_back(item) if track_back else []
+    key = eval_key or prediction
+    _write(samples, report, key, events)
+    if tag:
+        _tag(samples, events)
+    if save_views:
+        save_failure_views(samples, prediction, key)
+    return report
+
+
+def save_failure_views(samples: Samples, pred_field: str, key: str | None = None) -> list[str]:
+    """Saves a view for each kind of event that occurred, and one of the worst samples first.
+
+    They take the place of the views that an earlier call has saved for the field. No view is empty.
+
+    Args:
+        samples: the dataset, or a view of it: the saved views show all of the dataset
+        pred_field: field of the predictions, whose events have been found
+        key: the prefix of the sample fields; by default the field's name. If it is an evaluation, the worst samples are
+            those with the lowest J&F, else those with the most severe failures
+
+    Returns:
+        the names of the views
+    """
+    everything, name = all_samples(samples), pred_field.removeprefix("frames.")
+    events = f"{name}_events"
+    kinds = (
+        everything.distinct(f"{events}.detections.kind") if everything.has_field(f"{events}.detections.kind") else []
+    )
+    views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
+    views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
+    titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
+    dataset = root_dataset(samples)
+    for title in dataset.list_saved_views():
+        if title.startswith("HS2S: ") and title.endswith(f" ({name})") and title not in titles:
+            dataset.delete_saved_view(title)
+    for title, view in titles.items():
+        dataset.save_view(title, view, description=f"Made from {events}", overwrite=True)
+    return list(titles)
+
+
+def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView:
+    if everything.has_field(score):
+        return everything.exists(score).sort_by(score)
+    conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
+    severities = F(f"{events}.detections").filter(~F("kind").is_in(conditions)).map(F("severity"))
+    return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)
+
+
+def _other_run(
+    samples: Samples, other_field: str | None, track_back: bool | str | HS2SVideoModel, has_truth: bool
+) -> str | HS2SVideoModel | None:
+    """What to compare the predictions with: a field, or a model that tracks back."""
+    if (other_field or track_back) and has_truth:
+        raise HS2SError("other runs tell nothing where the truth is known: leave other_field and track_back out")
+    if other_field and track_back:
+        raise HS2SError("the predictions are compared with one other run: give other_field or track_back, not both")
+    if other_field:
+        return check_field(samples, other_field, "other")
+    if not isinstance(track_back, bool | str):
+        return track_back
+    if not track_back:
+        return None
+    from fiftyone_hs2s.dataset.propagate.model import load_model
+
+    return load_model() if track_back is True else load_model(track_back)
+
+
+def _ways_back(item: Series) -> list[dict[str, Any]]:
+    found = {number: prompt_agreement(scores) for number, scores in item.sequence.objects.items()}
+    return [
+        {"sample_id": item.sample_id, "object": object_name(item.names, number), "J": j}
+        for number, j in found.items()
+        if j is not None
+    ]
+
+
+def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> None:
+    dataset, everything = root_dataset(samples), all_samples(samples)
+    labels: dict[str, fo.TemporalDetections] = {}
+    summaries: dict[str, dict[str, Any]] = {name: {} for name in SUMMARY}
+    for sample_id, found in events.items():
+        ordered = sorted(found, key=lambda pair: (pair[0].first, pair[0].last))
+        labels[sample_id] = fo.TemporalDetections(detections=[temporal_detection(*pair) for pair in ordered])
+        report.events += [_row(sample_id, *pair) for pair in ordered]
+        summary = summarize_events([event for event, _ in found])
+        worst = summary.worst_event and kind_in_words(summary.worst_event)
+        for name, value in (asdict(summary) | {"worst_event": worst}).items():
+            summaries[name][sample_id] = value
+    summaries["track_back_J"] = dict.fromkeys(events) | _sample_means(report.track_back)
+    dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
+    everything.set_values(report.field, labels, key_field="id", dynamic=True)
+    for name, values in summaries.items():
+        if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
+            continue  # a field that nobody asked for
+        dataset.add_sample_field(f"{key}_{name}", SUMMARY[name])
+        everything.set_values(f"{key}_{name}", values, key_field="id")
+
+
+def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(row["sample_id"], []).append(row["J"])
+    return {sample_id: float(np.mean(found)) for sample_id, found in values.items()}
+
+
+def _row(sample_id: str, event: Event, names: Names) -> dict[str, Any]:
+    return {
+        "sample_id": sample_id,
+        "kind": kind_in_words(event.label),
+        "object": object_name(names, event.object_id),
+        "first": event.first,
+        "last": event.last,
+        "severity": event.severity,
+        "explanation": explanation(event, names),
+    }
+
+
+def _tag(samples: Samples, events: Found) -> None:
+    """Tags samples with their failures; what an earlier call found is removed."""
+    dataset = all_samples(samples)
+    view = dataset.select(list(events))
+    stale = [tag for tag in view.distinct("tags") if tag.startswith(TAG_PREFIX)]
+    if stale:
+        view.untag_samples(stale)
+    by_label: dict[str, list[str]] = {}
+    for sample_id, found in events.items():
+        for label in {event.label for event, _ in found} - CONDITIONS:
+            by_label.setdefault(label, []).append(sample_id)
+    for label, sample_ids in by_label.items():
+        dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{kind_in_words(label)}")

@@ -1,0 +1,97 @@
+"""The series of a dataset's samples, for events and analyses: those of an evaluation, or made anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import fiftyone.core.utils as fou
+
+from fiftyone_hs2s.dataset.diagnose.backtracking import track_back
+from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
+from fiftyone_hs2s.dataset.evaluate.scoring import Agreement, score_piece
+from fiftyone_hs2s.dataset.pieces import Piece, Samples, find_pieces
+from fiftyone_hs2s.dataset.sequences import is_clips
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import SequenceScores
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
+
+logger = logging.getLogger(__name__)
+
+
+class Series(NamedTuple):
+    """The series of a video, clip or group."""
+
+    key: str
+    sample_id: str
+    names: dict[int, str]
+    sequence: SequenceScores
+    protocol: str
+    """Which frames count for the scores."""
+
+
+def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = None) -> Generator[Series]:
+    """The series that an evaluation has stored, of the samples that are asked for.
+
+    Args:
+        samples: the samples
+        eval_key: the evaluation
+        prediction: the field whose evaluation it must be; None for any
+
+    Raises:
+        HS2SError: if there is no such evaluation, or it is of another field
+    """
+    results = load_evaluation(samples, eval_key)
+    if prediction and results.config.pred_field.removeprefix("frames.") != prediction:
+        raise HS2SError(f"the evaluation {eval_key!r} is of {results.config.pred_field!r}, not of {prediction!r}")
+    wanted = set(samples.values("sample_id" if is_clips(samples) else "id"))
+    for key, entry in results.series.items():
+        if entry["sample_id"] in wanted:
+            yield Series(key, entry["sample_id"], results.names(key), results.scores(key), results.config.protocol)
+
+
+def new_series(
+    samples: Samples,
+    truth: str | None,
+    prediction: str,
+    problems: list[dict[str, str]],
+    progress: bool | Callable[[Any], None] | None,
+    other: str | HS2SVideoModel | None = None,
+    protocol: str = "youtube-vos",
+) -> Generator[Series]:
+    """Scores samples, one after the other.
+
+    Args:
+        samples: the samples
+        truth: field of the ground truth, if there is one
+        prediction: field of the predictions
+        problems: gets an entry for each sample that cannot be scored, or not tracked back
+        progress: as in ``evaluate_propagation()``
+        other: what to compare the predictions with: field of another run, or a model that tracks them back
+        protocol: which frames count; how void and several objects are taken
+    """
+    pieces = find_pieces(samples)
+    with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
+        for piece in bar(pieces):
+            try:
+                other_run = other if isinstance(other, str | None) else _way_back(piece, prediction, other, problems)
+                found = score_piece(piece, truth, prediction, protocol, other=other_run)
+            except HS2SError as error:
+                logger.warning("Passed over: %s", error)
+                problems.append({"sample_id": piece.sample_id, "message": str(error)})
+                continue
+            yield Series(piece.key, piece.sample_id, found.names, found.sequence, protocol)
+
+
+def _way_back(piece: Piece, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]) -> Agreement | None:
+    """How a way back agrees; None where there is none, which is noted."""
+    try:
+        with model:
+            return track_back(piece, prediction, model)
+    except HS2SError as error:
+        logger.warning("%s", error)
+        problems.append({"sample_id": piece.sample_id, "message": str(error)})
+        return None

@@ -1,0 +1,1 @@
+"""Score propagated masks: the evaluation backend, its results, and comparisons of them."""

@@ -1,0 +1,280 @@
+"""What an evaluation found: tables, reports and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.utils.eval.detection as foud
+import numpy as np
+
+from fiftyone_hs2s.dataset.evaluate import figures
+from fiftyone_hs2s.dataset.evaluate.scoring import ScoredPiece, unpack
+from fiftyone_hs2s.dataset.pieces import frame_rates
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import (
+    Evaluation,
+    ObjectScores,
+    Protocol,
+    SequenceResult,
+    SequenceScores,
+    get_protocol,
+    summarize,
+)
+from fiftyone_hs2s.metrics.analysis import steps
+from fiftyone_hs2s.metrics.events import runs
+from fiftyone_hs2s.metrics.protocols import counted_prompts
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
+_ROWS = {"J": "J (region similarity)", "F": "F (boundary similarity)", "J&F": "J&F (mean of J and F)"}
+
+
+class PropagationResults(foud.DetectionResults):
+    """Results of :func:`fiftyone_hs2s.evaluate_propagation`.
+
+    Beyond what all detection evaluations of FiftyOne have (their labels are those of objects found or missed on single
+    frames), these hold scores by object.
+
+    Args:
+        samples: the samples
+        config: the evaluation's configuration
+        eval_key: the evaluation's key
+        matches: as in ``DetectionResults``
+        objects: one row per scored object, see :meth:`to_dataframe`
+        series: the frame by frame values of each video, clip or group, packed, by key
+        problems: what was odd or could not be scored: ``sample_id`` and ``message``
+        **kwargs: as in ``DetectionResults``
+    """
+
+    def __init__(
+        self,
+        samples: Any,
+        config: Any,
+        eval_key: str | None,
+        matches: list,
+        objects: list[dict[str, Any]],
+        series: dict[str, dict[str, Any]],
+        problems: list[dict[str, str]],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(samples, config, eval_key, matches, **kwargs)
+        self.objects = objects
+        self.series = series
+        self.problems = problems
+        self.custom_metrics: dict[str, Any] = {**(kwargs.get("custom_metrics") or {}), **self._panel_rows()}
+
+    @property
+    def J(self) -> float:
+        """Mean region similarity over objects."""
+        return float(np.mean([row["J"] for row in self.objects]))
+
+    @property
+    def F(self) -> float:
+        """Mean boundary similarity over objects."""
+        return float(np.mean([row["F"] for row in self.objects]))
+
+    @property
+    def JF(self) -> float:
+        """(J + F) / 2."""
+        return (self.J + self.F) / 2
+
+    @property
+    def prompts_note(self) -> str:
+        """What became of the masks that the tracker was given, in a sentence; empty if none would count."""
+        count = sum(row.get("prompts", 0) for row in self.objects)
+        if not count:
+            return ""
+        masks = "1 mask that was a prompt" if count == 1 else f"{count} masks that were prompts"
+        if get_protocol(self.config.protocol).skip_prompts:
+            return f"{masks} left out of the scores"
+        return f"{masks} counted as if tracked: the protocol {self.config.protocol} takes all frames"
+
+    def scores(self, key: str) -> SequenceScores:
+        """The frame by frame values of a video.
+
+        Args:
+            key: the sample's id; for a clip ``<id>:<first>-<last>``
+
+        Raises:
+            HS2SError: if it was not scored
+        """
+        if key not in self.series:
+            raise HS2SError(f"sample {key!r} was not scored by the evaluation {self.key!r}: run it again")
+        return unpack(self.series[key]["data"])
+
+    def names(self, key: str) -> dict[int, str]:
+        """What to call the objects of a video, by number."""
+        return {int(number): name for number, name in self.series[key]["names"].items()}
+
+    def evaluation(self, seen: Collection[str] | None = None) -> Evaluation:
+        """The official numbers with all their parts, from the stored series.
+
+        Args:
+            seen: the labels that were seen in training; with them ``splits`` has J and F of these and of the other
+                labels apart, and YouTube-VOS's G, the mean of the four
+        """
+        classes: dict[str, dict[int, str]] = {}
+        for row in self.objects if seen is not None else ():
+            classes.setdefault(row["key"], {})[row["object"]] = row["label"]
+        return summarize({key: self.scores(key) for key in self.series}, self.config.protocol, classes, seen)
+
+    def report(self, classes: Sequence[str] | None = None) -> dict[str, Any]:
+        """The scores, and FiftyOne's classification report of the labels that were found or missed.
+
+        Args:
+            classes: classes of the latter; None for all
+
+        Returns:
+            ``J``, ``F`` (each with ``mean``, ``recall``, ``decay``), ``J&F``, ``protocol``, ``objects``, ``samples``,
+            and the report's own entries
+        """
+        statistics = {name: self._statistics(name) for name in ("J", "F")}
+        counts = {"objects": len(self.objects), "samples": len({row["sample_id"] for row in self.objects})}
+        own = {**statistics, "J&F": self.JF, "protocol": self.config.protocol, **counts}
+        return {**super().report(classes=classes), **own}
+
+    def print_report(self, classes: Sequence[str] | None = None, digits: int = 3, worst: int = 5) -> None:
+        """Prints the scores, the worst objects, and FiftyOne's classification report.
+
+        Args:
+            classes: classes of the classification report; None for all
+            digits: number of digits
+            worst: how many objects to list
+        """
+        report = self.report(classes)
+        counts = f"{report['objects']} objects, {report['samples']} samples"
+        print(f"J&F {self.JF:.{digits}f}  ({report['protocol']}: {counts})")
+        for name in ("J", "F"):
+            print(name, "  ".join(f"{part} {value:.{digits}f}" for part, value in report[name].items()))
+        print("\nworst objects")
+        for row in sorted(self.objects, key=lambda row: row["JF"])[:worst]:
+            print(f"  {row['JF']:.{digits}f}  {row['name']}  (sample {row['sample_id']}, {row['frames']} frames)")
+        if self.prompts_note:
+            print(f"note: {self.prompts_note}")
+        for problem in self.problems:
+            print(f"note: sample {problem['sample_id']}: {problem['message']}")
+        print()
+        super().print_report(classes=classes, digits=digits)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """One row per object.
+
+        Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number); ``name``;
+        ``label``; ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted;
+        ``prompts`` (frames left out because their mask was given to the tracker; by the protocol ``all`` they count);
+        ``length`` (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated
+        frames without it, after its first one).
+
+        Raises:
+            HS2SError: if pandas is not installed
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise HS2SError("a data frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self.objects)
+
+    def plot_histogram(self) -> go.Figure:
+        """How many samples have which J&F."""
+        return figures.figure([figures.histogram(self.sample_scores())[0]], figures.HISTOGRAM)
+
+    def plot_over_time(self) -> go.Figure:
+        """J&F against time since an object's first frame, mean over objects; early and late as the paper has them."""
+        traces = figures.over_time(self.curves())
+        return figures.figure(traces, figures.time_layout(max(traces[0]["x"])))
+
+    def plot_worst_objects(self, limit: int = 20) -> go.Figure:
+        """The objects with the lowest J&F."""
+        return figures.figure(figures.worst_objects(self.objects, limit), figures.WORST)
+
+    def sample_scores(self) -> dict[str, float]:
+        """J&F by sample id."""
+        grouped: dict[str, list[float]] = {}
+        for row in self.objects:
+            grouped.setdefault(row["sample_id"], []).append(row["JF"])
+        return {sample_id: float(np.mean(values)) for sample_id, values in grouped.items()}
+
+    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """By object, the time of each counted frame in steps of 1/6 s since its first one, float (K,), and J&F."""
+        curves = {}
+        fps = frame_rates(self.samples, {entry["sample_id"] for entry in self.series.values()})
+        for result in self.evaluation().results:
+            scores = self.scores(result.sequence).objects[result.object_id]
+            times = steps(scores, fps[self.series[result.sequence]["sample_id"]])
+            counted = times[np.isin(scores.frames, result.frames)]
+            curves[f"{result.sequence} {result.object_id}"] = counted, (result.J_frames + result.F_frames) / 2
+        return curves
+
+    def attributes(self) -> list[str]:
+        """What is stored."""
+        return [name for name in super().attributes() if name not in ("J", "F", "JF")]
+
+    def _statistics(self, name: str) -> dict[str, float]:
+        columns = {"mean": name, "recall": f"{name}_recall", "decay": f"{name}_decay"}
+        return {part: float(np.mean([row[column] for row in self.objects])) for part, column in columns.items()}
+
+    def _panel_rows(self) -> dict[str, dict[str, Any]]:
+        """J, F, J&F as rows of the App's Model Evaluation panel."""
+        values = zip(_ROWS.items(), (self.J, self.F, self.JF), strict=True)
+        return {
+            f"@hs2s/hs2s/{name}": {"key": name, "value": value, "label": label, "lower_is_better": False}
+            for (name, label), value in values
+        }
+
+    @classmethod
+    def _from_dict(
+        cls, d: dict[str, Any], samples: Any, config: Any, eval_key: str, **kwargs: Any
+    ) -> PropagationResults:
+        none = [None] * len(d["ytrue"])
+        columns = (d.get(name) or none for name in ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids"))
+        return cls(
+            samples,
+            config,
+            eval_key,
+            list(zip(*columns, strict=True)),
+            d["objects"],
+            d["series"],
+            d["problems"],
+            classes=d.get("classes"),
+            missing=d.get("missing"),
+            custom_metrics=d.get("custom_metrics"),
+            **kwargs,
+        )
+
+
+def object_rows(scored: ScoredPiece, result: SequenceResult, protocol: Protocol) -> list[dict[str, Any]]:
+    """The rows of the objects table that belong to a piece."""
+    return [
+        {
+            "sample_id": scored.piece.sample_id,
+            "key": scored.piece.key,
+            "object": number,
+            "name": scored.names.get(number, f"object {number}"),
+            "label": scored.classes.get(number),
+            "J": found.J.mean,
+            "F": found.F.mean,
+            "JF": found.JF,
+            "J_recall": found.J.recall,
+            "F_recall": found.F.recall,
+            "J_decay": found.J.decay,
+            "F_decay": found.F.decay,
+            "frames": len(found.frames),
+            "prompts": counted_prompts(scored.sequence.objects[number], protocol),
+            **_visibility(scored.sequence.objects[number]),
+        }
+        for number, found in result.objects.items()
+    ]
+
+
+def _visibility(scores: ObjectScores) -> Mapping[str, int]:
+    frames, visible = scores.frames[scores.annotated], scores.visible()[scores.annotated]
+    occlusions = [stop - start for start, stop in runs(~visible & np.logical_or.accumulate(visible))]
+    seen = frames[visible]
+    return {
+        "length": int(seen[-1] - seen[0]) + 1,
+        "occlusions": len(occlusions),
+        "longest_occlusion": max(occlusions, default=0),
+    }

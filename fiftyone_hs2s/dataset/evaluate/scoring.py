@@ -1,0 +1,203 @@
+"""Scores one video, clip or group of images, frame by frame."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.dataset.evaluate.matching import Matching
+from fiftyone_hs2s.dataset.objects import FrameObjects, is_prompt
+from fiftyone_hs2s.dataset.pieces import Piece
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import ObjectScores, Protocol, SequenceScorer, SequenceScores, get_protocol, jaccard
+
+Agreement = Mapping[int, Mapping[int, float]]
+"""J of the predictions with those of another run, by frame number and object number."""
+_OWN = ("object_id", "frames", "annotated", "diagonal")
+"""Fields of ``ObjectScores`` that are kept once for all objects."""
+
+
+class LabelRef(NamedTuple):
+    """What results need of a detection: the masks of a whole video would fill the memory."""
+
+    id: str
+    label: str | None
+    confidence: float | None
+
+
+@dataclass
+class ObjectLabels:
+    """The labels of one object on one frame."""
+
+    truth: list[LabelRef] = field(default_factory=list)
+    predicted: list[LabelRef] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ScoredPiece:
+    """The series of all objects of a piece, and which labels they come from."""
+
+    piece: Piece
+    sequence: SequenceScores
+    names: dict[int, str]
+    """What to call the objects, by number."""
+    classes: dict[int, str]
+    """Their labels, by number."""
+    frame_ids: list[str]
+    """Ids of the scored frames, aligned with ``sequence.frames``."""
+    labels: list[dict[int, ObjectLabels]]
+    """On each of these frames, the labels by the number of their object. Empty unless kept."""
+    problem: str | None = None
+    """What is odd about the identities."""
+
+
+def score_piece(
+    piece: Piece,
+    truth: str | None,
+    prediction: str,
+    protocol: str | Protocol = "all",
+    *,
+    other: str | Agreement | None = None,
+    keep_labels: bool = False,
+) -> ScoredPiece:
+    """Scores a piece in one pass over its frames; masks are read some frames at a time.
+
+    Args:
+        piece: the video, clip or group
+        truth: field of the ground truth; None if there is none
+        prediction: field of the predictions
+        protocol: how void and several objects are taken
+        other: field of another run, to compare the predictions with where there is no truth; or how they compare
+        keep_labels: whether to list the labels by frame
+
+    Raises:
+        HS2SError: if the media, a mask or the identities are unusable, or there is no prediction
+    """
+    protocol = get_protocol(protocol)
+    if not all(piece.size):
+        raise HS2SError(f"{piece.name} cannot be read: restore the file, or set the sample's metadata")
+    matching = _match(piece, truth, prediction)
+    scorer = SequenceScorer(protocol.exclude_void, protocol.merge_objects)
+    frame_ids, labels = [], []
+    names = [name for name in (prediction, truth, other) if isinstance(name, str)]
+    for frame in piece.read(*names):
+        sides = dict(zip(names, (_objects(matching, piece, frame.number, d) for d in frame.labels), strict=True))
+        predicted, true = sides[prediction], sides[truth] if truth else FrameObjects(None, {})
+        if true.label_map is None and predicted.label_map is None:
+            continue
+        agrees = agreement(predicted, sides[other]) if isinstance(other, str) else (other or {}).get(frame.number)
+        scorer.update(
+            true.label_map,
+            predicted.label_map,
+            frame=frame.number,
+            confidence=_confidence(predicted, protocol.merge_objects),
+            agreement=agrees,
+            prompted=_prompted(predicted, protocol.merge_objects),
+        )
+        frame_ids.append(frame.frame_id)
+        if keep_labels:
+            labels.append(_object_labels(true, predicted, protocol.merge_objects))
+    merged = {1: "all objects"} if protocol.merge_objects else None
+    classes = merged or {number: label for number, (label, _) in matching.labels.items()}
+    problem = _identity_problem(matching, truth)
+    return ScoredPiece(piece, scorer.finish(), merged or matching.names, classes, frame_ids, labels, problem)
+
+
+def _match(piece: Piece, truth: str | None, prediction: str) -> Matching:
+    try:
+        matching = Matching(piece, truth, prediction)
+    except HS2SError as error:
+        raise HS2SError(f"{piece.name}: {error}") from error
+    if not matching.has_predictions:
+        raise HS2SError(f"{piece.name} has no predictions in {prediction!r}: propagate its masks first")
+    return matching
+
+
+def _identity_problem(matching: Matching, truth: str | None) -> str | None:
+    """Warns where nothing could be matched."""
+    if not truth or not matching.num_truth or matching.shares_identity:
+        return None
+    return "no predicted object has the instance, index or label of a true one: all of them count as missed"
+
+
+def _objects(matching: Matching, piece: Piece, number: int, detections: fo.Detections | None) -> FrameObjects:
+    try:
+        return matching.objects(detections)
+    except HS2SError as error:
+        raise HS2SError(f"{piece.name}, frame {number}: {error}") from error
+
+
+def _confidence(predicted: FrameObjects, merge: bool) -> dict[int, float]:
+    """The least confidence of each object's parts."""
+    known: dict[int, list[float]] = {}
+    for number, parts in predicted.detections.items():
+        known.setdefault(1 if merge else number, []).extend(d.confidence for d in parts if d.confidence is not None)
+    return {number: min(values) for number, values in known.items() if values}
+
+
+def _prompted(predicted: FrameObjects, merge: bool) -> set[int]:
+    """The objects whose mask the tracker was given; of merged ones, only if it was given all of them."""
+    given = {number for number, parts in predicted.detections.items() if any(map(is_prompt, parts))}
+    return given if not merge else {1} if given and given == predicted.detections.keys() else set()
+
+
+def agreement(predicted: FrameObjects, other: FrameObjects) -> dict[int, float]:
+    """J of each object's mask with that of another run; nothing where a run has no masks at all."""
+    if predicted.label_map is None or other.label_map is None:
+        return {}
+    ids = predicted.detections.keys() | other.detections.keys()
+    return {i: jaccard(other.label_map == i, predicted.label_map == i) for i in ids}
+
+
+def _object_labels(true: FrameObjects, predicted: FrameObjects, merge: bool) -> dict[int, ObjectLabels]:
+    found: dict[int, ObjectLabels] = {}
+    for side, objects in (("truth", true), ("predicted", predicted)):
+        for number, detections in objects.detections.items():
+            labels = found.setdefault(1 if merge else number, ObjectLabels())
+            getattr(labels, side).extend(LabelRef(d.id, d.label, d.confidence) for d in detections)
+    return found
+
+
+def pack(sequence: SequenceScores) -> str:
+    """Writes series as text, to be stored with an evaluation: exact, some bytes per frame and object."""
+    objects = list(sequence.objects.values())
+    arrays: dict[str, Any] = {
+        "frames": sequence.frames,
+        "annotated": sequence.annotated,
+        "ids": np.array(list(sequence.objects)),
+    }
+    arrays["diagonal"] = np.array(objects[0].diagonal if objects else 0.0)
+    for name in _series():
+        arrays[name] = np.array([getattr(scores, name) for scores in objects])
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return b64encode(file.getvalue()).decode("ascii")
+
+
+def unpack(text: str) -> SequenceScores:
+    """Reads series that ``pack`` wrote.
+
+    Raises:
+        HS2SError: if another version of this package wrote them
+    """
+    with np.load(io.BytesIO(b64decode(text))) as arrays:
+        if missing := set(_series()) - set(arrays.files):
+            raise HS2SError(f"the stored series lack {', '.join(sorted(missing))}: run the evaluation again")
+        frames, annotated, diagonal = arrays["frames"], arrays["annotated"], float(arrays["diagonal"])
+        columns = {name: arrays[name] for name in _series()}
+        ids = arrays["ids"].tolist()
+    objects = {
+        i: ObjectScores(i, frames, annotated, diagonal=diagonal, **{name: rows[k] for name, rows in columns.items()})
+        for k, i in enumerate(ids)
+    }
+    return SequenceScores(frames, annotated, objects)
+
+
+def _series() -> Iterator[str]:
+    return (f.name for f in fields(ObjectScores) if f.name not in _OWN)

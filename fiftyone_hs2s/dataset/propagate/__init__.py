@@ -1,0 +1,1 @@
+"""Propagate masks through the videos of a dataset: prompts, plan, model, status."""

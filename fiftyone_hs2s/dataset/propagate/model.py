@@ -1,0 +1,198 @@
+"""The tracker as a FiftyOne model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.core.clips as foc
+import fiftyone.core.models as fom
+
+from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
+from fiftyone_hs2s.dataset.objects import label_map_to_detections
+from fiftyone_hs2s.dataset.propagate.prompts import (
+    DIRECTIONS,
+    PROMPT_MODES,
+    Direction,
+    PromptMode,
+    Prompts,
+    collect_prompts,
+)
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network import load_network
+from fiftyone_hs2s.tracking import MissingFrameError, Steps, Tracker, open_frames, track
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eta.core.video import VideoReader
+
+    from fiftyone_hs2s.tracking import Frames
+
+logger = logging.getLogger(__name__)
+
+INCOMPLETE_TAG = "incomplete"
+"""Tag of samples whose video broke off while ``apply_model()`` tracked them."""
+
+
+def load_model(
+    name: str = "hs2s-lite-video-torch",
+    weights: str | Path | None = None,
+    *,
+    prompt_field: str | None = None,
+    direction: Direction = "forward",
+    prompts: PromptMode = "first",
+    reset_period: int | None = None,
+    adapt: float = 0,
+    **tracker: Any,
+) -> HS2SVideoModel:
+    """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
+
+    Args:
+        name: ``"hs2s-lite-video-torch"``, ``"hs2s-resnet50-video-torch"``, or the name that a model was registered
+            under, by :func:`fiftyone_hs2s.finetune` for example
+        weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
+        prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
+        direction: ``"forward"``, ``"backward"`` or ``"both"``
+        prompts: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it on
+            every frame that has one
+        reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the model's
+            own
+        adapt: seconds for which a copy of the network learns from the prompts of each video before it is tracked, 0 for
+            not at all; the model itself stays as it is
+        **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``,
+            ``average="flip"``
+
+    Returns:
+        the model
+
+    Raises:
+        HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
+    """
+    network = load_network(name.rsplit("/", 1)[-1].removesuffix("-video-torch"), weights, reset_period)
+    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts, adapt)
+
+
+class HS2SVideoModel(fom.SamplesMixin, fom.Model):
+    """Propagates instance masks through videos.
+
+    Args:
+        tracker: the tracker
+        prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
+        direction: ``"forward"``, ``"backward"`` or ``"both"``
+        prompts: ``"first"`` or ``"all"``
+        adapt: seconds of learning before each video, see :func:`load_model`
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        prompt_field: str | None = None,
+        direction: Direction = "forward",
+        prompts: PromptMode = "first",
+        adapt: float = 0,
+    ) -> None:
+        fom.SamplesMixin.__init__(self)
+        self.tracker = tracker
+        self.prompt_field = prompt_field
+        self.direction = check_choice("direction", direction, DIRECTIONS)
+        self.prompts = check_choice("prompts", prompts, PROMPT_MODES)
+        self.adapt = check_seconds(adapt)
+
+    @property
+    def media_type(self) -> str:
+        return "video"
+
+    @property
+    def config(self) -> SimpleNamespace:
+        """Nothing: ``apply_model()`` looks here for settings such as ``confidence_thresh``, and else filters itself."""
+        return SimpleNamespace()
+
+    @property
+    def needs_fields(self) -> dict[str, str]:
+        """The prompt field; ``apply_model()`` sets it, to nothing when it is called without one."""
+        return self._fields or ({"prompt_field": self.prompt_field} if self.prompt_field else {})
+
+    @needs_fields.setter
+    def needs_fields(self, fields: dict[str, str] | None) -> None:
+        self._fields = fields or {}
+
+    def predict(self, reader: VideoReader, sample: fo.Sample | None = None) -> dict[int, fo.Detections]:
+        """Propagates the masks of one sample.
+
+        Args:
+            reader: the sample's video
+            sample: the sample, or a clip; its prompt field has the masks to start from
+
+        Returns:
+            the detections by frame number
+
+        Raises:
+            HS2SError: if there is nothing to start from, or the video cannot be read
+        """
+        field = self.needs_fields.get("prompt_field")
+        if not field or sample is None:
+            raise HS2SError('no prompt field: pass prompt_field="frames.<field>" to apply_model() or load_model()')
+        field = field.removeprefix("frames.")
+        first, last = sample.support if isinstance(sample, foc.ClipView) else (1, None)
+        frames = open_frames(reader.inpath)[first - 1 : last]
+        try:
+            prompts = collect_prompts(
+                ((number - first, frame[field]) for number, frame in sample.frames.items()),
+                lambda index: sample.frames[index + first][field],
+                frames,
+                self.prompts,
+                self.direction,
+                first,
+            )
+        except HS2SError as error:
+            raise HS2SError(f"sample {sample.id} ({reader.inpath}), field {field!r}: {error}") from error
+        steps = Steps(frames, prompts.masks, self.direction)
+        found = {index + first: detections for index, detections in self.track(frames, prompts, on_step=steps)}
+        if steps.incomplete:
+            sample.tags.append(INCOMPLETE_TAG)
+            logger.warning("Sample %s is incomplete: %s", sample.id, steps.incomplete)
+        return found
+
+    def track(
+        self,
+        frames: Frames,
+        prompts: Prompts,
+        direction: Direction | None = None,
+        mode: PromptMode | None = None,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[int, fo.Detections]]:
+        """Propagates prompts through frames.
+
+        Args:
+            frames: the frames
+            prompts: the prompts
+            direction: the model's own if None
+            mode: the model's own if None
+            on_step: called after each frame of each pass, see :class:`fiftyone_hs2s.tracking.Steps`
+
+        Yields:
+            the 0-based frame index and the detections of each tracked frame
+        """
+        direction, mode = direction or self.direction, mode or self.prompts
+        try:
+            tracker = adapted_tracker(self.tracker, frames, prompts.masks, self.adapt, direction, mode)
+            for index, tracked in track(tracker, frames, prompts.masks, direction, mode, on_step):
+                given = prompts.masks.get(index, {})
+                yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence, given)
+        except MissingFrameError as error:
+            raise error.numbered_from(prompts.first_number) from error
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> Any:
+    """Returns the value if it is one of the choices.
+
+    Raises:
+        HS2SError: if it is not
+    """
+    if value not in choices:
+        raise HS2SError(f"{name}={value!r} is unknown: choose one of {', '.join(choices)}")
+    return value

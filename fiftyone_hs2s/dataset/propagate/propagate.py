@@ -1,0 +1,353 @@
+"""Propagates masks through the videos of a dataset, streaming."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import fiftyone as fo
+import fiftyone.core.utils as fou
+
+from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
+from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
+from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
+from fiftyone_hs2s.dataset.propagate.prompts import (
+    DIRECTIONS,
+    PROMPT_MODES,
+    Direction,
+    PromptMode,
+    Prompts,
+    collect_prompts,
+)
+from fiftyone_hs2s.dataset.propagate.status import StatusField
+from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences, root_dataset
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.tracking import Frames, Steps
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a propagation is.
+
+    Attributes:
+        sample: the current sample, from 1
+        samples: how many there are
+        step: how many steps of it are done; a step is a frame, or two when tracking both ways
+        steps: how many it takes
+    """
+
+    sample: int
+    samples: int
+    step: int
+    steps: int
+
+    @property
+    def progress(self) -> float:
+        """The part that is done, 0..1, taking all samples as equally long."""
+        return (self.sample - 1 + self.step / self.steps) / self.samples
+
+    def __str__(self) -> str:
+        return f"Sample {self.sample} of {self.samples}: {self.step} of {self.steps} frames"
+
+
+class AllFailedError(HS2SError):
+    """No sample could be tracked.
+
+    Args:
+        failed: the samples, and why
+    """
+
+    def __init__(self, failed: dict[str, str]) -> None:
+        self.problems = failed
+        (name, why), *rest = failed.items()
+        super().__init__(f"{name}: {why}{f' (and {len(rest)} more samples failed)' if rest else ''}")
+
+
+@dataclass
+class Report:
+    """What a propagation did.
+
+    Attributes:
+        complete: names of the samples that were tracked to their end
+        incomplete: samples whose video broke off, and why; what was tracked is kept
+        failed: samples without any result, and why
+        skipped: names of the samples that were finished before
+        claimed: samples that another run is working on, and which
+        frames: number of frames that labels were written to
+        boxes: number of detections of the prompt field that have a box but no mask, and were ignored
+    """
+
+    complete: list[str] = field(default_factory=list)
+    incomplete: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    claimed: dict[str, str] = field(default_factory=dict)
+    frames: int = 0
+    boxes: int = 0
+
+    def raise_if_all_failed(self) -> None:
+        """Turns failures into an error, if there is nothing else.
+
+        Raises:
+            AllFailedError: with the first failure's message, and all of them
+        """
+        if self.failed and not (self.complete or self.incomplete or self.skipped or self.claimed):
+            raise AllFailedError(self.failed)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The samples that were not tracked to their end by this run or an earlier one, and why."""
+        return {**self.failed, **self.incomplete, **self.claimed}
+
+    def __str__(self) -> str:
+        parts = {
+            "tracked": self.complete,
+            "incomplete": self.incomplete,
+            "failed": self.failed,
+            "finished before": self.skipped,
+            "left to another run": self.claimed,
+        }
+        text = ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
+        boxes = "1 box without a mask" if self.boxes == 1 else f"{self.boxes} boxes without masks"
+        return f"{text}; {boxes} ignored" if self.boxes else text
+
+
+@explained
+def propagate(
+    samples: fo.Dataset | fo.DatasetView,
+    model: HS2SVideoModel | str = "hs2s-lite-video-torch",
+    *,
+    prompt_field: str,
+    label_field: str,
+    direction: Direction | None = None,
+    prompts: PromptMode | None = None,
+    overwrite: bool = False,
+    skip_failures: bool = True,
+    batch_size: int = 200,
+    progress: bool | Callable[[Progress], None] | None = None,
+) -> Report:
+    """Propagates the masks of some frames through whole videos.
+
+    Labels are written while a video is tracked, so the memory needed doesn't grow with its length. The sample field
+    ``<label_field>_status`` says which samples are ``complete`` and why others ``failed: ...``: a second run skips the
+    complete ones, and does those again that were interrupted or failed. Several runs, on several machines too, may work
+    on the same samples and fields at once: each sample is done by the run that comes to it first.
+
+    Args:
+        samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
+        model: a model of :func:`fiftyone_hs2s.load_model`, or its name
+        prompt_field: the frame field with the masks to start from; ``frames.`` may be left out
+        label_field: the frame field for the results, another one; ``frames.`` may be left out
+        direction: ``"forward"``, ``"backward"`` or ``"both"``; None for the model's own
+        prompts: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every frame that has
+            one; None for the model's own
+        overwrite: also do finished samples, and replace labels that something else put into ``label_field``
+        skip_failures: log a sample that fails and go on with the next one
+        batch_size: number of frames whose labels are written at once
+        progress: whether to show a bar for each sample (None: as ``fiftyone.config.show_progress_bars`` says), or a
+            function to call with a :class:`Progress` after each frame
+
+    Returns:
+        what was done
+
+    Raises:
+        HS2SError: if the fields or options cannot work, or the database, the dataset or a field is gone meanwhile;
+            without ``skip_failures`` also if a sample fails
+    """
+    prompt_field, label_field = check_fields(samples, prompt_field, label_field)
+    model = load_model(model) if isinstance(model, str) else model
+    bar = _Bar(None if callable(progress) else progress)
+    job = _Job(
+        model,
+        prompt_field,
+        label_field,
+        check_choice("direction", direction or model.direction, DIRECTIONS),
+        check_choice("prompts", prompts or model.prompts, PROMPT_MODES),
+        StatusField(root_dataset(samples), label_field),
+        overwrite,
+        batch_size,
+        progress if callable(progress) else bar,
+    )
+    with closing(bar):
+        return job.run(find_sequences(samples), skip_failures)
+
+
+@dataclass
+class _Job:
+    """One call of :func:`propagate`, which documents the fields."""
+
+    model: HS2SVideoModel
+    prompt_field: str
+    label_field: str
+    direction: Direction
+    mode: PromptMode
+    status: StatusField
+    overwrite: bool
+    batch_size: int
+    show: Callable[[Progress], None]
+    report: Report = field(default_factory=Report)
+    added: bool = False
+    """Whether the run has added the label field."""
+
+    def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> Report:
+        todo = [sequence for sequence in sequences if not self._is_finished(sequence)]
+        with self.model:
+            try:
+                for number, sequence in enumerate(todo, start=1):
+                    self._try(sequence, number, len(todo), skip_failures)
+                for number, sequence in enumerate(todo, start=1):  # what another run had, which may be gone by now
+                    if self.report.claimed.pop(sequence.name, None):
+                        self._try(sequence, number, len(todo), skip_failures)
+            except DatabaseError:
+                raise
+            except BaseException:
+                self._tidy(todo)
+                raise
+            self._tidy(todo)
+        logger.info("Propagated %s to %s: %s", self.prompt_field, self.label_field, self.report)
+        return self.report
+
+    def _is_finished(self, sequence: LabeledSequence) -> bool:
+        if self.overwrite or self.status.get(sequence) != "complete" or not sequence.has_labels(self.label_field):
+            return False
+        self.report.skipped.append(sequence.name)
+        return True
+
+    def _try(self, sequence: LabeledSequence, number: int, total: int, skip_failures: bool) -> None:
+        """Does one sequence, unless another run has it."""
+        try:
+            with Claim(sequence.dataset, f"{sequence.owner} in the field {self.label_field!r}") as claim:
+                if not self._is_finished(sequence):
+                    self._do(sequence, number, total, claim)
+        except ClaimedError as error:
+            self.report.claimed[sequence.name] = str(error)
+            logger.warning("Skipped %s: %s", sequence.name, error)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            if not skip_failures:
+                raise
+            self.report.failed[sequence.name] = reason(error)
+            unexpected = not isinstance(error, HS2SError)
+            logger.warning("Skipped %s: %s", sequence.name, reason(error), exc_info=unexpected)
+
+    def _do(self, sequence: LabeledSequence, number: int, total: int, claim: Claim) -> None:
+        """Does one sequence; a failure leaves nothing behind but the reason."""
+        with self._failures_noted(sequence, self._note_early):
+            if not self.overwrite:
+                self.status.check_own([sequence])
+            frames = sequence.open()
+            prompts = self._collect(sequence, frames)
+            self.report.boxes += prompts.boxes
+
+        def show(steps: Steps) -> None:
+            self.show(Progress(number, total, steps.done, max(steps.done, steps.total)))
+
+        steps = Steps(frames, prompts.masks, self.direction, show)
+        with self._failures_noted(sequence, self._undo):
+            self.status.set(sequence, "started")
+            sequence.clear(self.label_field)
+            self._track(sequence, frames, prompts, steps, claim)
+            claim.check()
+            sequence.check_there(self.label_field)
+            self._finish(sequence, steps.incomplete)
+
+    @contextmanager
+    def _failures_noted(
+        self, sequence: LabeledSequence, note: Callable[[LabeledSequence, str], None]
+    ) -> Iterator[None]:
+        """A context that notes why a sequence fails, where there is still something to note it in."""
+        try:
+            yield
+        except Exception as error:
+            found = sequence.explain(error)
+            if not isinstance(found, DatabaseError | LostClaimError):
+                note(sequence, reason(found))
+            raise found from (None if found is error else error)
+        except BaseException:  # the user's break: what was tracked is kept, and done again by the next run
+            if self.status.get(sequence) == "started" and not sequence.has_labels(self.label_field):
+                self.status.set(sequence, None)
+            raise
+
+    def _note_early(self, sequence: LabeledSequence, why: str) -> None:
+        if self.status.get(sequence) is None:  # else the masks of an earlier run are still there
+            self.status.set(sequence, "failed", why)
+
+    def _undo(self, sequence: LabeledSequence, why: str) -> None:
+        sequence.clear(self.label_field)
+        self.status.set(sequence, "failed", why)
+
+    def _tidy(self, sequences: list[LabeledSequence]) -> None:
+        """Removes what the run has added and nothing has come into, unless another run is about to fill it."""
+        if not any_claims(self.status.dataset):
+            if self.added:
+                sequences[0].remove_field(self.label_field)
+            self.status.remove_if_empty()
+
+    def _collect(self, sequence: LabeledSequence, frames: Frames) -> Prompts:
+        source = self.prompt_field
+        try:
+            return collect_prompts(
+                sequence.labels(source),
+                lambda index: sequence.read(source, index),
+                frames,
+                self.mode,
+                self.direction,
+                sequence.first_number,
+            )
+        except HS2SError as error:
+            raise HS2SError(f"field {source!r}: {error}") from error
+
+    def _track(
+        self, sequence: LabeledSequence, frames: Frames, prompts: Prompts, on_step: Callable[[], None], claim: Claim
+    ) -> None:
+        batch: dict[int, fo.Detections] = {}
+        for index, labels in self.model.track(frames, prompts, self.direction, self.mode, on_step):
+            batch[index] = labels
+            if len(batch) == self.batch_size:
+                self._write(sequence, batch, claim)
+        self._write(sequence, batch, claim)
+
+    def _write(self, sequence: LabeledSequence, batch: dict[int, fo.Detections], claim: Claim) -> None:
+        if batch:
+            claim.check()
+            self.added |= sequence.add_field(self.label_field)
+            sequence.check_there(self.label_field)
+            sequence.write(self.label_field, batch)
+            self.report.frames += len(batch)
+            batch.clear()
+
+    def _finish(self, sequence: LabeledSequence, incomplete: str | None) -> None:
+        if incomplete:
+            self.report.incomplete[sequence.name] = incomplete
+            logger.warning("%s is incomplete: %s", sequence.name, incomplete)
+        else:
+            self.report.complete.append(sequence.name)
+        self.status.set(sequence, "incomplete" if incomplete else "complete")
+
+
+class _Bar:
+    """A progress bar for each sample. It must be closed: an open one keeps ``sys.stdout`` to itself."""
+
+    def __init__(self, show: bool | None) -> None:
+        self._show = show
+        self._sample = 0
+        self._bar: fou.ProgressBar | None = None
+
+    def __call__(self, event: Progress) -> None:
+        if self._bar is None or event.sample != self._sample:
+            self.close()
+            self._sample = event.sample
+            self._bar = fou.ProgressBar(total=event.steps, progress=self._show, iters_str="frames")
+            self._bar.start()
+        self._bar.set_iteration(event.step)
+
+    def close(self) -> None:
+        """Lets go of the terminal."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,1 @@
+"""Fine-tune a model on a dataset's own masks."""

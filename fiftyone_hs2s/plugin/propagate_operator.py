@@ -1,0 +1,147 @@
+"""The operator that propagates masks through videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.propagate.plan import plan
+from fiftyone_hs2s.dataset.propagate.status import StatusField
+from fiftyone_hs2s.dataset.sequences import find_sequences, root_dataset
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.registry import list_models
+
+from . import forms
+from .execution import Outcome, execute
+from .work import Samples, target
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.propagate.propagate import Progress, Report
+
+_LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
+_MODELS = {_LITE: "HS2S lite", _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
+_LOOKED_AT = 10  # samples whose output field the form looks into: it does so at each change
+_ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
+
+
+class Propagate(foo.Operator):
+    """Propagates the masks of some frames through whole videos."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="propagate",
+            label="HS2S: propagate masks",
+            description="Tracks masked objects through videos",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            **_ICONS,
+        )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
+        button = types.Button(label="Propagate masks", icon=_ICONS["dark_icon"], prompt=True)
+        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        try:
+            forms.check_requirements()
+            if ctx.dataset is None:
+                raise HS2SError("open a dataset with videos first")
+            inputs.view_target(ctx, action_description="Propagate masks in")
+            self._fill(inputs, ctx)
+        except HS2SError as error:
+            forms.refuse(inputs, error)
+        return types.Property(inputs, view=types.View(label="Propagate masks"))
+
+    def _fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        samples = ctx.target_view()
+        forms.prompt_field_input(inputs, samples)
+        output = f"{forms.field_prefix(samples)}hs2s"
+        inputs.str("label_field", default=output, label="Output field", description="For the results")
+        own = {name: f"{name} (fine-tuned)" for name in list_models()}
+        forms.choice(inputs, "model", {**_MODELS, **own}, "Model", _LITE)
+        if ctx.params.get("model") == _RESNET50:
+            forms.paper_model_inputs(inputs)
+        forms.direction_input(inputs)
+        forms.prompts_input(inputs)
+        inputs.bool(
+            "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
+        )
+        if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
+            _, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+            if not ctx.params.get("overwrite"):
+                StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
+            outlook = plan(samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")))
+            inputs.view("plan", types.Notice(label=str(outlook)))
+
+    def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        forms.check_requirements()
+        yield from execute(ctx, "Propagate masks", lambda report: _propagate(ctx, report), _outcome)
+
+    def __call__(
+        self,
+        samples: Samples,
+        prompt_field: str,
+        label_field: str,
+        delegate: bool = False,
+        **params: Any,
+    ) -> Any:
+        """Runs the operator from Python.
+
+        Args:
+            samples: the videos
+            prompt_field: the frame field with the masks to start from
+            label_field: the frame field for the results
+            delegate: whether to queue the work instead of doing it now
+            **params: ``model``, ``weights``, ``reset_period``, ``direction``, ``prompts``, ``overwrite`` as in
+                ``load_model()`` and ``propagate()``
+
+        Returns:
+            the operator's result
+
+        Raises:
+            HS2SError: if the fields cannot work
+        """
+        prompt, label = check_fields(samples, prompt_field, label_field)
+        prefix = forms.field_prefix(samples)
+        params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
+        return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _outcome(report: Report) -> Outcome:
+    idle = bool(report.skipped) and not (report.complete or report.problems)
+    hint = "; tick Overwrite to do them again" if idle else ""
+    return Outcome(f"{report}{hint}", list(report.problems.items()), warn=idle)
+
+
+def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:
+    from fiftyone_hs2s import load_model, propagate
+
+    params = ctx.params
+    model = params.get("model") or _LITE
+    given = params if model in _MODELS else {}  # another model's may be left in the form
+    if not params.get("label_field"):
+        raise HS2SError("the output field has no name: give one for the results")
+    fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
+    check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
+    progress("Loading the model")
+    loaded = load_model(model, weights=given.get("weights") or None, reset_period=given.get("reset_period"))
+    progress("Reading the masks")
+    report = propagate(
+        ctx.target_view(),
+        loaded,
+        **fields,
+        direction=params.get("direction"),
+        prompts=params.get("prompts"),
+        overwrite=bool(params.get("overwrite")),
+        progress=progress,
+    )
+    report.raise_if_all_failed()
+    return report
