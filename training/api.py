@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.progress import ProgressOption, reporting
 from training.config import TrainingConfig
 from training.lock import lock_run
-from training.loop import Progress, Trainer
+from training.loop import Trainer
 from training.sources import dataset_sources, dataset_validation, folder_sources, folder_validation
 from training.validation import scorable
 
@@ -27,7 +28,7 @@ def train(
     minutes: float = float("inf"),
     workers: int = 1,
     overrides: Sequence[str] = (),
-    progress: Progress = lambda *_: None,
+    progress: ProgressOption = None,
 ) -> Path:
     """Trains a network; goes on where the run in the folder stopped.
 
@@ -42,7 +43,8 @@ def train(
         minutes: stop after this time
         workers: worker processes that make clips
         overrides: ``key=value`` settings, with ``a.b=c`` for those within others
-        progress: called after each step
+        progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
+            :class:`fiftyone_hs2s.progress.Progress` after each step
 
     Returns:
         the weights: the best by validation if this run validates, else the averaged ones
@@ -64,9 +66,9 @@ def train(
         sequences += validation
     elif validation is not None:
         sequences += dataset_validation(_samples(validation), field or "")
-    with _only_training(Path(run)):
+    with _only_training(Path(run)), reporting(progress) as report:
         trainer = Trainer(config, sources, Path(run), scorable(sequences), workers)
-        trainer.train(minutes, progress=progress)
+        trainer.train(minutes, report=report)
     return Path(run) / ("best.safetensors" if trainer.best else "weights.safetensors")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,6 +24,7 @@ from fiftyone_hs2s.metrics import summarize
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
+from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
 from training.config import Stage, TrainingConfig
 from training.data.clip import ClipSource
@@ -39,11 +41,6 @@ logger = logging.getLogger(__name__)
 
 class LossNotFiniteError(HS2SError):
     """The loss is not finite: the network may be spoilt, and is not to be saved."""
-
-
-Progress = Callable[[int, int, dict[str, float]], None]
-"""Called after each step with the step, all steps, and the step's figures; ``done`` of them is the part of the run,
-``seconds`` how long it took so far, with what came before a stop."""
 
 
 class Trainer:
@@ -112,11 +109,17 @@ class Trainer:
         return min(1.0, max(self.step / self.config.steps, self.seconds / 60 / self.config.duration))
 
     def train(
-        self, minutes: float = float("inf"), save_every: float = 5.0, progress: Progress = lambda *_: None
+        self, minutes: float = float("inf"), save_every: float = 5.0, report: Report = lambda progress: None
     ) -> None:
         """Runs until the stages are done, the time is over, or J&F has not risen for ``patience`` validations.
 
         Saves every few minutes and at the end.
+
+        Args:
+            minutes: stop after this time
+            save_every: minutes between two checkpoints
+            report: told of each step; the figures are the losses, the ``step``, and the ``seconds`` that all took, with
+                those before a stop
 
         Raises:
             HS2SError: if the loss is not finite: then the checkpoint stays as it was; or if nothing to train or to
@@ -130,7 +133,7 @@ class Trainer:
                 values = self.train_step(batches)
                 elapsed = self._since(start)
                 self.seconds = before + elapsed
-                progress(self.step, self.config.steps, {**values, "done": self.done, "seconds": self.seconds})
+                report(self._progress(values))
                 if self.step % 10 == 0 and folder:
                     folder.log(self.step, values, self._speed((self.step - begun) / elapsed))
                 if self._validate_now() and self._validate(folder, batches[-1]):
@@ -146,6 +149,20 @@ class Trainer:
             self.save()
             raise
         self.save()
+
+    def _progress(self, values: dict[str, float]) -> Progress:
+        """How far the run is: in seconds if its length is given as a time."""
+        left = self.seconds / 60 * (1 / self.done - 1)
+        total, unit = self.config.steps, "step"
+        if math.isfinite(self.config.duration):
+            total, unit = max(1, round(60 * self.config.duration)), "second"
+        return Progress(
+            math.floor(self.done * total + 1e-9),
+            total,
+            unit,
+            note=f"loss {values['loss']:.3f}, {left:.1f} minutes left",
+            values={**values, "step": self.step, "seconds": self.seconds},
+        )
 
     def train_step(self, batches: Sequence[Batch]) -> dict[str, float]:
         """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W), see ``MixedClips``.

@@ -12,7 +12,6 @@ from fiftyone_hs2s.cli.output import (
     check_outputs,
     percent,
     print_problems,
-    sequence_progress,
     text_table,
     write_csv,
     write_json,
@@ -66,17 +65,15 @@ def run(args: argparse.Namespace) -> int:
         HS2SError: if the input is wrong, or a file cannot be written
     """
     check_outputs(args.json, args.csv)
-    with sequence_progress() as progress:
-        analysis, problems = analyze_folders(
-            args.gt,
-            args.pred,
-            args.fps,
-            args.protocol,
-            void=args.void,
-            split=args.split,
-            workers=args.workers,
-            progress=progress,
-        )
+    analysis, problems = analyze_folders(
+        args.gt,
+        args.pred,
+        args.fps,
+        args.protocol,
+        void=args.void,
+        split=args.split,
+        workers=args.workers,
+    )
     print(report(analysis), flush=True)  # first: a file may fail to be written
     print_problems(problems)
     if args.json:

@@ -13,7 +13,6 @@ from fiftyone_hs2s.cli.output import (
     check_outputs,
     percent,
     print_problems,
-    sequence_progress,
     text_table,
     write_csv,
     write_json,
@@ -95,18 +94,16 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.json, args.csv, args.frames_csv)
     meta = _read_meta(args)
     seen = {line.strip() for line in read_text(args.seen).splitlines() if line.strip()} if args.seen else None
-    with sequence_progress() as progress:
-        evaluation = evaluate_folders(
-            args.gt,
-            args.pred,
-            args.protocol,
-            **meta,
-            seen=seen,
-            void=args.void,
-            split=args.split,
-            workers=args.workers,
-            progress=progress,
-        )
+    evaluation = evaluate_folders(
+        args.gt,
+        args.pred,
+        args.protocol,
+        **meta,
+        seen=seen,
+        void=args.void,
+        split=args.split,
+        workers=args.workers,
+    )
     print(report(evaluation), flush=True)  # first: a file may fail to be written
     print_problems(evaluation.problems)
     if args.json:

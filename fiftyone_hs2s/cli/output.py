@@ -6,12 +6,10 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import check_file, new_file, write_text
@@ -42,18 +40,6 @@ def print_problems(problems: Iterable[Problem]) -> None:
         frames = [*problem.frames[:5], *(["..."] if len(problem.frames) > 5 else [])]
         where = f" ({len(problem.frames)}: {', '.join(frames)})" if frames else ""
         print(f"warning: {problem.sequence}: {problem.message}{where}", file=sys.stderr)
-
-
-@contextmanager
-def sequence_progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over sequences, on a terminal only; gives the function that moves it: (done, total)."""
-    with tqdm(unit="sequence", disable=None, leave=False) as bar:
-
-        def move(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield move
 
 
 def check_outputs(*files: Path | None) -> None:

@@ -13,14 +13,13 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from fiftyone_hs2s.cli.evaluate_command import positive
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
 from fiftyone_hs2s.cli.output import check_outputs, write_json
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, list_label_maps, list_sequences, read_split
 from fiftyone_hs2s.masks import read_written
+from fiftyone_hs2s.progress import counted, reporting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,14 +187,16 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
     check_outputs(args.json, args.overlay)
     tracker = adapted_tracker(make_tracker(), frames, prompts, args.adapt, args.direction, args.prompts)
     start = time.perf_counter()
-    steps = Steps(frames, prompts, args.direction, lambda _: bar.update())
-    with tqdm(total=steps.total, unit="frame", disable=None) as bar:
+    with reporting() as report:
+        steps = Steps(frames, prompts, args.direction, report)
         found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, steps, args.overwrite)
     seconds = (time.perf_counter() - start) / len(found)
     print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
     if args.overlay:
         label_maps = _label_maps(frames, found, args.out)
-        write_overlay(args.overlay, tqdm(frames, unit="frame", disable=None), label_maps, frames.fps or 25)
+        with reporting() as report:
+            shown = counted(frames, len(frames), report, "frame")
+            write_overlay(args.overlay, shown, label_maps, frames.fps or 25)
         print(f"overlay: {args.overlay}")
     return _report(args, tracker, steps, found, seconds)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +18,9 @@ from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
 from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
 from fiftyone_hs2s.processes import run_in_processes
+from fiftyone_hs2s.progress import ProgressOption, counted, reporting
 
 PathLike = str | os.PathLike[str]
-Progress = Callable[[int, int], None]
 
 
 def evaluate_folders(
@@ -33,7 +34,7 @@ def evaluate_folders(
     void: int | None = None,
     split: str | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Evaluation:
     """Scores predicted label maps against true ones.
 
@@ -54,7 +55,8 @@ def evaluate_folders(
         void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
         split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file
         workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
-        progress: called with the number of sequences done and of all, after each
+        progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
+            :class:`fiftyone_hs2s.progress.Progress` for each sequence
 
     Raises:
         HS2SError: if a folder holds no sequences, none is in both, frames have no name in common, or a file is damaged
@@ -87,7 +89,7 @@ def analyze_folders(
     void: int | None = None,
     split: str | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> tuple[Analysis, list[Problem]]:
     """Makes the analyses of the HS2S paper of folders, see ``analyze``.
 
@@ -112,7 +114,7 @@ def score_folders(
     void: int | None = None,
     split: str | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> tuple[dict[str, SequenceScores], list[Problem]]:
     """The series of all sequences, for protocols, events and analyses, and what was wrong with the predictions.
 
@@ -126,10 +128,9 @@ def score_folders(
         _Task(name, *folders, protocol.exclude_void, protocol.merge_objects, void) for name, folders in pairs.items()
     ]
     done: dict[str, tuple[SequenceScores, list[Problem]]] = {}
-    for name, scores, found in _run(tasks, min(workers, len(tasks))):
-        done[name] = scores, found
-        if progress:
-            progress(len(done), len(tasks))
+    with reporting(progress) as report, closing(_run(tasks, min(workers, len(tasks)))) as results:
+        for name, scores, found in counted(results, len(tasks), report, "sequence"):
+            done[name] = scores, found
     return {name: done[name][0] for name in pairs}, [problem for name in pairs for problem in done[name][1]]
 
 
@@ -187,7 +188,7 @@ class _Task(NamedTuple):
     void: int | None
 
 
-def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[str, SequenceScores, list[Problem]]]:
+def _run(tasks: list[_Task], workers: int) -> Generator[tuple[str, SequenceScores, list[Problem]]]:
     """Works the tasks off, in any order."""
     if workers <= 1:
         yield from map(_score_sequence, tasks)

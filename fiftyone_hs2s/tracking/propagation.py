@@ -13,6 +13,7 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import label_dtype, read_written, write_label_map
+from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.result import TrackedFrame
 from fiftyone_hs2s.tracking.tracker import Tracker
@@ -111,7 +112,7 @@ class Steps:
         frames: the video
         prompts: as for :func:`track`
         direction: as for :func:`track`
-        on_step: called with this object after each frame
+        report: told of each frame that is done
 
     Attributes:
         done: how many frames of all passes are done
@@ -123,16 +124,16 @@ class Steps:
         frames: Frames,
         prompts: Prompts,
         direction: str = "forward",
-        on_step: Callable[[Steps], object] = lambda steps: None,
+        report: Report = lambda progress: None,
     ) -> None:
         plan = _visible(prompts)
         self.done, self.total = 0, _count_steps(frames, plan, direction)
-        self._on_step = on_step
+        self._report = report
         self._needed = frames[: max(plan) + 1] if plan and direction == "backward" else frames
 
     def __call__(self) -> None:
         self.done += 1
-        self._on_step(self)
+        self._report(Progress(self.done, max(self.done, self.total), "frame"))
 
     @property
     def incomplete(self) -> str | None:

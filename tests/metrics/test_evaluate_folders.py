@@ -37,8 +37,8 @@ def folders(tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_folders_of_sequences(folders, workers):
     seen = []
-    result = evaluate_folders(*folders, workers=workers, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 2), (2, 2)]
+    result = evaluate_folders(*folders, workers=workers, progress=seen.append)
+    assert [(event.iteration, event.total, event.unit) for event in seen] == [(n, 2, "sequence") for n in range(3)]
     assert result.problems == []
     assert list(result.sequences) == ["a", "b"]
     objects = result.sequences["b"].objects

@@ -10,6 +10,7 @@ from colour_network import ColourNetwork, iou, moving
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.network import build_network
+from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.tracking import Frames, Steps, Tracker, open_frames, track
 from fiftyone_hs2s.tracking.sources import ArraySource
 
@@ -155,10 +156,10 @@ def test_unknown_choices_are_named(tracker):
 def test_steps_are_counted_right(tracker, direction, prompts_mode):
     frames, truth = moving()
     for prompts in ({0: truth[0]}, {3: truth[3]}, {2: truth[2], 4: truth[4], 5: truth[5]}):
-        seen: list[int] = []
-        steps = Steps(open_frames(frames), prompts, direction, lambda steps, seen=seen: seen.append(steps.done))
+        seen: list[Progress] = []
+        steps = Steps(open_frames(frames), prompts, direction, seen.append)
         list(track(tracker, open_frames(frames), prompts, direction, prompts_mode, on_step=steps))
-        assert seen == [*range(1, steps.total + 1)]
+        assert seen == [Progress(done, steps.total, "frame") for done in range(1, steps.total + 1)]
         assert steps.incomplete is None
     assert Steps(open_frames(frames), {0: {1: EMPTY}}).total == 0
 

@@ -23,6 +23,7 @@ from PIL import Image
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, save_weights
+from fiftyone_hs2s.progress import Report
 from fiftyone_hs2s.tracking import device
 from training import loop
 from training.api import train
@@ -93,17 +94,17 @@ def test_a_killed_run_resumes_exactly(data: Path, tmp_path: Path) -> None:
     """The losses after a stop are those of a run that never stopped, and so are the weights that come out."""
     losses: dict[str, list[float]] = {"whole": [], "stopped": []}
 
-    def note(name: str) -> loop.Progress:
-        return lambda step, steps, values: losses[name].append(values["loss"])
+    def note(name: str) -> Report:
+        return lambda event: losses[name].append(event.values["loss"])
 
     whole = _trainer(data, tmp_path / "whole")
-    whole.train(progress=note("whole"))
+    whole.train(report=note("whole"))
     first = _trainer(data, tmp_path / "stopped")
-    first.train(minutes=0, progress=note("stopped"))  # at least one step
+    first.train(minutes=0, report=note("stopped"))  # at least one step
     assert first.step == 1
     second = _trainer(data, tmp_path / "stopped")
     assert second.step == 1
-    second.train(progress=note("stopped"))
+    second.train(report=note("stopped"))
     assert second.step == 4 and len(losses["whole"]) == 4
     assert losses["stopped"] == pytest.approx(losses["whole"], rel=1e-5)
     for ours, theirs in zip(second.average.parameters(), whole.average.parameters(), strict=True):
@@ -122,10 +123,13 @@ def test_a_run_of_some_minutes_goes_through_its_schedule(
     lengths, notes = [], []
     step = trainer.train_step
     monkeypatch.setattr(trainer, "train_step", lambda clips: lengths.append(clips[0][0].shape[1]) or step(clips))
-    trainer.train(progress=lambda step, steps, values: notes.append((values["done"], values["rate"])))
+    trainer.train(report=notes.append)
     assert lengths == [2, 2, 2, 3, 3]
-    assert [done for done, _ in notes] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert [rate for _, rate in notes] == pytest.approx([1e-3, 8e-4, 6e-4, 4e-4, 2e-4])
+    assert [(event.iteration, event.total, event.unit) for event in notes] == [
+        (12 * n, 60, "second") for n in range(1, 6)
+    ]
+    assert str(notes[1]) == f"24 of 60 seconds, loss {notes[1].values['loss']:.3f}, 0.6 minutes left"
+    assert [event.values["rate"] for event in notes] == pytest.approx([1e-3, 8e-4, 6e-4, 4e-4, 2e-4])
     again = _trainer(data, tmp_path / "run", **settings)
     assert again.done == 1 and again.step == 5
 
@@ -300,7 +304,7 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(
     run = tmp_path / "run"
     trainer = loop.Trainer(config, folder_sources(config, data), run, [SimpleNamespace(name="a")], workers=0)
     kept = []
-    trainer.train(progress=lambda *_: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0))
+    trainer.train(report=lambda _: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0))
     assert trainer.step == 4 and trainer.best == 0.7
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["val_JF"] for line in lines] == [0.5, 0.7, 0.6, 0.65]

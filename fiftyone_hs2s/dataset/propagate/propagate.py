@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import fiftyone as fo
 import fiftyone.core.utils as fou
 
+from fiftyone_hs2s import progress
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
@@ -245,8 +246,8 @@ class _Job:
             prompts = self._collect(sequence, frames)
             self.report.boxes += prompts.boxes
 
-        def show(steps: Steps) -> None:
-            self.show(Progress(number, total, steps.done, max(steps.done, steps.total)))
+        def show(event: progress.Progress) -> None:
+            self.show(Progress(number, total, event.iteration, event.total))
 
         steps = Steps(frames, prompts.masks, self.direction, show)
         with self._failures_noted(sequence, self._undo):

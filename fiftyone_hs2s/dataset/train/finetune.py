@@ -20,6 +20,7 @@ from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.registry import check_folder, check_name
 
 if TYPE_CHECKING:
@@ -313,10 +314,10 @@ class _Watch:
         self._losses = list[float]()
         self.step, self.minutes = 0, 0.0
 
-    def __call__(self, step: int, steps: int, values: dict[str, float]) -> None:
-        self.step, self.minutes = step, values["seconds"] / 60
-        self._losses.append(values["loss"])
-        self._show(TrainingProgress(step, values["done"], self.minutes, values["loss"]))
+    def __call__(self, event: Progress) -> None:
+        self.step, self.minutes = int(event.values["step"]), event.values["seconds"] / 60
+        self._losses.append(event.values["loss"])
+        self._show(TrainingProgress(self.step, event.progress, self.minutes, self._losses[-1]))
 
     @property
     def loss(self) -> tuple[float, float]:
