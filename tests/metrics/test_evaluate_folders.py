@@ -38,7 +38,7 @@ def folders(tmp_path):
 def test_folders_of_sequences(folders, workers):
     seen = []
     result = evaluate_folders(*folders, workers=workers, progress=seen.append)
-    assert [(event.iteration, event.total, event.unit) for event in seen] == [(n, 2, "sequence") for n in range(3)]
+    assert [event[:3] for event in seen] == [(n, 2, "sequence") for n in range(3)]
     assert result.problems == []
     assert list(result.sequences) == ["a", "b"]
     objects = result.sequences["b"].objects
