@@ -21,8 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fiftyone_hs2s.overlay import write_video
 from fiftyone_hs2s.tracking.video import VideoSource
+from fiftyone_hs2s.video_writer import write_video
 
 
 def main() -> None:

@@ -112,7 +112,7 @@ def clip(seed: int, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def fill(dataset, folder: Path, seeds: range, length: int) -> None:
     """Puts clips into a dataset: videos with masks on all frames."""
     from fiftyone_hs2s.dataset.video_samples import video_sample
-    from fiftyone_hs2s.overlay import write_video
+    from fiftyone_hs2s.video_writer import write_video
 
     for seed in seeds:
         frames, label_maps = zip(*clip(seed, length), strict=True)

@@ -124,7 +124,7 @@ def make_video(path: Path, objects: int, length: int):
     import cv2
     import numpy as np
 
-    from fiftyone_hs2s.overlay import write_video
+    from fiftyone_hs2s.video_writer import write_video
 
     rng = np.random.default_rng(0)
     ground = cv2.resize(rng.integers(0, 200, (60, 107, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)

@@ -24,7 +24,7 @@ from hard_clip import hard_layers  # noqa: E402
 import fiftyone_hs2s as hs2s  # noqa: E402
 from fiftyone_hs2s.dataset.video_samples import video_sample  # noqa: E402
 from fiftyone_hs2s.demo.demo_clip import FPS, LENGTH, OBJECTS, Layer, make_layers, render_clip  # noqa: E402
-from fiftyone_hs2s.overlay import write_video  # noqa: E402
+from fiftyone_hs2s.video_writer import write_video  # noqa: E402
 
 LOST = 0.84
 """Where to click on the ruler, a part of its width, to see an object that is lost."""

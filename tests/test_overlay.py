@@ -6,8 +6,9 @@ import pytest
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import davis_palette
-from fiftyone_hs2s.overlay import VideoWriter, contact_sheet, draw_overlay, write_overlay, write_video
+from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, write_overlay
 from fiftyone_hs2s.tracking import open_frames
+from fiftyone_hs2s.video_writer import VideoWriter, write_video
 
 
 def grey(value=100, size=(60, 80)):

@@ -18,6 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from fiftyone_hs2s.dataset.compat import dataset_id
 from fiftyone_hs2s.errors import HS2SError
 
 LEASE = 60.0
@@ -50,7 +51,7 @@ class Claim:
     """
 
     def __init__(self, dataset: fo.Dataset, what: str) -> None:
-        self._key = f"{dataset._doc.id} {what}"
+        self._key = f"{dataset_id(dataset)} {what}"
         self._what, self._id = what, uuid4().hex
         self._released = Event()
 
@@ -109,7 +110,7 @@ class Claim:
 
 def any_claims(dataset: fo.Dataset) -> bool:
     """Whether a run works on anything in the dataset."""
-    query = {"_id": {"$regex": f"^{dataset._doc.id} "}, "$expr": {"$gt": ["$until", "$$NOW"]}}
+    query = {"_id": {"$regex": f"^{dataset_id(dataset)} "}, "$expr": {"$gt": ["$until", "$$NOW"]}}
     return any(not _is_dead(claim["process"]) for claim in _collection().find(query))
 
 

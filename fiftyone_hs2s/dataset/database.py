@@ -12,6 +12,7 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import ConnectionFailure, PyMongoError
 
+from fiftyone_hs2s.dataset.compat import collection_of, dataset_id, frame_collection, root_dataset, sample_collection
 from fiftyone_hs2s.errors import HS2SError
 
 P = ParamSpec("P")
@@ -106,28 +107,28 @@ def declared_fields(dataset: fo.Dataset) -> set[str]:
 def is_empty(dataset: fo.Dataset, path: str) -> bool:
     """Whether a field has no value in any sample, of whatever group slice, or in any frame (``frames.<name>``)."""
     name = path.removeprefix("frames.")
-    collection = dataset._sample_collection_name if name == path else dataset._frame_collection_name
-    return foo.get_db_conn()[collection].find_one({name: {"$ne": None}}, ["_id"]) is None
+    collection = sample_collection(dataset) if name == path else frame_collection(dataset)
+    return collection is None or collection.find_one({name: {"$ne": None}}, ["_id"]) is None
 
 
 def unset(dataset: fo.Dataset, paths: Iterable[str]) -> None:
     """Removes values of fields that are no longer declared: FiftyOne cannot read a sample that has such."""
     names = {path: path.removeprefix("frames.") for path in paths}
-    for collection, is_frame in ((dataset._sample_collection, False), (dataset._frame_collection, True)):
+    for collection, is_frame in ((sample_collection(dataset), False), (frame_collection(dataset), True)):
         wanted = {name: "" for path, name in names.items() if (path != name) == is_frame}
         if wanted and collection is not None:
             collection.update_many({}, {"$unset": wanted})
 
 
 def _check_dataset(samples: Any) -> None:
-    collection = samples if isinstance(samples, fo.core.collections.SampleCollection) else samples._collection
+    collection = samples if isinstance(samples, fo.core.collections.SampleCollection) else collection_of(samples)
     if collection is not None:
-        check_there(collection._root_dataset)
+        check_there(root_dataset(collection))
 
 
 def _document(dataset: fo.Dataset) -> dict[str, Any] | None:
     names = ["name", "sample_collection_name", "sample_fields.name", "frame_fields.name"]
-    return foo.get_db_conn()["datasets"].find_one({"_id": dataset._doc.id}, names)
+    return foo.get_db_conn()["datasets"].find_one({"_id": dataset_id(dataset)}, names)
 
 
 def _fields(document: dict[str, Any]) -> set[str]:

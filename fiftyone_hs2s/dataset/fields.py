@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fiftyone as fo
+import fiftyone.core.video as fov
 
-from fiftyone_hs2s.dataset.sequences import is_image_groups, is_images, root_dataset
+from fiftyone_hs2s.dataset.compat import is_dynamic_groups, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.sequences import is_images
 from fiftyone_hs2s.errors import HS2SError
 
 _SEGMENT_ANYTHING = "foz.load_zoo_model('segment-anything-2-hiera-tiny-image-torch')"
@@ -41,9 +43,9 @@ def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:
         'put them in order with dataset.group_by("<sequence field>", order_by="<frame field>")',
         "group": 'choose the slices that are videos with dataset.select_group_slices(media_type="video")',
     }
-    if getattr(samples, "_is_frames", False):
+    if isinstance(samples, fov.FramesView):
         raise HS2SError(f"propagation needs videos and this view shows their frames one by one: use {name!r} itself")
-    if getattr(samples, "_is_dynamic_groups", False):
+    if is_dynamic_groups(samples):
         raise HS2SError(f"propagation takes the videos of {name!r} one by one: use them without group_by()")
     held = {None: "is empty", "group": "is grouped"}.get(samples.media_type, f"holds {samples.media_type} samples")
     raise HS2SError(

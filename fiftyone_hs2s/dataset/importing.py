@@ -16,7 +16,7 @@ from fiftyone_hs2s.dataset.video_samples import open_dataset, video_sample
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_sequences, read_split
 from fiftyone_hs2s.mask_files.meta import Meta, read_meta
-from fiftyone_hs2s.overlay import VideoWriter
+from fiftyone_hs2s.video_writer import VideoWriter
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.tracking import Frames

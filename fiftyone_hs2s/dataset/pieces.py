@@ -6,18 +6,24 @@ import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
+from fiftyone_hs2s.dataset.compat import (
+    Samples,
+    collection_of,
+    is_clips,
+    is_dynamic_groups,
+    is_image_groups,
+    root_dataset,
+)
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, field_fix
-from fiftyone_hs2s.dataset.sequences import all_samples, is_clips, is_image_groups, is_images, root_dataset
+from fiftyone_hs2s.dataset.sequences import all_samples, is_images
 from fiftyone_hs2s.errors import HS2SError
 
 logger = logging.getLogger(__name__)
-
-Samples: TypeAlias = "fo.Dataset | fo.DatasetView"
 
 _BLOCK = 100
 """Frames whose masks are read at once: few enough to be held, enough to make the query's own time small."""
@@ -86,10 +92,10 @@ def as_view(samples: Samples | fo.Sample | SampleView) -> Samples:
     """
     if not isinstance(samples, fo.Sample | SampleView):
         return samples
-    if not samples.in_dataset:
+    collection = collection_of(samples)
+    if collection is None:
         raise HS2SError(f"the sample of {samples.filepath} belongs to no dataset: add it to one first")
-    collection = samples._collection
-    if collection.media_type == "group" and not collection._is_dynamic_groups:
+    if collection.media_type == "group" and not is_dynamic_groups(collection):
         collection = collection.select_group_slices(media_type=samples.media_type)
     return collection.select(samples.id)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import fiftyone as fo
 
+from fiftyone_hs2s.dataset.compat import is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import check_there, explain, is_empty
 from fiftyone_hs2s.errors import HS2SError
 
@@ -288,15 +289,6 @@ def _check_overlap(clips: list[tuple[str, list[int]]]) -> None:
             )
 
 
-def root_dataset(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
-    """The dataset that a view shows; a dataset itself.
-
-    It is the very object that the view holds. In the App's server, which keeps no singletons, one that is loaded by
-    name is another object, and a field that is added to it is unknown to the view.
-    """
-    return samples._root_dataset
-
-
 def all_samples(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset | fo.DatasetView:
     """All samples of a view's dataset; of a grouped one, which shows one slice at a time, all slices of that kind."""
     dataset = root_dataset(samples)
@@ -305,16 +297,6 @@ def all_samples(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset | fo.Dataset
     return dataset.select_group_slices(media_type="image" if is_images(samples) else "video")
 
 
-def is_clips(samples: fo.Dataset | fo.DatasetView) -> bool:
-    """Whether the samples are clips of videos."""
-    return isinstance(samples, fo.core.clips.ClipsView)
-
-
 def is_images(samples: fo.Dataset | fo.DatasetView) -> bool:
     """Whether the samples are images, in groups or not."""
     return samples.media_type == "image" or is_image_groups(samples)
-
-
-def is_image_groups(samples: fo.Dataset | fo.DatasetView) -> bool:
-    """Whether the samples are images that ``group_by()`` has put together."""
-    return getattr(samples, "_is_dynamic_groups", False) and samples._parent_media_type == "image"

@@ -7,7 +7,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_hs2s.dataset.sequences import root_dataset
+from fiftyone_hs2s.dataset.compat import build_view, root_dataset, view_stages
 
 
 @dataclass(frozen=True, eq=False)  # two of one name may be of two datasets, one after the other
@@ -25,9 +25,9 @@ class StoredView:
     @classmethod
     def of(cls, samples: fo.Dataset | fo.DatasetView) -> StoredView:
         """Packs a dataset or a view."""
-        stages = [] if isinstance(samples, fo.Dataset) else samples._serialize()
+        stages = view_stages(samples)
         return cls(root_dataset(samples).name, stages)
 
     def load(self) -> fo.DatasetView:
         """The view, made anew."""
-        return fo.DatasetView._build(fo.load_dataset(self.dataset), self.stages)
+        return build_view(fo.load_dataset(self.dataset), self.stages)

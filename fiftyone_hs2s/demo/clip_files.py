@@ -13,7 +13,7 @@ from fiftyone_hs2s.demo import assets
 from fiftyone_hs2s.demo import demo_clip as clip
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import write_label_map
-from fiftyone_hs2s.overlay import write_video
+from fiftyone_hs2s.video_writer import write_video
 
 
 def make_clip(folder: Path) -> tuple[Path, Path]:

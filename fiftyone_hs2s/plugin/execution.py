@@ -10,6 +10,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import reason
 
 from .runs import Run, throttle
@@ -116,7 +117,7 @@ def named(samples: fo.Dataset | fo.DatasetView, problems: Iterable[dict[str, str
         problems: entries with ``sample_id`` and ``message``
     """
     rows = [(problem["sample_id"], problem["message"]) for problem in problems]
-    view = samples._root_dataset.select({sample_id for sample_id, _ in rows})
+    view = root_dataset(samples).select({sample_id for sample_id, _ in rows})
     files = dict(zip(*view.values(["id", "filepath"]), strict=True))
     return [(Path(files.get(sample_id, sample_id)).name, message) for sample_id, message in rows]
 

@@ -11,8 +11,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
+from fiftyone_hs2s.dataset.compat import is_clips
 from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
-from fiftyone_hs2s.dataset.sequences import is_clips
 from fiftyone_hs2s.errors import HS2SError
 
 from .panel_content import Overview, SampleCurves, comparison, newest_that_scored, overview, sample_curves

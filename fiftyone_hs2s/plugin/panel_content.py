@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.diagnose.analyze import DatasetAnalysis, analyze
 from fiftyone_hs2s.dataset.diagnose.event_labels import Names, event_title, explanation
 from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.compare import compare_evaluations, list_evaluations, load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
-from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, ObjectScores, find_events
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.propagate.plan import plan
 from fiftyone_hs2s.dataset.propagate.status import StatusField
-from fiftyone_hs2s.dataset.sequences import find_sequences, root_dataset
+from fiftyone_hs2s.dataset.sequences import find_sequences
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.registry import list_models
 

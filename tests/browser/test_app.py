@@ -18,7 +18,7 @@ from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone_hs2s.dataset.evaluate.figures import histogram
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.demo.demo_clip import OBJECTS, render_clip
-from fiftyone_hs2s.overlay import write_video
+from fiftyone_hs2s.video_writer import write_video
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser test skipped: pip install playwright")

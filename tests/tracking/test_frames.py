@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fiftyone_hs2s.errors import VideoError
-from fiftyone_hs2s.overlay import write_video
 from fiftyone_hs2s.tracking import open_frames
 from fiftyone_hs2s.tracking.prefetch import prefetch
+from fiftyone_hs2s.video_writer import write_video
 
 HEIGHT, WIDTH, BITS = 64, 96, 8
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed")

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
-import fiftyone.core.fields as fof
 import numpy as np
 from fiftyone import ViewField as F
 
+from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.diagnose.event_labels import (
     Names,
@@ -23,8 +23,9 @@ from fiftyone_hs2s.dataset.diagnose.event_labels import (
     temporal_detection,
 )
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
-from fiftyone_hs2s.dataset.pieces import Samples, as_view, check_field
-from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
+from fiftyone_hs2s.dataset.pieces import as_view, check_field
+from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
@@ -36,14 +37,6 @@ if TYPE_CHECKING:
 Found = dict[str, list[tuple[Event, Names]]]
 """Events by sample id, with the names of the sample's objects."""
 TAG_PREFIX = "hs2s: "
-SUMMARY = {
-    "num_occlusions": fof.IntField,
-    "longest_occlusion": fof.IntField,
-    "recovered": fof.BooleanField,
-    "worst_event": fof.StringField,
-    "track_back_J": fof.FloatField,
-}
-"""The sample fields ``<key>_...`` and their types."""
 
 
 @dataclass
@@ -223,7 +216,7 @@ def _ways_back(item: Series) -> list[dict[str, Any]]:
 def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> None:
     dataset, everything = root_dataset(samples), all_samples(samples)
     labels: dict[str, fo.TemporalDetections] = {}
-    summaries: dict[str, dict[str, Any]] = {name: {} for name in SUMMARY}
+    summaries: dict[str, dict[str, Any]] = {name: {} for name in FAILURE_FIELDS}
     for sample_id, found in events.items():
         ordered = sorted(found, key=lambda pair: (pair[0].first, pair[0].last))
         labels[sample_id] = fo.TemporalDetections(detections=[temporal_detection(*pair) for pair in ordered])
@@ -238,7 +231,7 @@ def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> 
     for name, values in summaries.items():
         if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
             continue  # a field that nobody asked for
-        dataset.add_sample_field(f"{key}_{name}", SUMMARY[name])
+        dataset.add_sample_field(f"{key}_{name}", FAILURE_FIELDS[name])
         everything.set_values(f"{key}_{name}", values, key_field="id")
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fiftyone.core.utils as fou
 
+from fiftyone_hs2s.dataset.compat import Samples, is_clips
 from fiftyone_hs2s.dataset.diagnose.backtracking import track_back
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.scoring import Agreement, score_piece
-from fiftyone_hs2s.dataset.pieces import Piece, Samples, find_pieces
-from fiftyone_hs2s.dataset.sequences import is_clips
+from fiftyone_hs2s.dataset.pieces import Piece, find_pieces
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import SequenceScores
 

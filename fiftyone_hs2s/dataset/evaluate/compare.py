@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.evaluate import figures
+from fiftyone_hs2s.dataset.evaluate.evaluate import METHOD
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
-from fiftyone_hs2s.dataset.pieces import Samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import ObjectResult
 from fiftyone_hs2s.metrics.protocols import frame_statistics
@@ -24,9 +25,6 @@ logger = logging.getLogger(__name__)
 
 Results: TypeAlias = dict[tuple[str, int], ObjectResult]
 """What an evaluation found, by the key of the video, clip or group and the object's number."""
-METHOD = "hs2s"
-"""Name of the evaluation backend."""
-
 PAPER_ABLATION = {
     "S2S* (paper)": (0.591, 0.637, 0.614),
     "S2S0* (paper)": (0.640, 0.6895, 0.665),
@@ -127,7 +125,7 @@ def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:
     found = list_evaluations(samples)
     if eval_key not in found:
         mend = f"choose one of {', '.join(found)}" if found else "run evaluate_propagation() first"
-        raise HS2SError(f"{eval_key!r} is no evaluation of propagated masks in {samples._root_dataset.name!r}: {mend}")
+        raise HS2SError(f"{eval_key!r} is no evaluation of propagated masks in {root_dataset(samples).name!r}: {mend}")
     results = samples.load_evaluation_results(eval_key)
     if not isinstance(results, PropagationResults):
         raise HS2SError(f"the evaluation {eval_key!r} has no results: run it again")

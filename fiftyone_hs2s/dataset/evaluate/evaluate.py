@@ -13,20 +13,22 @@ import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
 import numpy as np
 
+from fiftyone_hs2s.dataset.compat import Samples, delete_empty_sidebar_group, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
-from fiftyone_hs2s.dataset.diagnose.find_failures import SUMMARY
-from fiftyone_hs2s.dataset.evaluate.compare import METHOD
-from fiftyone_hs2s.dataset.evaluate.evaluation_key import evaluation_key
+from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS, evaluation_key
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults, object_rows
 from fiftyone_hs2s.dataset.evaluate.evaluation_writer import COUNTS, SCORES, Writer, frame_means, label_scores
 from fiftyone_hs2s.dataset.evaluate.scoring import ScoredPiece, pack
 from fiftyone_hs2s.dataset.evaluate.workers import score_pieces
-from fiftyone_hs2s.dataset.pieces import Piece, Samples, as_view, check_field, find_pieces
-from fiftyone_hs2s.dataset.sequences import all_samples, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
+from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
 
 logger = logging.getLogger(__name__)
+
+METHOD = "hs2s"
+"""Name of the evaluation backend."""
 
 _LABEL_SCORES = ("F", "JF")
 Progress = bool | Callable[[Any], None] | None
@@ -138,7 +140,7 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         super().register_samples(samples, eval_key, dynamic=dynamic)
         if eval_key is None:
             return
-        dataset, is_video = root_dataset(samples), samples._is_frame_field(self.config.pred_field)
+        dataset, is_video = root_dataset(samples), self.config.pred_field.startswith("frames.")
         for name in SCORES:
             dataset.add_sample_field(f"{eval_key}_{name}", fof.FloatField)
             if is_video:
@@ -190,7 +192,7 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         """Renames the fields, those of ``find_failures()`` too."""
         super().rename(samples, eval_key, new_eval_key)
         dataset = root_dataset(samples)
-        names = {f"{eval_key}_{name}": f"{new_eval_key}_{name}" for name in SUMMARY}
+        names = {f"{eval_key}_{name}": f"{new_eval_key}_{name}" for name in FAILURE_FIELDS}
         present = {old: new for old, new in names.items() if dataset.has_sample_field(old)}
         if present:
             dataset.rename_sample_fields(present)
@@ -200,16 +202,16 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         super().cleanup(samples, eval_key)
         sample_fields, frame_fields = fou.split_frame_fields(self._own_fields(samples, eval_key))
         dataset = root_dataset(samples)
-        summary = [name for name in (f"{eval_key}_{part}" for part in SUMMARY) if dataset.has_sample_field(name)]
+        summary = [name for name in (f"{eval_key}_{part}" for part in FAILURE_FIELDS) if dataset.has_sample_field(name)]
         dataset.delete_sample_fields([*sample_fields, *summary], error_level=2)
         if frame_fields:
             dataset.delete_frame_fields(frame_fields, error_level=2)
-        samples._delete_empty_sidebar_group(eval_key)
+        delete_empty_sidebar_group(samples, eval_key)
 
     def _own_fields(self, samples: Samples, eval_key: str) -> list[str]:
         names = [f"{eval_key}_{name}" for name in SCORES]
         labels = [f"{self.config.pred_field}.detections.{eval_key}_{name}" for name in _LABEL_SCORES]
-        frames = [f"frames.{name}" for name in names] if samples._is_frame_field(self.config.pred_field) else []
+        frames = [f"frames.{name}" for name in names] if self.config.pred_field.startswith("frames.") else []
         return [*names, *frames, *labels]
 
 

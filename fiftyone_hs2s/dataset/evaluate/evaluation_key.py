@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import fiftyone.core.evaluation as foev
+import fiftyone.core.fields as fof
 from bson import ObjectId
 
 from fiftyone_hs2s.dataset.claims import Claim
+from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.database import (
     DatabaseError,
     DeletedFieldError,
@@ -18,9 +20,16 @@ from fiftyone_hs2s.dataset.database import (
     explain,
     unset,
 )
-from fiftyone_hs2s.dataset.pieces import Samples
-from fiftyone_hs2s.dataset.sequences import root_dataset
 from fiftyone_hs2s.errors import HS2SError
+
+FAILURE_FIELDS = {
+    "num_occlusions": fof.IntField,
+    "longest_occlusion": fof.IntField,
+    "recovered": fof.BooleanField,
+    "worst_event": fof.StringField,
+    "track_back_J": fof.FloatField,
+}
+"""The sample fields ``<key>_...`` that ``find_failures()`` writes, and their types."""
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, check_there, explain
 from fiftyone_hs2s.dataset.evaluate.scoring import ScoredPiece, score_piece
 from fiftyone_hs2s.dataset.pieces import Piece
-from fiftyone_hs2s.dataset.sequences import root_dataset
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Protocol

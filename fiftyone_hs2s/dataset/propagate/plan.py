@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import fiftyone as fo
 from bson import ObjectId
 
+from fiftyone_hs2s.dataset.compat import frame_collection, is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.propagate.status import StatusField
-from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
 
 _MASKED = {"$elemMatch": {"$or": [{"mask": {"$ne": None}}, {"mask_path": {"$ne": None}}]}}
 """Detections of which one has a mask, as the database asks for them."""
@@ -69,7 +69,10 @@ def _have_masks(
     samples: fo.Dataset | fo.DatasetView, field: str, pieces: list[tuple[str, list[int] | None]]
 ) -> list[bool]:
     ids = [ObjectId(sample_id) for sample_id in {sample_id for sample_id, _ in pieces}]
-    rows = root_dataset(samples)._frame_collection.find(
+    collection = frame_collection(root_dataset(samples))
+    if collection is None:
+        return [False] * len(pieces)
+    rows = collection.find(
         {"_sample_id": {"$in": ids}, f"{field}.detections": _MASKED}, {"_sample_id": 1, "frame_number": 1}
     )
     frames: dict[str, list[int]] = {}

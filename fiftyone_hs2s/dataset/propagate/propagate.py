@@ -12,6 +12,7 @@ import fiftyone.core.utils as fou
 
 from fiftyone_hs2s import progress
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
+from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
@@ -24,7 +25,7 @@ from fiftyone_hs2s.dataset.propagate.prompts import (
     collect_prompts,
 )
 from fiftyone_hs2s.dataset.propagate.status import StatusField
-from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences, root_dataset
+from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.tracking import Frames, Steps
 

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import fiftyone.core.utils as fou
 
+from fiftyone_hs2s.dataset.compat import Samples, is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.fields import check_detections
-from fiftyone_hs2s.dataset.pieces import Samples
-from fiftyone_hs2s.dataset.sequences import is_clips, is_image_groups, root_dataset
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.registry import check_folder, check_name
