@@ -18,9 +18,9 @@ from PIL import Image
 from quality import DEVELOPMENT
 
 from fiftyone_hs2s.masks import write_label_map
-from training.data.augment import Pose
-from training.data.cutouts import Cutout, cut_out, paste
-from training.data.videos import list_videos
+from fiftyone_hs2s.training.data.augment import Pose
+from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
+from fiftyone_hs2s.training.data.videos import list_videos
 
 LENGTH, HEIGHT = 60, 264  # frames, pixels
 GUEST, TWIN = 2, 3

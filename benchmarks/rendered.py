@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.synthetic.clips import Settings, claim, render_missing
+from fiftyone_hs2s.training.synthetic.clips import Settings, claim, render_missing
 
 COMMON = {"seed": 2027, "split": "held-out", "frames": 60, "samples": 4}
 SETS = {

@@ -6,9 +6,14 @@ The names below are loaded on first use, so that importing this package starts n
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
+
+_HERE = Path(__file__).parent
+if not (_HERE / "training").is_dir():  # in a clone a link to the folder beside this one, which zip files do not keep
+    __path__.append(str(_HERE.parent))
 
 _PUBLIC = {
     "load_model": "fiftyone_hs2s.dataset.propagate.model",

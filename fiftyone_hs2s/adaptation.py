@@ -43,17 +43,12 @@ def adapted_tracker(
         steps: learn so many steps at most: then the result depends on nothing else, if ``seconds`` suffice
 
     Raises:
-        HS2SError: as ``track``, and if the package ``training`` is missing or the learning fails
+        HS2SError: as ``track``, and if the learning fails
     """
     if not check_seconds(seconds):
         return tracker
-    try:
-        from training.adapt import adapt
-    except ModuleNotFoundError as error:
-        raise HS2SError(
-            "Adapting needs the package 'training' of fiftyone-hs2s, which was not found (or another of that name "
-            "was): run `pip install .` in a clone of the repository."
-        ) from error
+    from fiftyone_hs2s.training.adapt import adapt
+
     chosen = choose_prompts(frames, prompts, direction, prompts_mode)
     count = len({i for ids in chosen.values() for i in ids})
     pictures = _read_pictures(frames, prompts, chosen, tracker.size_for(frames.size))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import fiftyone_hs2s.training
 from fiftyone_hs2s import adaptation
 from fiftyone_hs2s.adaptation import adapted_tracker
 from fiftyone_hs2s.errors import HS2SError, MaskError
@@ -114,7 +115,8 @@ def test_late_objects_directions_and_portrait_frames(tracker, video, direction):
 def test_memory_is_bound_and_large_frames_shrink(monkeypatch, tracker, video):
     given = []
     monkeypatch.setattr(adaptation, "MOST_PICTURES", 3)
-    monkeypatch.setattr("training.adapt.adapt", lambda network, pictures, *_: given.extend(pictures) or network)
+    adapt = "fiftyone_hs2s.training.adapt.adapt"
+    monkeypatch.setattr(adapt, lambda network, pictures, *_: given.extend(pictures) or network)
     large = [cv2.resize(frame, None, fx=5, fy=5) for frame in video]
     prompts = {t: {300 + i: np.kron(mask, np.ones((5, 5), bool)) for i, mask in place(t).items()} for t in range(6)}
     adapted_tracker(tracker, open_frames(large), prompts, 20, prompts_mode="all")
@@ -128,7 +130,7 @@ def test_what_is_done_is_said(caplog, tracker, video):
     with caplog.at_level(logging.INFO, "fiftyone_hs2s"):
         adapted_tracker(tracker, open_frames(video), {0: place(0), 2: place(2)}, 1e-6)
         assert adapted_tracker(tracker, open_frames(video), {0: place(0)}, 0) is tracker
-    assert caplog.messages == ["Adapting to 2 objects, 1e-06 s"]
+    assert caplog.messages == ["Adapting to 2 objects, 1e-06 s", "Adapted in 1 step"]
 
 
 def test_an_object_of_one_pixel_can_be_learnt(tracker, video):
@@ -151,8 +153,9 @@ def test_prompts_are_checked_first(tracker, video):
 
 
 def test_needs_no_extra_packages(monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "training"]:
+    monkeypatch.setattr(fiftyone_hs2s, "training", fiftyone_hs2s.training)  # to come back with its modules
+    for name in [name for name in sys.modules if name.startswith("fiftyone_hs2s.training")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("accelerate", "tensorboard", "fiftyone"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert importlib.import_module("training.adapt").adapt
+    assert importlib.import_module("fiftyone_hs2s.training.adapt").adapt

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fiftyone_hs2s"
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in PACKAGE.rglob("*.py")
+    for folder in (PACKAGE, PACKAGE / "training")  # a link, which rglob does not follow
+    for path in folder.rglob("*.py")
 }
 FLOORS = ("network", "tracking", "dataset", "plugin")
 """From the ground up: no room imports one above it."""

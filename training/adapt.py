@@ -19,11 +19,11 @@ import torch
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import object_ids
 from fiftyone_hs2s.network.hs2s import HS2S
-from training.data.augment import Size
-from training.data.mix import MixedClips
-from training.data.pictures import PictureClips
-from training.freezing import freeze_norm, freeze_stages
-from training.losses import VOID, split_objects, weighted_loss
+from fiftyone_hs2s.training.data.augment import Size
+from fiftyone_hs2s.training.data.mix import MixedClips
+from fiftyone_hs2s.training.data.pictures import PictureClips
+from fiftyone_hs2s.training.freezing import freeze_norm, freeze_stages
+from fiftyone_hs2s.training.losses import VOID, split_objects, weighted_loss
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def adapt(
             learner.step(clips[step, 0], min(1.0, (step + 1) / WARMUP) * (1 - done))
             step += 1
             done = max((time.monotonic() - start) / seconds, step / steps if steps else 0.0)
-    logger.info("adapted in %d steps", step)
+    logger.info("Adapted in %d step%s", step, "s" if step > 1 else "")
     return learner.network.eval()
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import ProgressOption, reporting
-from training.config import TrainingConfig
-from training.lock import lock_run
-from training.loop import Trainer
-from training.sources import dataset_sources, dataset_validation, folder_sources, folder_validation
-from training.validation import scorable
+from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.lock import lock_run
+from fiftyone_hs2s.training.loop import Trainer
+from fiftyone_hs2s.training.sources import dataset_sources, dataset_validation, folder_sources, folder_validation
+from fiftyone_hs2s.training.validation import scorable
 
 
 def train(

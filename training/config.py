@@ -28,7 +28,7 @@ from fiftyone_hs2s.settings import (
     read_yaml,
     settings,
 )
-from training.data.clip import MIN_AREA
+from fiftyone_hs2s.training.data.clip import MIN_AREA
 
 CONFIGS = Path(__file__).parent / "configs"
 LOSSES = ("balanced_bce", "bce", "soft_jaccard", "log_jaccard", "border", "competition")
@@ -45,7 +45,7 @@ Precision = Annotated[str, BeforeValidator(lambda value: "no" if value is False 
 
 @with_config(ConfigDict(extra="forbid"))
 class Affine(TypedDict, total=False):
-    """See :class:`training.data.videos.VideoClips`."""
+    """See :class:`fiftyone_hs2s.training.data.videos.VideoClips`."""
 
     angle: Number
     scale: tuple[Positive, Positive]
@@ -99,7 +99,7 @@ class TrainingConfig:
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
-        rendered: folders of rendered videos (:mod:`training.synthetic`), likewise
+        rendered: folders of rendered videos (:mod:`fiftyone_hs2s.training.synthetic`), likewise
         rendered_share: share of the clips that come from these, where there are any
         video_share: share of the other clips that come from videos
         stages: one after the other
@@ -118,17 +118,17 @@ class TrainingConfig:
         accumulate: batches whose gradients make one step
         precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision where the
             hardware computes in it
-        losses: {name: weight}, see :func:`training.losses.weighted_loss`
+        losses: {name: weight}, see :func:`fiftyone_hs2s.training.losses.weighted_loss`
         hardest: share of each frame's pixels, those of the greatest loss, that ``competition`` counts, at the end; all
             of them at the start, fewer and fewer until half of the run
         own_mask: probability that a step sees the network's own last mask instead of the truth; with
-            ``own_mask_from`` and ``own_mask_rise`` see :func:`training.schedules.own_mask_probability`
+            ``own_mask_from`` and ``own_mask_rise`` see :func:`fiftyone_hs2s.training.schedules.own_mask_probability`
         freeze_norm_from: part of the run after which batch norm keeps its statistics
         portrait: share of the steps whose clips are upright, W x H instead of H x W
         distractors: how many look-alikes and other objects move behind a pasted one at most; 0 for none
         objects: how many objects of a clip are tracked at most; with more than 1, all instances of a picture are
         copy_paste: share of the clips that get other moving objects pasted in, before and behind their own; see
-            :class:`training.data.copy_paste.CopyPaste`
+            :class:`fiftyone_hs2s.training.data.copy_paste.CopyPaste`
         twins: share of the pasted objects that are look-alikes: copies of another object of the clip, mirrored, in
             another phase of its movement, or tinted
         near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such clips of
@@ -140,7 +140,7 @@ class TrainingConfig:
         min_area: share of the picture that an object has on the first frame of a clip, at least
         color: strength of the change of brightness, contrast, saturation and tint, 0 for none
         degraded: share of the clips with low light, compression or blur
-        affine: bounds of the transform that real clips get, see :class:`training.data.videos.VideoClips`
+        affine: bounds of the transform that real clips get, see :class:`fiftyone_hs2s.training.data.videos.VideoClips`
         validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
         validate_every: in steps; 0 for never
         patience: validations without a better J&F after which the run ends; 0 for never

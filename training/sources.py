@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
-from training.config import TrainingConfig
-from training.data.clip import ClipSource
-from training.data.copy_paste import CopyPaste
-from training.data.pictures import PictureClips, list_pictures
-from training.data.videos import VideoClips, VideoFolder, list_videos
-from training.validation import FolderSequence, ValidationSequence
+from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.data.clip import ClipSource
+from fiftyone_hs2s.training.data.copy_paste import CopyPaste
+from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
+from fiftyone_hs2s.training.data.videos import VideoClips, VideoFolder, list_videos
+from fiftyone_hs2s.training.validation import FolderSequence, ValidationSequence
 
 Weighted = tuple[ClipSource, float]
 
@@ -34,7 +34,7 @@ def dataset_sources(config: TrainingConfig, samples: Any, field: str) -> list[We
     Raises:
         HS2SError: if it has no usable clip
     """
-    from training.data.from_fiftyone import read_pictures, read_videos
+    from fiftyone_hs2s.training.data.from_fiftyone import read_pictures, read_videos
 
     if samples.media_type == "image":
         return _mix(config, [], [read_pictures(samples, field)])
@@ -48,7 +48,7 @@ def dataset_validation(samples: Any, field: str) -> list[ValidationSequence]:
         HS2SError: if it holds something else, or nothing that can be read with masks in the field
     """
     from fiftyone_hs2s.dataset.train.finetune import check_validation
-    from training.data.from_fiftyone import read_videos
+    from fiftyone_hs2s.training.data.from_fiftyone import read_videos
 
     check_validation(samples)
     return list(read_videos(samples, field))

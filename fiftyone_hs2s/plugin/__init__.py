@@ -1,7 +1,7 @@
 """FiftyOne plugin ``@hs2s/hs2s``.
 
 FiftyOne runs this file under a name of its own, from a clone as well as from an installed package. In a downloaded
-plugin the package lies two folders up and is found there.
+plugin the package is the one that this file lies in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 if find_spec("fiftyone_hs2s") is None:
-    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    sys.path.append(str(Path(__file__).resolve().parent / "path"))  # which processes started from here get too
 
 from .analyze_operator import Analyze
 from .evaluate_operator import Evaluate

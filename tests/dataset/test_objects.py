@@ -15,7 +15,7 @@ from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections, rea
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.demo.dataset import read_label_maps
 from fiftyone_hs2s.tracking import open_frames
-from training.data.from_fiftyone import _label_map, read_videos
+from fiftyone_hs2s.training.data.from_fiftyone import _label_map, read_videos
 
 H, W = 48, 64
 

@@ -10,8 +10,8 @@ import pytest
 from fiftyone_kit import color_model, prompted_sample
 
 from fiftyone_hs2s import evaluate_propagation, find_failures, propagate
-from training.data.from_fiftyone import read_videos
-from training.data.videos import VideoClips
+from fiftyone_hs2s.training.data.from_fiftyone import read_videos
+from fiftyone_hs2s.training.data.videos import VideoClips
 
 ODD = {
     "huge box": ({"bounding_box": [1e9, 0, 0.5, 0.5]}, "is not relative"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from fiftyone_kit import T, detection, prompted_sample
 
 from fiftyone_hs2s import HS2SError, list_models, load_model
 from fiftyone_hs2s.dataset.train.finetune import FineTuned, TrainingProgress
+from fiftyone_hs2s.training import packages
 
 URI, PROPAGATE = "@hs2s/hs2s/train", "@hs2s/hs2s/propagate"
 
@@ -141,9 +141,8 @@ def test_form_refuses_a_validation_on_single_images(dataset, tmp_path):
 
 
 def test_form_names_missing_packages(labeled, monkeypatch):
-    module = sys.modules["fiftyone_hs2s.dataset.train.finetune"]
-    find = module.find_spec
-    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "accelerate" else find(name))
+    find = packages.find_spec
+    monkeypatch.setattr(packages, "find_spec", lambda name: None if name == "accelerate" else find(name))
     assert "needs accelerate: run `pip install accelerate`" in refusal(form(URI, labeled))
 
 

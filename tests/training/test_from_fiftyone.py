@@ -15,14 +15,14 @@ from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth, wr
 from PIL import ExifTags, Image
 
 from fiftyone_hs2s.errors import HS2SError
-from training.config import TrainingConfig
-from training.data import from_fiftyone
-from training.data.clip import read_image, read_mask
-from training.data.from_fiftyone import StoredVideo, _label_map, read_pictures, read_videos
-from training.data.mix import MixedClips, draw_batches
-from training.data.pictures import PictureClips
-from training.data.videos import VideoClips
-from training.sources import dataset_sources
+from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.data import from_fiftyone
+from fiftyone_hs2s.training.data.clip import read_image, read_mask
+from fiftyone_hs2s.training.data.from_fiftyone import StoredVideo, _label_map, read_pictures, read_videos
+from fiftyone_hs2s.training.data.mix import MixedClips, draw_batches
+from fiftyone_hs2s.training.data.pictures import PictureClips
+from fiftyone_hs2s.training.data.videos import VideoClips
+from fiftyone_hs2s.training.sources import dataset_sources
 
 CONFIG = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 1}], "video_share": 0.25})
 

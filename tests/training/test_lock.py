@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from fiftyone_hs2s.errors import HS2SError
-from training.lock import lock_run
+from fiftyone_hs2s.training.lock import lock_run
 
 REPO = Path(__file__).parents[2]
 OWNER = """
 import sys, os, time, pathlib
-from training.lock import lock_run
+from fiftyone_hs2s.training.lock import lock_run
 with lock_run(pathlib.Path(sys.argv[1])):
     if os.fork() == 0:
         time.sleep(30)  # as a worker that outlives its parent

@@ -25,15 +25,15 @@ from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, save_weights
 from fiftyone_hs2s.progress import Report
 from fiftyone_hs2s.tracking import device
-from training import loop
-from training.api import train
-from training.config import CONFIGS, Stage, TrainingConfig
-from training.data.mix import Batch, MixedClips
-from training.data.pictures import PictureClips, list_pictures
-from training.data.videos import VideoClips, list_videos
-from training.losses import border_classes
-from training.sources import folder_sources
-from training.validation import FolderSequence, validate
+from fiftyone_hs2s.training import loop
+from fiftyone_hs2s.training.api import train
+from fiftyone_hs2s.training.config import CONFIGS, Stage, TrainingConfig
+from fiftyone_hs2s.training.data.mix import Batch, MixedClips
+from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
+from fiftyone_hs2s.training.data.videos import VideoClips, list_videos
+from fiftyone_hs2s.training.losses import border_classes
+from fiftyone_hs2s.training.sources import folder_sources
+from fiftyone_hs2s.training.validation import FolderSequence, validate
 
 
 @pytest.fixture
@@ -323,7 +323,7 @@ def _arguments(data: Path, run: Path, steps: int) -> list[str]:
     """Python's arguments for a run on the video from the shell."""
     stages = json.dumps([{"steps": steps, "size": [64, 96], "length": 2, "batch": 1}])
     settings = [f"stages={stages}", "videos=[video/*]", "precision='no'"]
-    arguments = ["-m", "training", "--config", "finetune", "--data", str(data), "--run", str(run)]
+    arguments = ["-m", "fiftyone_hs2s.training", "--config", "finetune", "--data", str(data), "--run", str(run)]
     return arguments + [part for setting in settings for part in ("--set", setting)]
 
 
@@ -422,7 +422,7 @@ def test_a_run_that_is_told_to_end_saves_the_step_it_was_at(data: Path, tmp_path
                 if "{'step'" in line:  # it logs every tenth step
                     kill(run.pid, signal.SIGTERM)
         assert run.returncode == 128 + signal.SIGTERM
-        assert "the same command goes on" in said[-1] and not any("Traceback" in line for line in said)
+        assert "the same command resumes" in said[-1] and not any("Traceback" in line for line in said)
         assert steps == [0] or any(f"resumed at step {steps[-1]}" in line for line in said)
         steps.append(torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"])
     assert 10 <= steps[1] < steps[2] < 1000

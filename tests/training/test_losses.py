@@ -11,7 +11,7 @@ from aggregation_reference import stm_soft_aggregation
 from scipy.ndimage import distance_transform_edt
 
 from fiftyone_hs2s.network.aggregation import Meeting
-from training.losses import (
+from fiftyone_hs2s.training.losses import (
     balanced_bce,
     bce,
     border_classes,

@@ -15,17 +15,17 @@ pytest.importorskip("pybullet", reason="needs PyBullet: the extra 'synthetic' (L
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import is_label_map, object_ids, read_label_map, write_label_map
-from training.data.videos import list_videos
-from training.synthetic import clips
-from training.synthetic.__main__ import main
-from training.synthetic.camera import Camera
-from training.synthetic.clips import ClipMaker, Settings, claim, render_missing
-from training.synthetic.objects import HELD_OUT, is_held_out, list_models
-from training.synthetic.pictures import PictureSets
-from training.synthetic.render import Renderer
-from training.synthetic.scenes import FIGURE_SCENES, SCENES
-from training.synthetic.stage import Stage
-from training.synthetic.world import STEPS_PER_FRAME, World, write_texture
+from fiftyone_hs2s.training.data.videos import list_videos
+from fiftyone_hs2s.training.synthetic import clips
+from fiftyone_hs2s.training.synthetic.__main__ import main
+from fiftyone_hs2s.training.synthetic.camera import Camera
+from fiftyone_hs2s.training.synthetic.clips import ClipMaker, Settings, claim, render_missing
+from fiftyone_hs2s.training.synthetic.objects import HELD_OUT, is_held_out, list_models
+from fiftyone_hs2s.training.synthetic.pictures import PictureSets
+from fiftyone_hs2s.training.synthetic.render import Renderer
+from fiftyone_hs2s.training.synthetic.scenes import FIGURE_SCENES, SCENES
+from fiftyone_hs2s.training.synthetic.stage import Stage
+from fiftyone_hs2s.training.synthetic.world import STEPS_PER_FRAME, World, write_texture
 
 SMALL = Settings(seed=3, compound=0.5, frames=3, size=(64, 112), samples=2, scenes=("fall", "near"))
 

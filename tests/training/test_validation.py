@@ -13,7 +13,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import split_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, summarize
 from fiftyone_hs2s.tracking import Tracker, open_frames, track
-from training.validation import scorable, validate
+from fiftyone_hs2s.training.validation import scorable, validate
 
 
 class Sequence:

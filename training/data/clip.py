@@ -12,7 +12,7 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import VOID, read_label_map
-from training.data.augment import Size
+from fiftyone_hs2s.training.data.augment import Size
 
 MIN_AREA = 0.002  # of the picture: below, the object of a first frame is not worth learning from
 

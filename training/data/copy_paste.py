@@ -7,9 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
-from training.data.augment import FULL, Pose, Size, crossing_path, draw_zoom, elastic_field, pose_path, random_pose
-from training.data.clip import MIN_AREA, Clip, ClipSource
-from training.data.cutouts import Cutout, cut_out, paste
+from fiftyone_hs2s.training.data.augment import (
+    FULL,
+    Pose,
+    Size,
+    crossing_path,
+    draw_zoom,
+    elastic_field,
+    pose_path,
+    random_pose,
+)
+from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip, ClipSource
+from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
 
 TRACKED = 0.75  # of the pasted objects; the others are there to be mixed up with them
 CROSSING = 0.6  # of the pasted objects cross another one

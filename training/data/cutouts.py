@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.data.augment import Pose, elastic, jitter_colour, warp
+from fiftyone_hs2s.training.data.augment import Pose, elastic, jitter_colour, warp
 
 MIN_PIXELS = 400  # of an object where it is cut out: below, it has no texture worth seeing
 _CUT = 0.5  # longest edge along the picture's border, in square roots of the object's area

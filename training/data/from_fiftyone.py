@@ -27,8 +27,8 @@ from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.tracking import Frames
-from training.data.clip import read_image
-from training.data.pictures import Picture
+from fiftyone_hs2s.training.data.clip import read_image
+from fiftyone_hs2s.training.data.pictures import Picture
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fiftyone_hs2s.errors import HS2SError
-from training.data.augment import Size, degrade, jitter_colour
-from training.data.clip import Clip, ClipSource
-from training.losses import VOID, border_classes
-from training.stop import leave_stopping_to_main
+from fiftyone_hs2s.training.data.augment import Size, degrade, jitter_colour
+from fiftyone_hs2s.training.data.clip import Clip, ClipSource
+from fiftyone_hs2s.training.losses import VOID, border_classes
+from fiftyone_hs2s.training.stop import leave_stopping_to_main
 
 Batch = tuple[torch.Tensor, ...]
 """Frames, label maps, and border classes where they are asked for."""
@@ -35,7 +35,7 @@ class MixedClips(Dataset):
         color: strength of the change of colors
         degraded: share of the clips that are degraded
         border: whether clips come with the border classes of their objects: a third tensor, uint8 (T, K, H, W), see
-            :func:`training.losses.border_classes`; K is this number, 0 for none
+            :func:`fiftyone_hs2s.training.losses.border_classes`; K is this number, 0 for none
     """
 
     def __init__(

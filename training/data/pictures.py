@@ -11,7 +11,7 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, object_ids
-from training.data.augment import (
+from fiftyone_hs2s.training.data.augment import (
     FULL,
     Pose,
     Size,
@@ -24,8 +24,8 @@ from training.data.augment import (
     warp,
     zoomed_views,
 )
-from training.data.clip import MIN_AREA, Clip, ImageSource, MaskSource, read_image, read_mask, renumber
-from training.data.cutouts import Cutout, cut_out, paste
+from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip, ImageSource, MaskSource, read_image, read_mask, renumber
+from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
 
 Picture = tuple[ImageSource, MaskSource]
 """A picture and its label map: each a file, or a function that gives it."""

@@ -15,10 +15,10 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_label_maps, read_split
 from fiftyone_hs2s.mask_files.reading import LabelMapReader
 from fiftyone_hs2s.masks import fit_mask, object_ids
-from training.data.augment import FULL, Size, draw_zoom, random_pose, warp, zoomed_views
-from training.data.clip import MIN_AREA, Clip, read_image, renumber
-from training.data.cutouts import Cutout, cut_out
-from training.data.pictures import PictureClips, list_pictures
+from fiftyone_hs2s.training.data.augment import FULL, Size, draw_zoom, random_pose, warp, zoomed_views
+from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip, read_image, renumber
+from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out
+from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
 
 MAX_STEP = 6  # frames between two frames of a clip
 MAX_SPACING = 40  # frames between two pictures of a listed video

@@ -1,4 +1,4 @@
-"""Rendered training videos with exact masks: ``python -m training.synthetic --out FOLDER --clips N``.
+"""Rendered training videos with exact masks: ``python -m fiftyone_hs2s.training.synthetic --out FOLDER --clips N``.
 
 PyBullet moves the objects and draws them (its TinyRenderer needs no GPU). The ground with its shadows, the
 photograph behind, cut-out figures and the camera's faults are added with OpenCV. All chance comes from one seed.

@@ -1,4 +1,4 @@
-"""``python -m training.synthetic --out FOLDER --clips N``: rendered clips with masks, in DAVIS layout."""
+"""``python -m fiftyone_hs2s.training.synthetic --out FOLDER --clips N``: rendered clips with masks, in DAVIS layout."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
-    from training.synthetic.clips import Settings
+    from fiftyone_hs2s.training.synthetic.clips import Settings
 
-logger = logging.getLogger("training.synthetic")
+logger = logging.getLogger("fiftyone_hs2s.training.synthetic")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.synthetic",
+        prog="python -m fiftyone_hs2s.training.synthetic",
         description="Renders clips with exact masks in DAVIS layout; the same command goes on where it stopped.",
     )
     parser.add_argument("--out", required=True, type=Path, help="folder of JPEGImages, Annotations and Stories")
@@ -56,8 +56,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from training.synthetic.clips import ClipMaker, Settings, claim, count_missing
-    from training.synthetic.scenes import SCENES
+    from fiftyone_hs2s.training.synthetic.clips import ClipMaker, Settings, claim, count_missing
+    from fiftyone_hs2s.training.synthetic.scenes import SCENES
 
     if args.workers < 1 or args.clips < 1:
         raise HS2SError("It takes at least one clip and one worker; raise --clips or --workers")
@@ -86,7 +86,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _work(settings: Settings, out: Path, numbers: range) -> None:
-    from training.synthetic.clips import render_missing
+    from fiftyone_hs2s.training.synthetic.clips import render_missing
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in render_missing(settings, out, numbers):

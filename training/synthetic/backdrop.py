@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.synthetic.camera import Camera, to_pixels
-from training.synthetic.textures import clouds
+from fiftyone_hs2s.training.synthetic.camera import Camera, to_pixels
+from fiftyone_hs2s.training.synthetic.textures import clouds
 
 LEVELS = 4  # of the ground's texture, each half as large
 SIDE = 512  # of the ground's texture, pixels

@@ -19,14 +19,14 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import write_label_map
-from training.data.clip import read_image
-from training.synthetic.camera import Camera, shaken
-from training.synthetic.objects import SPLITS, ground_pictures, list_models
-from training.synthetic.pictures import PictureSets
-from training.synthetic.render import Renderer
-from training.synthetic.scenes import FIGURE_SCENES, SCENES, passers_by
-from training.synthetic.stage import Actor, Stage
-from training.synthetic.world import RATE, World
+from fiftyone_hs2s.training.data.clip import read_image
+from fiftyone_hs2s.training.synthetic.camera import Camera, shaken
+from fiftyone_hs2s.training.synthetic.objects import SPLITS, ground_pictures, list_models
+from fiftyone_hs2s.training.synthetic.pictures import PictureSets
+from fiftyone_hs2s.training.synthetic.render import Renderer
+from fiftyone_hs2s.training.synthetic.scenes import FIGURE_SCENES, SCENES, passers_by
+from fiftyone_hs2s.training.synthetic.stage import Actor, Stage
+from fiftyone_hs2s.training.synthetic.world import RATE, World
 
 SMALLEST = 0.002  # of the picture: what an object must show on the first frame to get a label
 LARGEST = 0.6  # of the picture, that anything may cover at any time

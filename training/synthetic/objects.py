@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
-from training.synthetic.textures import pattern
+from fiftyone_hs2s.training.synthetic.textures import pattern
 
 HELD_OUT = frozenset(
     (

@@ -11,7 +11,7 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import fit_mask, object_ids
-from training.data.clip import read_image, read_mask
+from fiftyone_hs2s.training.data.clip import read_image, read_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SMALLEST = 60  # pixels, of the longer side of a figure

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.data.augment import elastic, elastic_field
-from training.synthetic.backdrop import Background, Ground, random_lamp
-from training.synthetic.camera import Camera, project
-from training.synthetic.stage import Actor, Stage
-from training.synthetic.textures import backdrop, pattern
-from training.synthetic.world import STEPS_PER_FRAME
+from fiftyone_hs2s.training.data.augment import elastic, elastic_field
+from fiftyone_hs2s.training.synthetic.backdrop import Background, Ground, random_lamp
+from fiftyone_hs2s.training.synthetic.camera import Camera, project
+from fiftyone_hs2s.training.synthetic.stage import Actor, Stage
+from fiftyone_hs2s.training.synthetic.textures import backdrop, pattern
+from fiftyone_hs2s.training.synthetic.world import STEPS_PER_FRAME
 
 SHADE = 224  # side of a shadow map, pixels
 

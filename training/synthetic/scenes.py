@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.synthetic.camera import Camera, orbit, ramp, smoothed
-from training.synthetic.stage import GROUND, Stage
-from training.synthetic.world import RATE
+from fiftyone_hs2s.training.synthetic.camera import Camera, orbit, ramp, smoothed
+from fiftyone_hs2s.training.synthetic.stage import GROUND, Stage
+from fiftyone_hs2s.training.synthetic.world import RATE
 
 Scene = Callable[[Stage], Camera]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from training.synthetic.objects import Model, prepare
-from training.synthetic.pictures import Figure, PictureSets
-from training.synthetic.textures import pattern
-from training.synthetic.world import STEPS_PER_FRAME, Part, World, write_texture
+from fiftyone_hs2s.training.synthetic.objects import Model, prepare
+from fiftyone_hs2s.training.synthetic.pictures import Figure, PictureSets
+from fiftyone_hs2s.training.synthetic.textures import pattern
+from fiftyone_hs2s.training.synthetic.world import STEPS_PER_FRAME, Part, World, write_texture
 
 GROUND = np.nan  # as a height: on the ground
 

@@ -13,7 +13,7 @@ import numpy as np
 import pybullet
 
 from fiftyone_hs2s.errors import HS2SError
-from training.synthetic.camera import FAR, NEAR
+from fiftyone_hs2s.training.synthetic.camera import FAR, NEAR
 
 RATE = 240  # steps a second
 STEPS_PER_FRAME = 10

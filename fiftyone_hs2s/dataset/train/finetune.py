@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
@@ -21,15 +20,15 @@ from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.registry import check_folder, check_name
+from fiftyone_hs2s.training.packages import check_packages
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.metrics import Evaluation
-    from training.config import TrainingConfig
-    from training.validation import ValidationSequence
+    from fiftyone_hs2s.training.config import TrainingConfig
+    from fiftyone_hs2s.training.validation import ValidationSequence
 
 logger = logging.getLogger(__name__)
 
-_REQUIREMENTS = ("accelerate", "tensorboard")
 _UNLIMITED = 10**6
 """Steps of a run whose length is given in minutes."""
 
@@ -132,10 +131,10 @@ def finetune(
     """
     check_name(name, overwrite)
     check_folder()
-    check_training()
+    check_packages()
     check_training_field(samples, field)
     settings = _settings(config, minutes, steps)
-    from training.api import train
+    from fiftyone_hs2s.training.api import train
 
     samples, sequences = _split(samples, validation, field)
     start = None if settings.init == "shipped" else settings.init
@@ -161,10 +160,10 @@ def presets() -> dict[str, str]:
     """The configs that fine-tune the shipped weights, with what each is for.
 
     Raises:
-        HS2SError: if training is not installed
+        HS2SError: if packages are missing
     """
-    check_training()
-    from training.config import CONFIGS, TrainingConfig
+    check_packages()
+    from fiftyone_hs2s.training.config import CONFIGS, TrainingConfig
 
     found = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
     return {
@@ -172,28 +171,6 @@ def presets() -> dict[str, str]:
         for name, path in found.items()
         if TrainingConfig.load(name).init == "shipped"
     }
-
-
-def check_training() -> None:
-    """Makes sure that training can run.
-
-    Raises:
-        HS2SError: if packages are missing; says how to get them
-    """
-    try:
-        found = find_spec("training.api") is not None
-    except ModuleNotFoundError:
-        found = False
-    if not found:
-        raise HS2SError(
-            "fine-tuning needs the package 'training' of fiftyone-hs2s, which was not found (or another of that name "
-            "was): run `pip install .` in a clone of the repository"
-        )
-    missing = [name for name in _REQUIREMENTS if find_spec(name) is None]
-    if missing:
-        raise HS2SError(
-            f"fine-tuning needs {' and '.join(missing)}: run `pip install {' '.join(missing)}` and restart the App"
-        )
 
 
 def check_training_field(samples: Samples, field: str) -> None:
@@ -233,7 +210,7 @@ def check_validation(samples: Samples) -> None:
 
 
 def _settings(config: str | Path, minutes: float | None, steps: int | None) -> TrainingConfig:
-    from training.config import TrainingConfig
+    from fiftyone_hs2s.training.config import TrainingConfig
 
     settings = TrainingConfig.load(config)
     if minutes is not None and steps is not None:
@@ -251,8 +228,8 @@ def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Sa
     """What to train on, and what to score."""
     if validation is None:
         return samples, []
-    from training.sources import dataset_validation
-    from training.validation import scorable
+    from fiftyone_hs2s.training.sources import dataset_validation
+    from fiftyone_hs2s.training.validation import scorable
 
     rest = _without(samples, validation)
     if not len(rest):
@@ -298,7 +275,7 @@ def _score(
         return None
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.tracking.device import choose_device
-    from training.validation import validate
+    from fiftyone_hs2s.training.validation import validate
 
     return validate(load_network(settings.model, weights).to(choose_device()), sequences)
 

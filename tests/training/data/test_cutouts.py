@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.augment import Pose
-from training.data.cutouts import Cutout, cut_out, paste
+from fiftyone_hs2s.training.data.augment import Pose
+from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
 
 T, H, W = 4, 80, 120
 
