@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from fiftyone_hs2s.network import depthwise
-from fiftyone_hs2s.training.config import Stage, TrainingConfig
+from fiftyone_hs2s.training.clip_sources import folder_sources
 from fiftyone_hs2s.training.loop import Trainer
-from fiftyone_hs2s.training.sources import folder_sources
+from fiftyone_hs2s.training.run_config import Stage, TrainingConfig
 
 LENGTH, FULL, LOW = 6, (256, 448), (192, 352)
 COLUMNS = depthwise.COLUMNS

@@ -25,7 +25,7 @@ from fiftyone_hs2s.cli.main import main
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import HS2S, HS2SConfig, available_models, load_network
-from fiftyone_hs2s.training.config import CONFIGS, Stage, TrainingConfig
+from fiftyone_hs2s.training.run_config import CONFIGS, Stage, TrainingConfig
 
 MORE = int(os.environ.get("HS2S_FUZZ", "1"))
 

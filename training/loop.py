@@ -26,12 +26,12 @@ from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network, save_weights
 from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.tracking.device import choose_device, choose_precision
-from fiftyone_hs2s.training.config import Stage, TrainingConfig
 from fiftyone_hs2s.training.data.clip import ClipSource
 from fiftyone_hs2s.training.data.mix import Batch, MixedClips, draw_batches
 from fiftyone_hs2s.training.freezing import freeze_norm, freeze_stages
 from fiftyone_hs2s.training.losses import split_objects, weighted_loss
 from fiftyone_hs2s.training.pretrained import load_imagenet
+from fiftyone_hs2s.training.run_config import Stage, TrainingConfig
 from fiftyone_hs2s.training.run_folder import RunFolder
 from fiftyone_hs2s.training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
 from fiftyone_hs2s.training.validation import PROTOCOL, ValidationSequence, score_sequences

@@ -13,7 +13,7 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 
 from fiftyone_hs2s.files import write_text
-from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.run_config import TrainingConfig
 
 logger = logging.getLogger(__name__)
 

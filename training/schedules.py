@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.run_config import TrainingConfig
 
 
 def rate_factor(config: TrainingConfig, step: int, done: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 from fiftyone_hs2s.command import Stopped, StopSignals, run_command
 from fiftyone_hs2s.errors import HS2SError
@@ -62,17 +63,15 @@ def _run(args: argparse.Namespace, signals: StopSignals) -> int:
 
         check_packages()
         from fiftyone_hs2s.training.api import train
+        from fiftyone_hs2s.training.run_config import TrainingConfig
 
         weights = train(
-            args.config,
+            TrainingConfig.load(args.config, args.set),
             args.run,
             data=args.data,
-            samples=args.dataset,
-            field=args.field,
-            validation=args.val,
+            **_read_dataset(args),
             minutes=args.minutes,
             workers=args.workers,
-            overrides=args.set,
             progress=signals.check,
         )
     except Stopped as stopped:
@@ -80,3 +79,13 @@ def _run(args: argparse.Namespace, signals: StopSignals) -> int:
         raise Stopped(f"{stopped}: {saved}") from None
     print(f"weights: {weights}")
     return 0
+
+
+def _read_dataset(args: argparse.Namespace) -> dict[str, Any]:
+    """What ``train()`` takes of FiftyOne, which is imported only where it is needed."""
+    if args.dataset is None and args.val is None:
+        return {}
+    from fiftyone_hs2s.dataset.train.material import read_material, read_validation
+
+    read = dict(read_material(args.dataset, args.field)._asdict()) if args.dataset is not None else {}
+    return {**read, "validation": read_validation(args.val, args.field)} if args.val is not None else read

@@ -9,11 +9,11 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.train.finetune import (
+from fiftyone_hs2s.dataset.train.finetune import presets
+from fiftyone_hs2s.dataset.train.training_checks import (
     check_training_field,
     check_training_samples,
     check_validation,
-    presets,
 )
 from fiftyone_hs2s.registry import check_name, find_model
 

@@ -10,8 +10,8 @@ from fiftyone_kit import H, W, color_model, prompted_sample, prompts
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
+from fiftyone_hs2s.dataset.train.training_data import read_videos
 from fiftyone_hs2s.tracking import open_frames, track
-from fiftyone_hs2s.training.data.from_fiftyone import read_videos
 
 
 @pytest.fixture(params=[None, [[(3, 8)]]], ids=["video", "clip"])

@@ -13,9 +13,9 @@ from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections, read_objects, render
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
+from fiftyone_hs2s.dataset.train.training_data import _label_map, read_videos
 from fiftyone_hs2s.demo.dataset import read_label_maps
 from fiftyone_hs2s.tracking import open_frames
-from fiftyone_hs2s.training.data.from_fiftyone import _label_map, read_videos
 
 H, W = 48, 64
 

@@ -10,7 +10,7 @@ import pytest
 from fiftyone_kit import color_model, prompted_sample
 
 from fiftyone_hs2s import evaluate_propagation, find_failures, propagate
-from fiftyone_hs2s.training.data.from_fiftyone import read_videos
+from fiftyone_hs2s.dataset.train.training_data import read_videos
 from fiftyone_hs2s.training.data.videos import VideoClips
 
 ODD = {

@@ -27,12 +27,12 @@ from fiftyone_hs2s.progress import Report
 from fiftyone_hs2s.tracking import device
 from fiftyone_hs2s.training import loop
 from fiftyone_hs2s.training.api import train
-from fiftyone_hs2s.training.config import CONFIGS, Stage, TrainingConfig
+from fiftyone_hs2s.training.clip_sources import folder_sources
 from fiftyone_hs2s.training.data.mix import Batch, MixedClips
 from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
 from fiftyone_hs2s.training.data.videos import VideoClips, list_videos
 from fiftyone_hs2s.training.losses import border_classes
-from fiftyone_hs2s.training.sources import folder_sources
+from fiftyone_hs2s.training.run_config import CONFIGS, Stage, TrainingConfig
 from fiftyone_hs2s.training.validation import FolderSequence, validate
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.run_config import TrainingConfig
 from fiftyone_hs2s.training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
 
 PAPER = TrainingConfig.load("hs2s-resnet50")

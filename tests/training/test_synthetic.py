@@ -20,8 +20,8 @@ from fiftyone_hs2s.training.synthetic import clips
 from fiftyone_hs2s.training.synthetic.__main__ import main
 from fiftyone_hs2s.training.synthetic.camera import Camera
 from fiftyone_hs2s.training.synthetic.clips import ClipMaker, Settings, claim, render_missing
-from fiftyone_hs2s.training.synthetic.objects import HELD_OUT, is_held_out, list_models
-from fiftyone_hs2s.training.synthetic.pictures import PictureSets
+from fiftyone_hs2s.training.synthetic.models3d import HELD_OUT, is_held_out, list_models
+from fiftyone_hs2s.training.synthetic.picture_sets import PictureSets
 from fiftyone_hs2s.training.synthetic.render import Renderer
 from fiftyone_hs2s.training.synthetic.scenes import FIGURE_SCENES, SCENES
 from fiftyone_hs2s.training.synthetic.stage import Stage

@@ -21,8 +21,8 @@ from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.training.data.clip import read_image
 from fiftyone_hs2s.training.synthetic.camera import Camera, shaken
-from fiftyone_hs2s.training.synthetic.objects import SPLITS, ground_pictures, list_models
-from fiftyone_hs2s.training.synthetic.pictures import PictureSets
+from fiftyone_hs2s.training.synthetic.models3d import SPLITS, ground_pictures, list_models
+from fiftyone_hs2s.training.synthetic.picture_sets import PictureSets
 from fiftyone_hs2s.training.synthetic.render import Renderer
 from fiftyone_hs2s.training.synthetic.scenes import FIGURE_SCENES, SCENES, passers_by
 from fiftyone_hs2s.training.synthetic.stage import Actor, Stage

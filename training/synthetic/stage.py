@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fiftyone_hs2s.training.synthetic.objects import Model, prepare
-from fiftyone_hs2s.training.synthetic.pictures import Figure, PictureSets
+from fiftyone_hs2s.training.synthetic.models3d import Model, prepare
+from fiftyone_hs2s.training.synthetic.picture_sets import Figure, PictureSets
 from fiftyone_hs2s.training.synthetic.textures import pattern
 from fiftyone_hs2s.training.synthetic.world import STEPS_PER_FRAME, Part, World, write_texture
 

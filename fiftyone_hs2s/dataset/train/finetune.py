@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import fiftyone.core.utils as fou
 
-from fiftyone_hs2s.dataset.compat import Samples, is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, is_clips, is_image_groups
 from fiftyone_hs2s.dataset.database import explained
-from fiftyone_hs2s.dataset.fields import check_detections
+from fiftyone_hs2s.dataset.train.training_checks import check_training_field
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.registry import check_folder, check_name
@@ -24,7 +24,7 @@ from fiftyone_hs2s.training.packages import check_packages
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.metrics import Evaluation
-    from fiftyone_hs2s.training.config import TrainingConfig
+    from fiftyone_hs2s.training.run_config import TrainingConfig
     from fiftyone_hs2s.training.validation import ValidationSequence
 
 logger = logging.getLogger(__name__)
@@ -134,15 +134,23 @@ def finetune(
     check_packages()
     check_training_field(samples, field)
     settings = _settings(config, minutes, steps)
+    from fiftyone_hs2s.dataset.train.material import read_material
     from fiftyone_hs2s.training.api import train
 
     samples, sequences = _split(samples, validation, field)
+    videos, pictures = read_material(samples, field)
     start = None if settings.init == "shipped" else settings.init
     before = _score(start, settings, sequences) if settings.init else None
     with TemporaryDirectory(prefix="hs2s-finetune-") if run is None else nullcontext(run) as folder:
         with closing(_Watch(progress)) as watch:
             weights = train(
-                settings, folder, samples=samples, field=field, validation=sequences, workers=workers, progress=watch
+                settings,
+                folder,
+                videos=videos,
+                pictures=pictures,
+                validation=sequences,
+                workers=workers,
+                progress=watch,
             )
         if not watch.step:
             raise HS2SError(
@@ -163,7 +171,7 @@ def presets() -> dict[str, str]:
         HS2SError: if packages are missing
     """
     check_packages()
-    from fiftyone_hs2s.training.config import CONFIGS, TrainingConfig
+    from fiftyone_hs2s.training.run_config import CONFIGS, TrainingConfig
 
     found = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
     return {
@@ -173,44 +181,8 @@ def presets() -> dict[str, str]:
     }
 
 
-def check_training_field(samples: Samples, field: str) -> None:
-    """Makes sure that a field can be trained on.
-
-    Raises:
-        HS2SError: if the samples are neither videos nor images, or the field holds no ``Detections``
-    """
-    check_training_samples(samples)
-    check_detections(samples, field)
-
-
-def check_training_samples(samples: Samples) -> None:
-    """Makes sure that there is something to train on.
-
-    Raises:
-        HS2SError: unless the samples are videos or images
-    """
-    if samples.media_type not in ("video", "image") and not is_image_groups(samples):
-        mends = {None: "is empty: add videos to it", "group": "is grouped: choose one slice, select_group_slices()"}
-        mend = mends.get(samples.media_type, f"holds {samples.media_type} samples: choose another")
-        raise HS2SError(f"fine-tuning needs videos or images and the dataset {root_dataset(samples).name!r} {mend}")
-
-
-def check_validation(samples: Samples) -> None:
-    """Makes sure that a model can be scored on samples.
-
-    Raises:
-        HS2SError: unless they are videos, clips of videos, or images in ordered groups
-    """
-    if samples.media_type != "video" and not is_image_groups(samples):
-        raise HS2SError(
-            f"validation needs videos and that of the dataset {root_dataset(samples).name!r} is of "
-            f"{samples.media_type} samples: choose videos, clips of them, or images put in order with "
-            'group_by("<sequence field>", order_by="<frame field>")'
-        )
-
-
 def _settings(config: str | Path, minutes: float | None, steps: int | None) -> TrainingConfig:
-    from fiftyone_hs2s.training.config import TrainingConfig
+    from fiftyone_hs2s.training.run_config import TrainingConfig
 
     settings = TrainingConfig.load(config)
     if minutes is not None and steps is not None:
@@ -228,13 +200,13 @@ def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Sa
     """What to train on, and what to score."""
     if validation is None:
         return samples, []
-    from fiftyone_hs2s.training.sources import dataset_validation
+    from fiftyone_hs2s.dataset.train.material import read_validation
     from fiftyone_hs2s.training.validation import scorable
 
     rest = _without(samples, validation)
     if not len(rest):
         raise HS2SError("all samples are in the validation: leave some to train on")
-    return rest, scorable(dataset_validation(validation, field))
+    return rest, scorable(read_validation(validation, field))
 
 
 def _without(samples: Samples, validation: Samples) -> Samples:

@@ -12,11 +12,13 @@ import torch
 from fiftyone_kit import detection, prompted_sample, prompts
 
 from fiftyone_hs2s import HS2SError, finetune, list_models, load_model
-from fiftyone_hs2s.dataset.train.finetune import TrainingProgress, check_training_field, presets
+from fiftyone_hs2s.dataset.train import material
+from fiftyone_hs2s.dataset.train.finetune import TrainingProgress, presets
+from fiftyone_hs2s.dataset.train.training_checks import check_training_field
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.registry import models_folder
 from fiftyone_hs2s.training import packages
-from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.run_config import TrainingConfig
 
 module = sys.modules["fiftyone_hs2s.dataset.train.finetune"]
 
@@ -89,14 +91,10 @@ def test_validation_is_scored_before_and_after_and_not_trained_on(labeled, confi
         return SimpleNamespace(JF=0.5 + len(seen) / 10)
 
     monkeypatch.setattr("fiftyone_hs2s.training.validation.validate", scores)
-    from fiftyone_hs2s.training import sources
 
     trained = []
-    original = sources.dataset_sources
-    monkeypatch.setattr(
-        "fiftyone_hs2s.training.api.dataset_sources",
-        lambda c, samples, f: trained.append(samples) or original(c, samples, f),
-    )
+    original = material.read_material
+    monkeypatch.setattr(material, "read_material", lambda samples, f: trained.append(samples) or original(samples, f))
     result = finetune(labeled, "gt", "squares", config, validation=labeled.select(sample.id))
     assert (result.before.JF, result.after.JF) == (0.6, 0.7)
     assert str(result).endswith("validation J&F 60.0 to 70.0")

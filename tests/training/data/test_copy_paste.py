@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.clip_sources import folder_sources
 from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip
 from fiftyone_hs2s.training.data.copy_paste import CopyPaste
 from fiftyone_hs2s.training.data.cutouts import Cutout
 from fiftyone_hs2s.training.data.mix import MixedClips
-from fiftyone_hs2s.training.sources import folder_sources
+from fiftyone_hs2s.training.run_config import TrainingConfig
 
 SIZE = (96, 160)
 

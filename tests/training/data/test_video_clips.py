@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.config import TrainingConfig
+from fiftyone_hs2s.training.clip_sources import folder_sources
 from fiftyone_hs2s.training.data.augment import NEARER, draw_zoom, zoomed_views
 from fiftyone_hs2s.training.data.clip import Clip, read_mask
 from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
 from fiftyone_hs2s.training.data.videos import LONG_STEP, MAX_STEP, VideoClips, _places, list_videos
-from fiftyone_hs2s.training.sources import folder_sources
+from fiftyone_hs2s.training.run_config import TrainingConfig
 
 SIZE = (96, 160)
 

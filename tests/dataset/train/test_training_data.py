@@ -14,17 +14,23 @@ from bson import ObjectId
 from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth, write_video
 from PIL import ExifTags, Image
 
+from fiftyone_hs2s.dataset.train import training_data
+from fiftyone_hs2s.dataset.train.material import read_material
+from fiftyone_hs2s.dataset.train.training_data import StoredVideo, _label_map, read_pictures, read_videos
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.config import TrainingConfig
-from fiftyone_hs2s.training.data import from_fiftyone
+from fiftyone_hs2s.training.clip_sources import Weighted, mixed_sources
 from fiftyone_hs2s.training.data.clip import read_image, read_mask
-from fiftyone_hs2s.training.data.from_fiftyone import StoredVideo, _label_map, read_pictures, read_videos
 from fiftyone_hs2s.training.data.mix import MixedClips, draw_batches
 from fiftyone_hs2s.training.data.pictures import PictureClips
 from fiftyone_hs2s.training.data.videos import VideoClips
-from fiftyone_hs2s.training.sources import dataset_sources
+from fiftyone_hs2s.training.run_config import TrainingConfig
 
 CONFIG = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 1}], "video_share": 0.25})
+
+
+def dataset_sources(config: TrainingConfig, samples: fo.Dataset, field: str) -> list[Weighted]:
+    videos, pictures = read_material(samples, field)
+    return mixed_sources(config, videos, [pictures])
 
 
 def labeled(video, numbers=range(1, T + 1), indices=(0, 1), **attributes) -> fo.Sample:
@@ -365,9 +371,9 @@ def test_thousands_of_videos_start_as_fast_as_a_few(dataset, video, monkeypatch)
     dataset.add_sample(sample)
     copy_sample(dataset, 1999)
     opened, drawn = [], []
-    load, draw = StoredVideo.load, from_fiftyone._label_map
+    load, draw = StoredVideo.load, training_data._label_map
     monkeypatch.setattr(StoredVideo, "load", lambda stored: opened.append(stored) or load(stored))
-    monkeypatch.setattr(from_fiftyone, "_label_map", lambda *args: drawn.append(args) or draw(*args))
+    monkeypatch.setattr(training_data, "_label_map", lambda *args: drawn.append(args) or draw(*args))
     few, many = (VideoClips(read_videos(view, "gt")) for view in (dataset.take(20, seed=1), dataset))
     assert len(many.videos) == 2000 and not opened and not drawn
     assert len(pickle.dumps(many)) < 2000 * 1000  # a worker gets less than a kilobyte of each

@@ -1,4 +1,4 @@
-"""From a configuration to what clips are drawn from: folders, or FiftyOne datasets."""
+"""From a configuration to what clips are drawn from."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.config import TrainingConfig
 from fiftyone_hs2s.training.data.clip import ClipSource
 from fiftyone_hs2s.training.data.copy_paste import CopyPaste
-from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
-from fiftyone_hs2s.training.data.videos import VideoClips, VideoFolder, list_videos
+from fiftyone_hs2s.training.data.pictures import Picture, PictureClips, list_pictures
+from fiftyone_hs2s.training.data.videos import AnnotatedVideo, VideoClips, VideoFolder, list_videos
+from fiftyone_hs2s.training.run_config import TrainingConfig
 from fiftyone_hs2s.training.validation import FolderSequence, ValidationSequence
 
 Weighted = tuple[ClipSource, float]
@@ -23,35 +23,9 @@ def folder_sources(config: TrainingConfig, data: Path) -> list[Weighted]:
     Raises:
         HS2SError: if there are none
     """
-    sequences = _videos(data, config, config.videos)
+    videos = _videos(data, config, config.videos)
     pictures = [list_pictures(root) for root in _folders(data, config.pictures, "Masks")]
-    return _mix(config, sequences, pictures, _videos(data, config, config.rendered))
-
-
-def dataset_sources(config: TrainingConfig, samples: Any, field: str) -> list[Weighted]:
-    """The clips of a FiftyOne dataset or view: of videos and ordered groups of images, or of images that are moved.
-
-    Raises:
-        HS2SError: if it has no usable clip
-    """
-    from fiftyone_hs2s.training.data.from_fiftyone import read_pictures, read_videos
-
-    if samples.media_type == "image":
-        return _mix(config, [], [read_pictures(samples, field)])
-    return _mix(config, read_videos(samples, field), [])
-
-
-def dataset_validation(samples: Any, field: str) -> list[ValidationSequence]:
-    """The sequences of a FiftyOne dataset or view of videos, clips of videos, or ordered groups of images.
-
-    Raises:
-        HS2SError: if it holds something else, or nothing that can be read with masks in the field
-    """
-    from fiftyone_hs2s.dataset.train.finetune import check_validation
-    from fiftyone_hs2s.training.data.from_fiftyone import read_videos
-
-    check_validation(samples)
-    return list(read_videos(samples, field))
+    return mixed_sources(config, videos, pictures, _videos(data, config, config.rendered))
 
 
 def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequence]:
@@ -64,7 +38,23 @@ def _videos(data: Path, config: TrainingConfig, patterns: tuple[str, ...]) -> li
     return [video for root in roots for video in list_videos(root, config.exclude)]
 
 
-def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list], rendered: Sequence = ()) -> list[Weighted]:
+def mixed_sources(
+    config: TrainingConfig,
+    videos: Sequence[AnnotatedVideo],
+    pictures: Sequence[Sequence[Picture]],
+    rendered: Sequence[AnnotatedVideo] = (),
+) -> list[Weighted]:
+    """What clips are drawn from, and how often.
+
+    Args:
+        config: how they are made
+        videos: annotated videos
+        pictures: sets of pictures with masks, which are moved
+        rendered: videos with several objects, look-alikes and occlusion
+
+    Raises:
+        HS2SError: if no clip can be made of them
+    """
     sets = [pairs for pairs in pictures if pairs]
     several: dict[str, Any] = {"objects": config.objects, "near": config.near, "min_area": config.min_area}
     course: dict[str, Any] = {
@@ -73,9 +63,9 @@ def _mix(config: TrainingConfig, sequences: Sequence, pictures: list[list], rend
         "every_object": config.every_object,
     }
     moved = PictureClips(sets, distractors=config.distractors, **several) if sets else None
-    videos = VideoClips(sequences, moved, **several, **course, **config.affine) if sequences else None
-    shares = (config.video_share, 1 - config.video_share) if videos and moved else (1.0, 1.0)
-    parts = [(source, share) for source, share in zip((videos, moved), shares, strict=True) if source]
+    video_clips = VideoClips(videos, moved, **several, **course, **config.affine) if videos else None
+    shares = (config.video_share, 1 - config.video_share) if video_clips and moved else (1.0, 1.0)
+    parts = [(source, share) for source, share in zip((video_clips, moved), shares, strict=True) if source]
     mixed: list[Weighted] = list(parts)
     if config.copy_paste:
         mixed = [(CopyPaste(host, parts, config.copy_paste, config.twins, **several), weight) for host, weight in parts]
