@@ -18,10 +18,10 @@ OWNER = """
 import sys, os, time, pathlib
 from fiftyone_hs2s.training.lock import lock_run
 with lock_run(pathlib.Path(sys.argv[1])):
-    if os.fork() == 0:
-        time.sleep(30)  # as a worker that outlives its parent
+    if os.fork() == 0:  # a worker that outlives its parent; it speaks, so that it has let go of the lock by then
+        print("locked", flush=True)
+        time.sleep(30)
         os._exit(0)
-    print("locked", flush=True)
     time.sleep(30)
 """
 

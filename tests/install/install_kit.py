@@ -1,0 +1,48 @@
+"""Virtual environments that show what a user has who installed the package in one of several ways."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+_HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "FIFTYONE_PLUGINS_DIR", "FIFTYONE_DEFAULT_DATASET_DIR")
+
+
+def make_environment(folder: Path, wheel: Path | None = None) -> Path:
+    """A virtual environment with a wheel, and with the packages of this one but for editable ones, such as ours."""
+    venv.create(folder, with_pip=False)
+    if wheel is not None:  # first: what pip finds installed it may remove
+        pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--no-deps", "--no-index", "--quiet", wheel], check=True)
+    site_packages = next((folder / "lib").glob("python*")) / "site-packages"
+    paths = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    (site_packages / "packages.pth").write_text("\n".join(paths))
+    return folder
+
+
+def run(environment: Path, home: Path, *command: object) -> str:
+    """Runs a command of a virtual environment in an empty home; returns what it prints."""
+    program, *arguments = map(str, command)
+    done = subprocess.run(
+        [str(environment / "bin" / program), *arguments],
+        cwd=home,
+        env={**{key: value for key, value in os.environ.items() if key not in _HIDDEN}, "HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def write_script(home: Path, text: str) -> Path:
+    """A script, which processes that it starts can import."""
+    path = home / "script.py"
+    path.write_text(text)
+    return path
