@@ -88,11 +88,13 @@ def reporting(progress: ProgressOption = None) -> Iterator[Report]:
 def counted(items: Iterable[T], total: int, report: Report, unit: str = "sample") -> Iterator[T]:
     """Yields the items, and reports how many of them are done: as FiftyOne's bars, from 0 to all."""
     done = 0
-    for done, item in enumerate(items, start=1):
-        report(Progress(done - 1, total, unit))
+    report(Progress(done, total, unit))
+    for item in items:
         yield item
-    total = max(done, total)
-    report(Progress(total, total, unit))
+        done += 1
+        report(Progress(done, max(done, total), unit))
+    if done < total:
+        report(Progress(total, total, unit))
 
 
 class _Callback:

@@ -14,6 +14,7 @@ import torch
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.network import ImageFeatures, State
+from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.tracking import Tracker
 
 H, W, T = 64, 96, 12
@@ -74,6 +75,11 @@ def found(sample: fo.Sample, field: str = "pred") -> dict[int, dict[int, np.ndar
         for number, frame in sample.frames.items()
         if frame.has_field(field) and frame[field] is not None
     }
+
+
+def is_step(event: Progress, number: int) -> bool:
+    """Whether so many frames of the current sample are done."""
+    return event.within is not None and event.within.iteration == number
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

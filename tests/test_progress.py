@@ -41,6 +41,9 @@ def test_items_are_counted_from_none_to_all():
     events.clear()
     list(counted("abc", 2, events.append))  # more than was thought
     assert events[-1] == Progress(3, 3)
+    events.clear()
+    list(counted("a", 2, events.append))  # less
+    assert events == [Progress(0, 2), Progress(1, 2), Progress(2, 2)]
 
 
 @pytest.mark.parametrize("shown", [True, False, None])

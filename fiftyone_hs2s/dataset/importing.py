@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
-import fiftyone.core.utils as fou
 import numpy as np
 
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.video_samples import open_dataset, video_sample
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_sequences, read_split
 from fiftyone_hs2s.mask_files.meta import Meta, read_meta
+from fiftyone_hs2s.progress import ProgressOption, counted
 from fiftyone_hs2s.video_writer import VideoWriter
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def import_sequences(
     fps: float = 24,
     videos: str | os.PathLike[str] | None = None,
     persistent: bool = False,
-    progress: bool | Callable[[Any], None] | None = None,
+    progress: ProgressOption = None,
 ) -> fo.Dataset:
     """Imports the sequences of a data set in the layout of DAVIS, YouTube-VOS or SA-V.
 
@@ -65,7 +66,9 @@ def import_sequences(
         videos: folder for the videos; by default one in FiftyOne's folder for datasets, which is kept even if the
             dataset is deleted
         persistent: whether a dataset that is made outlives the session
-        progress: whether to show a progress bar, or a function to call with one
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress`
+            for each sequence
 
     Returns:
         the dataset
@@ -83,8 +86,8 @@ def import_sequences(
     folder = Path(videos or Path(fo.config.default_dataset_dir) / dataset.name) / root.name
     folder.mkdir(parents=True, exist_ok=True)
     there, errors = set(dataset.values("filepath")), []
-    with fou.ProgressBar(total=len(names), progress=progress) as bar:
-        for sequence in bar(names):
+    with fiftyone_reporting(progress) as report:
+        for sequence in counted(names, len(names), report, "sequence"):
             video = (folder / f"{sequence}.mp4").resolve()
             if str(video) in there:
                 continue

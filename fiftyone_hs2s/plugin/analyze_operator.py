@@ -11,7 +11,7 @@ from fiftyone.operators import types
 from fiftyone_hs2s.errors import HS2SError
 
 from .execution import Outcome, execute
-from .work import MaskOperator, Samples, chosen, count, evaluation_choice, field_choice, target
+from .work import MaskOperator, Samples, chosen, evaluation_choice, field_choice, target
 
 _COLUMNS = {
     "frames": "frames",
@@ -42,7 +42,7 @@ class Analyze(MaskOperator):
             raise HS2SError("the predictions cannot be their own ground truth: choose another field")
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
-        yield from execute(ctx, "Analyze", lambda report: _analyze(ctx, report), _outcome, count("sample"))
+        yield from execute(ctx, "Analyze", lambda report: _analyze(ctx, report), _outcome)
 
     def __call__(self, samples: Samples, delegate: bool = False, **params: Any) -> Any:
         """Runs the operator from Python.

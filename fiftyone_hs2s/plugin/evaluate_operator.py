@@ -15,7 +15,7 @@ from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
 from .execution import Outcome, execute, named
-from .work import MaskOperator, count, field_choice, target
+from .work import MaskOperator, field_choice, target
 
 _PROTOCOLS = {
     "davis2017": "DAVIS 2017: the first frame's objects; without the first and last frame",
@@ -56,7 +56,7 @@ class Evaluate(MaskOperator):
             text = f"J&F {results.JF:.3f}, J {results.J:.3f}, F {results.F:.3f}"
             return Outcome(f"{_key(ctx)}: {text}", named(ctx.dataset, results.problems))
 
-        yield from execute(ctx, "Evaluate masks", lambda report: _evaluate(ctx, report), outcome, count("sample"))
+        yield from execute(ctx, "Evaluate masks", lambda report: _evaluate(ctx, report), outcome)
 
     def __call__(
         self,

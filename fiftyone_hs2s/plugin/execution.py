@@ -13,10 +13,9 @@ from fiftyone.operators import types
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import reason
 
-from .runs import Run, throttle
+from .runs import Event, Run, throttle
 
 PANEL = "hs2s_runs"
-Report = Callable[[Any], None]
 
 
 class Outcome(NamedTuple):
@@ -36,9 +35,8 @@ class Outcome(NamedTuple):
 def execute(
     ctx: foo.ExecutionContext,
     title: str,
-    work: Callable[[Report], Any],
+    work: Callable[[Callable[[Event], None]], Any],
     outcome: Callable[[Any], Outcome],
-    label: Callable[[Any], str] = str,
 ) -> Iterator[Any]:
     """Does an operator's work.
 
@@ -50,19 +48,18 @@ def execute(
     Args:
         ctx: the operator's context
         title: what is done
-        work: the work, called with a function that takes events: texts, or what has a ``progress`` of 0..1
+        work: the work, called with a function that is told how far it is: in words, or with a :class:`Progress`
         outcome: says what came of the work, given what it returned
-        label: says in words what an event means
 
     Yields:
         what the App is to do
     """
     if ctx.delegated:
-        queued = throttle(lambda event: _set_progress(ctx, event, label))
+        queued = throttle(lambda event: _set_progress(ctx, event))
         ctx.set_progress(progress=1.0, label=f"Finished: {outcome(work(queued))}")
         return
     in_app = "spaces" in ctx.request_params
-    run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)), label)
+    run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)))
     run.start()
     if in_app and not ctx.current_sample:
         yield ctx.ops.open_panel(PANEL, layout="vertical")
@@ -145,8 +142,8 @@ def _window(ctx: foo.ExecutionContext, title: str, text: str, problems: list[tup
     return ctx.ops.show_output(schema.to_json(), {"problems": problem_rows(problems)})
 
 
-def _set_progress(ctx: foo.ExecutionContext, event: Any, label: Callable[[Any], str]) -> None:
+def _set_progress(ctx: foo.ExecutionContext, event: Event) -> None:
     if isinstance(event, str):
         ctx.set_progress(label=event)
     else:
-        ctx.set_progress(progress=event.progress, label=label(event))
+        ctx.set_progress(progress=event.progress, label=str(event))

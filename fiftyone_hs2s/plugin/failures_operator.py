@@ -15,7 +15,7 @@ from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
 from .execution import Outcome, execute, named
-from .work import MaskOperator, Samples, chosen, count, evaluation_choice, evaluations_of, field_choice, target
+from .work import MaskOperator, Samples, chosen, evaluation_choice, evaluations_of, field_choice, target
 
 
 def check_videos(samples: Samples) -> None:
@@ -68,7 +68,7 @@ class FindFailures(MaskOperator):
         def outcome(report: Any) -> Outcome:
             return Outcome(f"{report.field}: {report}", named(ctx.dataset, report.problems))
 
-        yield from execute(ctx, "Find failures", lambda report: _find(ctx, report), outcome, count("sample"))
+        yield from execute(ctx, "Find failures", lambda report: _find(ctx, report), outcome)
 
     def __call__(self, samples: Samples, pred_field: str, delegate: bool = False, **params: Any) -> Any:
         """Runs the operator from Python.

@@ -21,7 +21,8 @@ from .execution import Outcome, execute
 from .work import Samples, target
 
 if TYPE_CHECKING:
-    from fiftyone_hs2s.dataset.propagate.propagate import Progress, Report
+    from fiftyone_hs2s.dataset.propagate.propagate import Report
+    from fiftyone_hs2s.plugin.runs import Event
 
 _LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
 _MODELS = {_LITE: "HS2S lite", _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
@@ -122,7 +123,7 @@ def _outcome(report: Report) -> Outcome:
     return Outcome(f"{report}{hint}", list(report.problems.items()), warn=idle)
 
 
-def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Progress], None]) -> Report:
+def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> Report:
     from fiftyone_hs2s import load_model, propagate
 
     params = ctx.params

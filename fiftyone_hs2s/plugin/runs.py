@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event as ThreadEvent
+from threading import Thread
 from typing import Any, Literal
 from uuid import uuid4
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +19,9 @@ _INTERVAL = 0.5
 """Seconds between two reports to FiftyOne's queue, each of which is a write to the database."""
 _KEPT = 20
 """Runs that are remembered while the App's server lives."""
+
+Event = Progress | str
+"""How far work is, or what it does now in words."""
 
 _runs: list[Run] = []
 
@@ -31,9 +36,8 @@ class Run:
     Args:
         title: what is done
         dataset: name of the dataset
-        work: the work, called with a function that takes events: texts, or what has a ``progress`` of 0..1; it returns
-            what came of it
-        label: says in words what an event means
+        work: the work, called with a function that is told how far it is: in words, or with a :class:`Progress`; it
+            returns what came of it
 
     Attributes:
         state: ``"running"``, ``"finished"``, ``"failed"`` or ``"canceled"``
@@ -48,8 +52,7 @@ class Run:
         self,
         title: str,
         dataset: str,
-        work: Callable[[Callable[[Any], None]], Any],
-        label: Callable[[Any], str] = str,
+        work: Callable[[Callable[[Event], None]], Any],
     ) -> None:
         self.id, self.title, self.dataset = uuid4().hex[:8], title, dataset
         self.state: Literal["running", "finished", "failed", "canceled"] = "running"
@@ -58,8 +61,8 @@ class Run:
         self.outcome: Any = None
         self.error: BaseException | None = None
         self.announced = False
-        self._work, self._describe = work, label
-        self._canceled = Event()
+        self._work = work
+        self._canceled = ThreadEvent()
         self._thread = Thread(target=self._run, name=f"hs2s-{title}", daemon=True)
 
     def start(self) -> None:
@@ -93,11 +96,12 @@ class Run:
             self.error = error
             self.state = "failed"
 
-    def _report(self, event: Any) -> None:
+    def _report(self, event: Event) -> None:
         if self._canceled.is_set():
             raise Canceled
-        self.label = event if isinstance(event, str) else self._describe(event)
-        self.progress = getattr(event, "progress", self.progress)
+        self.label = str(event)
+        if isinstance(event, Progress):
+            self.progress = event.progress
 
 
 def list_runs(dataset: str) -> list[Run]:
@@ -105,11 +109,11 @@ def list_runs(dataset: str) -> list[Run]:
     return [run for run in reversed(_runs) if run.dataset == dataset]
 
 
-def throttle(report: Callable[[Any], None]) -> Callable[[Any], None]:
+def throttle(report: Callable[[Event], None]) -> Callable[[Event], None]:
     """Wraps a function so that calls in quick succession are dropped, except the first and texts."""
     due = 0.0
 
-    def throttled(event: Any) -> None:
+    def throttled(event: Event) -> None:
         nonlocal due
         if isinstance(event, str) or time.monotonic() >= due:
             due = time.monotonic() + _INTERVAL

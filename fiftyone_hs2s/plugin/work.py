@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -119,8 +118,3 @@ def evaluations_of(samples: Samples, pred_field: str | None) -> list[str]:
 def target(samples: Samples) -> dict[str, Samples]:
     """What an operator that is called from Python works on."""
     return {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}
-
-
-def count(what: str) -> Callable[[Any], str]:
-    """Says how far FiftyOne's progress bar is, in so many of something (in the singular)."""
-    return lambda bar: f"{bar.iteration} of {bar.total} {what}s"

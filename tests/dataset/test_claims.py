@@ -6,7 +6,7 @@ import time
 
 import fiftyone.core.odm as foo
 import pytest
-from fiftyone_kit import T, assert_right, color_model, found, prompted_sample
+from fiftyone_kit import T, assert_right, color_model, found, is_step, prompted_sample
 
 from fiftyone_hs2s import HS2SError, propagate
 from fiftyone_hs2s.dataset import claims
@@ -85,7 +85,7 @@ def test_second_run_into_a_field_leaves_the_sample_to_the_first(dataset, sample,
     others = []
 
     def start_another(event) -> None:
-        if event.sample == 1 and event.step == 5:
+        if event.iteration == 0 and is_step(event, 5):
             others.append(propagate(dataset, model, **FIELDS))
 
     report = propagate(dataset, model, **FIELDS, batch_size=2, progress=start_another)
@@ -100,7 +100,7 @@ def test_second_run_into_a_field_leaves_the_sample_to_the_first(dataset, sample,
 
 def test_run_that_lost_its_claim_calls_nothing_complete(dataset, sample, model):
     def lose(event) -> None:
-        if event.step == 5:
+        if is_step(event, 5):
             change(owner="another")
 
     report = propagate(dataset, model, **FIELDS, batch_size=2, progress=lose)
@@ -118,7 +118,7 @@ def test_killed_run_is_taken_over_at_once(dataset, sample, model, monkeypatch):
     dead.wait()
 
     def kill(event) -> None:
-        if event.step == 5:
+        if is_step(event, 5):
             change(**{"process.pid": dead.pid})
             raise SystemExit
 

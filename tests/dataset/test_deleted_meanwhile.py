@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import pytest
-from fiftyone_kit import color_model, prompted_sample
+from fiftyone_kit import color_model, is_step, prompted_sample
 
 from fiftyone_hs2s import HS2SError, propagate
 
@@ -40,7 +40,7 @@ def another(dataset: fo.Dataset) -> fo.Dataset:
 
 
 def at_step(step: int, action):
-    return lambda event: action() if (event.sample, event.step) == (1, step) else None
+    return lambda event: action() if event.iteration == 0 and is_step(event, step) else None
 
 
 def assert_readable(dataset: fo.Dataset) -> None:
@@ -104,14 +104,14 @@ def test_database(video, tmp_path):
     code = f"""
 import os, signal, time
 import fiftyone as fo
-from fiftyone_kit import color_model, prompted_sample
+from fiftyone_kit import color_model, is_step, prompted_sample
 from fiftyone_hs2s import HS2SError, propagate
 
 dataset = fo.Dataset("gone")
 dataset.add_samples([prompted_sample({str(video)!r}, "gt") for _ in range(3)])
 
 def kill(event):
-    if event.step == 5:
+    if is_step(event, 5):
         global start
         os.kill(int(os.environ["MONGOD"]), signal.SIGKILL)
         start = time.monotonic()

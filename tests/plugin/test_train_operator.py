@@ -12,7 +12,8 @@ from fiftyone.operators.executor import ExecutionContext, ExecutionError
 from fiftyone_kit import T, detection, prompted_sample
 
 from fiftyone_hs2s import HS2SError, list_models, load_model
-from fiftyone_hs2s.dataset.train.finetune import FineTuned, TrainingProgress
+from fiftyone_hs2s.dataset.train.finetune import FineTuned
+from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.training import packages
 
 URI, PROPAGATE = "@hs2s/hs2s/train", "@hs2s/hs2s/propagate"
@@ -47,7 +48,7 @@ def calls(monkeypatch):
 
     def finetune(samples, *args, progress, **options):
         asked.append((samples, args, options))
-        progress(TrainingProgress(1, 0.5, 1.0, 0.3))
+        progress(Progress(1, 2, "step"))
         return FineTuned(args[1], Path("m.safetensors"), 2, 1.5, (0.3, 0.2))
 
     monkeypatch.setattr("fiftyone_hs2s.dataset.train.finetune.finetune", finetune)

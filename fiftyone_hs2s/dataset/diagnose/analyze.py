@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Analysis, get_protocol
 from fiftyone_hs2s.metrics import analyze as analyze_sequences
 from fiftyone_hs2s.metrics.analysis import EARLY, LATE
+from fiftyone_hs2s.progress import ProgressOption
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -95,7 +96,7 @@ def analyze(
     *,
     protocol: str | None = None,
     fps: float | None = None,
-    progress: bool | Callable[[Any], None] | None = None,
+    progress: ProgressOption = None,
 ) -> DatasetAnalysis:
     """Shows how length and occlusion tell on J and F: tables 3 and 4, figures 4 and 5 of the HS2S paper.
 
@@ -108,6 +109,9 @@ def analyze(
             own, so that J&F on all frames is that of the evaluation, or without one for ``youtube-vos`` as in the paper
         fps: frames per second; by default each video's own, and 6 for groups of images. Time is counted in steps of
             1/6 s, whatever the rate
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress`
+            for each sample
 
     Returns:
         tables and figures

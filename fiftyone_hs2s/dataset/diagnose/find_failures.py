@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
+from fiftyone_hs2s.progress import ProgressOption
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
@@ -77,7 +77,7 @@ def find_failures(
     options: EventOptions | None = None,
     tag: bool = False,
     save_views: bool = False,
-    progress: bool | Callable[[Any], None] | None = None,
+    progress: ProgressOption = None,
 ) -> FailureReport:
     """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
 
@@ -112,7 +112,9 @@ def find_failures(
         options: what counts as an event
         tag: whether to tag samples with their failures, such as ``hs2s: drift``
         save_views: whether to save views of the failures, see :func:`save_failure_views`
-        progress: whether to show a progress bar, or a function to call with one
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress`
+            for each sample
 
     Returns:
         what was found
@@ -132,7 +134,7 @@ def find_failures(
         truth = check_field(samples, gt_field, "ground truth") if gt_field else None
         scored = new_series(samples, truth, prediction, report.problems, progress, other)
     events: Found = {}
-    with closing(scored):  # whose progress bar keeps sys.stdout to itself
+    with closing(scored):  # and its progress bar
         for item in scored:
             found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
             events.setdefault(item.sample_id, []).extend(found)

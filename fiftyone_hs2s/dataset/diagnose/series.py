@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Generator
+from typing import TYPE_CHECKING, NamedTuple
 
-import fiftyone.core.utils as fou
-
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import Samples, is_clips
 from fiftyone_hs2s.dataset.diagnose.backtracking import track_back
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
@@ -15,6 +14,7 @@ from fiftyone_hs2s.dataset.evaluate.scoring import Agreement, score_piece
 from fiftyone_hs2s.dataset.pieces import Piece, find_pieces
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import SequenceScores
+from fiftyone_hs2s.progress import ProgressOption, counted
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
@@ -58,7 +58,7 @@ def new_series(
     truth: str | None,
     prediction: str,
     problems: list[dict[str, str]],
-    progress: bool | Callable[[Any], None] | None,
+    progress: ProgressOption,
     other: str | HS2SVideoModel | None = None,
     protocol: str = "youtube-vos",
 ) -> Generator[Series]:
@@ -74,8 +74,8 @@ def new_series(
         protocol: which frames count; how void and several objects are taken
     """
     pieces = find_pieces(samples)
-    with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
-        for piece in bar(pieces):
+    with fiftyone_reporting(progress) as report:
+        for piece in counted(pieces, len(pieces), report):
             try:
                 other_run = other if isinstance(other, str | None) else _way_back(piece, prediction, other, problems)
                 found = score_piece(piece, truth, prediction, protocol, other=other_run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import fiftyone.core.utils as fou
 import fiftyone.utils.eval.detection as foud
 import numpy as np
 
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import Samples, delete_empty_sidebar_group, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS, evaluation_key
@@ -24,6 +25,7 @@ from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_piece
 from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
+from fiftyone_hs2s.progress import ProgressOption, counted
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,6 @@ METHOD = "hs2s"
 """Name of the evaluation backend."""
 
 _LABEL_SCORES = ("F", "JF")
-Progress = bool | Callable[[Any], None] | None
 
 
 @explained
@@ -44,7 +45,7 @@ def evaluate_propagation(
     *,
     iou: float = 0.5,
     workers: int = 1,
-    progress: Progress = None,
+    progress: ProgressOption = None,
 ) -> PropagationResults:
     """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean J&F.
 
@@ -74,7 +75,9 @@ def evaluate_propagation(
         iou: from this J on a label counts as found
         workers: number of processes; more than one takes some seconds to start, and needs
             ``if __name__ == "__main__":`` in a script that calls this
-        progress: whether to show a progress bar, or a function to call with one, as FiftyOne's evaluations take it
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress`
+            for each sample
 
     Returns:
         the results
@@ -160,14 +163,14 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         eval_key: str | None = None,
         classes: Sequence[str] | None = None,
         missing: str | None = None,
-        progress: Progress = None,
+        progress: ProgressOption = None,
         workers: int = 1,
     ) -> PropagationResults:
         """Scores the samples and writes what is found."""
         run = _Run(self, samples, eval_key)
         pieces = find_pieces(samples)
-        with fou.ProgressBar(total=len(pieces), progress=progress) as bar:
-            for piece, scored in bar(run.score(pieces, workers)):
+        with fiftyone_reporting(progress) as report:
+            for piece, scored in counted(run.score(pieces, workers), len(pieces), report):
                 run.add(piece, scored)
         run.finish()
         return PropagationResults(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.utils as fou
 
-from fiftyone_hs2s import progress
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
@@ -27,34 +27,10 @@ from fiftyone_hs2s.dataset.propagate.prompts import (
 from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.progress import Progress, ProgressOption
 from fiftyone_hs2s.tracking import Frames, Steps
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a propagation is.
-
-    Attributes:
-        sample: the current sample, from 1
-        samples: how many there are
-        step: how many steps of it are done; a step is a frame, or two when tracking both ways
-        steps: how many it takes
-    """
-
-    sample: int
-    samples: int
-    step: int
-    steps: int
-
-    @property
-    def progress(self) -> float:
-        """The part that is done, 0..1, taking all samples as equally long."""
-        return (self.sample - 1 + self.step / self.steps) / self.samples
-
-    def __str__(self) -> str:
-        return f"Sample {self.sample} of {self.samples}: {self.step} of {self.steps} frames"
 
 
 class AllFailedError(HS2SError):
@@ -131,7 +107,7 @@ def propagate(
     overwrite: bool = False,
     skip_failures: bool = True,
     batch_size: int = 200,
-    progress: bool | Callable[[Progress], None] | None = None,
+    progress: ProgressOption = None,
 ) -> Report:
     """Propagates the masks of some frames through whole videos.
 
@@ -151,8 +127,9 @@ def propagate(
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
         skip_failures: log a sample that fails and go on with the next one
         batch_size: number of frames whose labels are written at once
-        progress: whether to show a bar for each sample (None: as ``fiftyone.config.show_progress_bars`` says), or a
-            function to call with a :class:`Progress` after each frame
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress`
+            after each frame
 
     Returns:
         what was done
@@ -163,19 +140,18 @@ def propagate(
     """
     prompt_field, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if isinstance(model, str) else model
-    bar = _Bar(None if callable(progress) else progress)
-    job = _Job(
-        model,
-        prompt_field,
-        label_field,
-        check_choice("direction", direction or model.direction, DIRECTIONS),
-        check_choice("prompts", prompts or model.prompts, PROMPT_MODES),
-        StatusField(root_dataset(samples), label_field),
-        overwrite,
-        batch_size,
-        progress if callable(progress) else bar,
-    )
-    with closing(bar):
+    with fiftyone_reporting(progress) as show:
+        job = _Job(
+            model,
+            prompt_field,
+            label_field,
+            check_choice("direction", direction or model.direction, DIRECTIONS),
+            check_choice("prompts", prompts or model.prompts, PROMPT_MODES),
+            StatusField(root_dataset(samples), label_field),
+            overwrite,
+            batch_size,
+            show,
+        )
         return job.run(find_sequences(samples), skip_failures)
 
 
@@ -191,20 +167,29 @@ class _Job:
     status: StatusField
     overwrite: bool
     batch_size: int
-    show: Callable[[Progress], None]
+    show: Callable[[Progress], Any]
     report: Report = field(default_factory=Report)
+    done: int = 0
+    """Samples that are over, however they ended."""
+    total: int = 0
+    """Samples to do."""
     added: bool = False
     """Whether the run has added the label field."""
 
     def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> Report:
         todo = [sequence for sequence in sequences if not self._is_finished(sequence)]
+        self.total = len(todo)
         with self.model:
             try:
-                for number, sequence in enumerate(todo, start=1):
-                    self._try(sequence, number, len(todo), skip_failures)
-                for number, sequence in enumerate(todo, start=1):  # what another run had, which may be gone by now
+                for sequence in todo:
+                    self._try(sequence, skip_failures)
+                    self.done += sequence.name not in self.report.claimed
+                for sequence in todo:  # what another run had, which may be gone by now
                     if self.report.claimed.pop(sequence.name, None):
-                        self._try(sequence, number, len(todo), skip_failures)
+                        self._try(sequence, skip_failures)
+                        self.done += 1
+                if todo:
+                    self._show()
             except DatabaseError:
                 raise
             except BaseException:
@@ -220,12 +205,15 @@ class _Job:
         self.report.skipped.append(sequence.name)
         return True
 
-    def _try(self, sequence: LabeledSequence, number: int, total: int, skip_failures: bool) -> None:
+    def _show(self, within: Progress | None = None) -> None:
+        self.show(Progress(self.done, self.total, within=within))
+
+    def _try(self, sequence: LabeledSequence, skip_failures: bool) -> None:
         """Does one sequence, unless another run has it."""
         try:
             with Claim(sequence.dataset, f"{sequence.owner} in the field {self.label_field!r}") as claim:
                 if not self._is_finished(sequence):
-                    self._do(sequence, number, total, claim)
+                    self._do(sequence, claim)
         except ClaimedError as error:
             self.report.claimed[sequence.name] = str(error)
             logger.warning("Skipped %s: %s", sequence.name, error)
@@ -238,19 +226,16 @@ class _Job:
             unexpected = not isinstance(error, HS2SError)
             logger.warning("Skipped %s: %s", sequence.name, reason(error), exc_info=unexpected)
 
-    def _do(self, sequence: LabeledSequence, number: int, total: int, claim: Claim) -> None:
+    def _do(self, sequence: LabeledSequence, claim: Claim) -> None:
         """Does one sequence; a failure leaves nothing behind but the reason."""
         with self._failures_noted(sequence, self._note_early):
+            self._show()
             if not self.overwrite:
                 self.status.check_own([sequence])
             frames = sequence.open()
             prompts = self._collect(sequence, frames)
             self.report.boxes += prompts.boxes
-
-        def show(event: progress.Progress) -> None:
-            self.show(Progress(number, total, event.iteration, event.total))
-
-        steps = Steps(frames, prompts.masks, self.direction, show)
+        steps = Steps(frames, prompts.masks, self.direction, self._show)
         with self._failures_noted(sequence, self._undo):
             self.status.set(sequence, "started")
             sequence.clear(self.label_field)
@@ -331,25 +316,3 @@ class _Job:
         else:
             self.report.complete.append(sequence.name)
         self.status.set(sequence, "incomplete" if incomplete else "complete")
-
-
-class _Bar:
-    """A progress bar for each sample. It must be closed: an open one keeps ``sys.stdout`` to itself."""
-
-    def __init__(self, show: bool | None) -> None:
-        self._show = show
-        self._sample = 0
-        self._bar: fou.ProgressBar | None = None
-
-    def __call__(self, event: Progress) -> None:
-        if self._bar is None or event.sample != self._sample:
-            self.close()
-            self._sample = event.sample
-            self._bar = fou.ProgressBar(total=event.steps, progress=self._show, iters_str="frames")
-            self._bar.start()
-        self._bar.set_iteration(event.step)
-
-    def close(self) -> None:
-        """Lets go of the terminal."""
-        if self._bar is not None:
-            self._bar.close()

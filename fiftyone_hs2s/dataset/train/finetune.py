@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
-import fiftyone.core.utils as fou
-
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import Samples, is_clips, is_image_groups
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.train.training_checks import check_training_field
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.progress import Progress
+from fiftyone_hs2s.progress import Progress, ProgressOption, Report
 from fiftyone_hs2s.registry import check_folder, check_name
 from fiftyone_hs2s.training.packages import check_packages
 
@@ -31,27 +29,6 @@ logger = logging.getLogger(__name__)
 
 _UNLIMITED = 10**6
 """Steps of a run whose length is given in minutes."""
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """How far a training is.
-
-    Attributes:
-        step: optimizer steps done
-        progress: the part of the run that is done, 0..1
-        minutes: how long it took, with what came before a stop
-        loss: the step's loss
-    """
-
-    step: int
-    progress: float
-    minutes: float
-    loss: float
-
-    def __str__(self) -> str:
-        left = self.minutes * (1 / self.progress - 1) if self.progress else 0.0
-        return f"Step {self.step}, loss {self.loss:.3f}, {left:.1f} minutes left"
 
 
 @dataclass(frozen=True)
@@ -97,7 +74,7 @@ def finetune(
     overwrite: bool = False,
     run: str | Path | None = None,
     workers: int = 0,
-    progress: bool | Callable[[TrainingProgress], None] | None = None,
+    progress: ProgressOption = None,
 ) -> FineTuned:
     """Fine-tunes a model on videos, or on images, with instance masks, and registers it by name.
 
@@ -120,7 +97,8 @@ def finetune(
             log can be followed. By default a temporary one
         workers: processes that make clips; worth it beside a GPU
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            with a :class:`TrainingProgress` after each step
+            instead with a :class:`fiftyone_hs2s.progress.Progress`
+            after each step; its ``values`` are the losses, the ``step`` and the ``seconds`` it all took
 
     Returns:
         the model's name and file, and what was measured
@@ -142,7 +120,8 @@ def finetune(
     start = None if settings.init == "shipped" else settings.init
     before = _score(start, settings, sequences) if settings.init else None
     with TemporaryDirectory(prefix="hs2s-finetune-") if run is None else nullcontext(run) as folder:
-        with closing(_Watch(progress)) as watch:
+        with fiftyone_reporting(progress) as show:
+            watch = _Watch(show)
             weights = train(
                 settings,
                 folder,
@@ -255,17 +234,15 @@ def _score(
 class _Watch:
     """Notes what a training reports, and shows how far it is."""
 
-    def __init__(self, show: bool | Callable[[TrainingProgress], None] | None) -> None:
-        self._show = show if callable(show) else self._draw
-        self._bar = fou.ProgressBar(total=100, progress=False if callable(show) else show, iters_str="percent")
-        self._bar.start()
+    def __init__(self, show: Report) -> None:
+        self._show = show
         self._losses = list[float]()
         self.step, self.minutes = 0, 0.0
 
     def __call__(self, event: Progress) -> None:
         self.step, self.minutes = int(event.values["step"]), event.values["seconds"] / 60
         self._losses.append(event.values["loss"])
-        self._show(TrainingProgress(self.step, event.progress, self.minutes, self._losses[-1]))
+        self._show(event)
 
     @property
     def loss(self) -> tuple[float, float]:
@@ -275,10 +252,3 @@ class _Watch:
         count = max(1, len(self._losses) // 10)
         first, last = self._losses[:count], self._losses[-count:]
         return sum(first) / count, sum(last) / count
-
-    def _draw(self, event: TrainingProgress) -> None:
-        self._bar.set_iteration(int(100 * event.progress))
-
-    def close(self) -> None:
-        """Lets go of the terminal: an open bar keeps ``sys.stdout`` to itself."""
-        self._bar.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import fiftyone as fo
 import numpy as np
@@ -15,6 +16,7 @@ from fiftyone_kit import (
     detection,
     found,
     iou,
+    is_step,
     picture,
     prompted_sample,
     prompts,
@@ -24,7 +26,7 @@ from PIL import Image
 
 from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures, propagate
 from fiftyone_hs2s.dataset.labels import detection_mask
-from fiftyone_hs2s.dataset.propagate.propagate import Progress
+from fiftyone_hs2s.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -146,17 +148,28 @@ def test_progress_and_batches(dataset, sample, model, batch_size):
     events = []
     run(dataset, model, direction="both", batch_size=batch_size, progress=events.append)
     steps = T - 4 + 1 + 4  # forward from frame 4 and backward from it
-    assert events == [Progress(1, 1, step, steps) for step in range(1, steps + 1)]
-    assert events[-1].progress == 1
-    assert str(events[4]) == "Sample 1 of 1: 5 of 13 frames"
+    frames = [Progress(step, steps, "frame") for step in range(1, steps + 1)]
+    assert [event._replace(elapsed_time=0) for event in events] == [
+        Progress(0, 1),
+        *(Progress(0, 1, within=frame) for frame in frames),
+        Progress(1, 1),
+    ]
+    assert str(events[5]) == "Sample 1 of 1: 5 of 13 frames"
     sample.reload()
     assert_right(found(sample), range(1, T + 1))
 
 
-def test_bar(dataset, sample, model, caplog):
-    with caplog.at_level(logging.INFO):
-        run(dataset, model, progress=True)
-    assert "9/9" in caplog.text
+def test_bar(dataset, sample, model, capsys):
+    run(dataset, model, progress=True)
+    assert re.search(r"100%\|.*\| 1 of 1 sample \[", capsys.readouterr().err)
+
+
+def test_samples_that_fail_count_as_done(dataset, sample, video, model):
+    dataset.add_sample(fo.Sample(filepath=str(video)))  # without a mask
+    events = []
+    assert str(run(dataset, model, progress=events.append, skip_failures=True)) == "1 tracked, 1 failed"
+    assert [event.iteration for event in events if not event.within] == [0, 1, 2]
+    assert all(event.total == 2 for event in events) and events[-1].complete
 
 
 def test_finished_samples_are_passed_over(dataset, sample, model):
@@ -173,7 +186,7 @@ def test_finished_samples_are_passed_over(dataset, sample, model):
 
 def test_interrupted_samples_are_done_again(dataset, sample, model):
     def interrupt(event: Progress) -> None:
-        if event.step == 4:
+        if is_step(event, 4):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -271,7 +284,7 @@ def test_first_failure_is_raised_on_demand(mixed, model):
 
 def test_failure_leaves_nothing_half_written(dataset, sample, model, monkeypatch, caplog):
     def fail(event: Progress) -> None:
-        if event.step == 7:
+        if is_step(event, 7):
             raise RuntimeError("out of memory")
 
     report = run(dataset, model, batch_size=2, progress=fail, skip_failures=True)
@@ -285,7 +298,8 @@ def test_failure_leaves_nothing_half_written(dataset, sample, model, monkeypatch
 
 def test_a_reason_that_reads_like_a_state_is_a_reason(dataset, sample, model):
     def fail(event: Progress) -> None:
-        raise RuntimeError("3 samples left, complete")
+        if not event.complete:
+            raise RuntimeError("3 samples left, complete")
 
     run(dataset, model, progress=fail, skip_failures=True)
     report = run(dataset, model)
@@ -320,7 +334,8 @@ def test_clips(dataset, sample, model):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_whole_video_is_unfinished_once_a_clip_lost_its_labels(dataset, sample, model, error):
     def interrupt(event: Progress) -> None:
-        raise error
+        if event.within:
+            raise error
 
     run(dataset, model, direction="both")
     clips = dataset.to_clips([[(3, 6)]])
