@@ -26,6 +26,7 @@ __all__ = [
     "is_label_map",
     "join_masks",
     "label_dtype",
+    "label_image",
     "list_label_maps",
     "list_sequences",
     "object_ids",
@@ -57,16 +58,22 @@ def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray) -> None
     Raises:
         MaskError: if ``label_map`` is of another type or shape, or the file cannot be written
     """
-    if label_map.ndim != 2 or label_map.dtype not in (np.uint8, np.uint16):
-        raise MaskError(f"A label map is uint8 or uint16 (H, W), not {label_map.dtype} of shape {label_map.shape}.")
-    image = Image.fromarray(label_map)
-    if label_map.dtype == np.uint8:
-        image.putpalette(davis_palette().tobytes())
+    image = label_image(label_map)
     try:
         with new_file(path) as part:
             image.save(part, format="PNG")
     except HS2SError as error:
         raise MaskError(f"The label map {error}") from error
+
+
+def label_image(label_map: np.ndarray) -> Image.Image:
+    """The picture that :func:`write_label_map` writes; its argument and errors are the same."""
+    if label_map.ndim != 2 or label_map.dtype not in (np.uint8, np.uint16):
+        raise MaskError(f"A label map is uint8 or uint16 (H, W), not {label_map.dtype} of shape {label_map.shape}.")
+    image = Image.fromarray(label_map)
+    if label_map.dtype == np.uint8:
+        image.putpalette(davis_palette().tobytes())
+    return image
 
 
 def read_written(path: str | os.PathLike[str]) -> np.ndarray:
