@@ -35,7 +35,7 @@ def install_plugin() -> Path:
         the link
 
     Raises:
-        HS2SError: if FiftyOne has another copy of the plugin
+        HS2SError: if FiftyOne has another copy of the plugin, or something else of that name
         OSError: if the link cannot be made
     """
     source = plugin_folder().resolve()
@@ -48,5 +48,7 @@ def install_plugin() -> Path:
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():  # to a package that is gone, or FiftyOne would have listed it
         link.unlink()
+    if link.exists():
+        raise HS2SError(f"{link} is something else: move it away, then install the plugin again")
     link.symlink_to(source, target_is_directory=True)
     return link

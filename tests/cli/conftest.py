@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from fiftyone_fixtures import dataset, video  # noqa: F401
