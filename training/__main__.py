@@ -1,4 +1,4 @@
-"""``python -m fiftyone_hs2s.training``, in a clone also ``python -m training``: the same as ``hs2s train``."""
+"""``python -m fiftyone_hs2s.training``, in a clone ``python -m training``: as ``hs2s train``."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import sysconfig
 import venv
 from pathlib import Path
@@ -14,11 +13,11 @@ _HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "FIFTYONE_PLUGINS_DIR", "FIFTYONE_DEFAUL
 
 
 def make_environment(folder: Path, wheel: Path | None = None) -> Path:
-    """A virtual environment with a wheel, and with the packages of this one but for editable ones, such as ours."""
-    venv.create(folder, with_pip=False)
+    """A virtual environment with a wheel, and with this one's packages but for editable ones, such as ours."""
+    venv.create(folder, with_pip=wheel is not None)
     if wheel is not None:  # first: what pip finds installed it may remove
-        pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--no-deps", "--no-index", "--quiet", wheel], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], env=_environment(), check=True)
     site_packages = next((folder / "lib").glob("python*")) / "site-packages"
     paths = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
     (site_packages / "packages.pth").write_text("\n".join(paths))
@@ -31,7 +30,7 @@ def run(environment: Path, home: Path, *command: object) -> str:
     done = subprocess.run(
         [str(environment / "bin" / program), *arguments],
         cwd=home,
-        env={**{key: value for key, value in os.environ.items() if key not in _HIDDEN}, "HOME": str(home)},
+        env={**_environment(), "HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -46,3 +45,7 @@ def write_script(home: Path, text: str) -> Path:
     path = home / "script.py"
     path.write_text(text)
     return path
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in _HIDDEN}

@@ -1,4 +1,4 @@
-"""The plugin as ``fiftyone plugins download`` leaves it: a copy of the repository, and no package installed."""
+"""The plugin as ``fiftyone plugins download`` leaves it: a copy of the repository, nothing installed."""
 
 from __future__ import annotations
 

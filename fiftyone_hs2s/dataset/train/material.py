@@ -24,7 +24,7 @@ def read_material(samples: Samples | str, field: str | None) -> Material:
     """The masks to train on.
 
     Args:
-        samples: videos, clips of them, ordered groups of images, or images, which are moved; or the name of a dataset
+        samples: videos, clips of them, ordered groups of images, or images, which are moved; or a dataset's name
         field: their field of masks: a frame field of videos (``frames.`` may be left out), a field of images
 
     Raises:

@@ -1,7 +1,7 @@
 """Stands on the path for the package that this file lies in, and replaces itself by it when it is imported.
 
-A downloaded plugin is a copy of the whole repository: with that on the path, the App, and the processes that it
-starts, would find ``training``, ``tests`` and ``tools`` there too, where users have packages of these names.
+A downloaded plugin is a copy of the whole repository: with that on the path, the App, and the processes that
+it starts, would find ``training``, ``tests`` and ``tools`` there too, where users have packages of these names.
 """
 
 from __future__ import annotations
