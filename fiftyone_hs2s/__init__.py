@@ -28,6 +28,7 @@ _PUBLIC = {
     "compare_evaluations": "fiftyone_hs2s.dataset.evaluate.compare",
     "find_failures": "fiftyone_hs2s.dataset.diagnose.find_failures",
     "analyze": "fiftyone_hs2s.dataset.diagnose.analyze",
+    "run_benchmark": "fiftyone_hs2s.benchmark",
     "Progress": "fiftyone_hs2s.progress",
     "HS2SError": "fiftyone_hs2s.errors",
 }

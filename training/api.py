@@ -9,10 +9,10 @@ from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import ProgressOption, reporting
+from fiftyone_hs2s.run_lock import lock_run
 from fiftyone_hs2s.training.clip_sources import folder_sources, folder_validation, mixed_sources
 from fiftyone_hs2s.training.data.pictures import Picture
 from fiftyone_hs2s.training.data.videos import AnnotatedVideo
-from fiftyone_hs2s.training.lock import lock_run
 from fiftyone_hs2s.training.loop import Trainer
 from fiftyone_hs2s.training.run_config import TrainingConfig
 from fiftyone_hs2s.training.validation import ValidationSequence, scorable

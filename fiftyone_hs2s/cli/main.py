@@ -12,7 +12,7 @@ from importlib import import_module
 from fiftyone_hs2s import __version__
 from fiftyone_hs2s.command import run_command
 
-COMMANDS = ("track", "evaluate", "analyze", "train", "weights", "plugin")
+COMMANDS = ("track", "evaluate", "analyze", "benchmark", "train", "weights", "plugin")
 
 DESCRIPTION = """\
 Video object segmentation: mask an object once, get its mask on every frame.
@@ -22,6 +22,7 @@ EXAMPLES = """\
 examples:
   hs2s track clip.mp4 --mask first.png --out masks --overlay overlay.mp4
   hs2s evaluate --gt Annotations --pred masks
+  hs2s benchmark DAVIS --split val --out runs/davis
 
 'hs2s COMMAND --help' tells more. Exit status: 0 if all is well, 2 if something could not be
 used or written, 130 after Ctrl-C.

@@ -72,6 +72,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file")
+    add_network_arguments(parser)
+    parser.set_defaults(func=run)
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of commands that track."""
     network = parser.add_argument_group("network")
     network.add_argument("--model", default="hs2s-lite", help="hs2s-lite (default), a preset, or a fine-tuned one")
     network.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones")
@@ -107,7 +113,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SECONDS",
         help="let a copy of the network learn from the video's masks for so long before it is tracked (default 0)",
     )
-    parser.set_defaults(func=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         HS2SError: if the input is wrong, or something cannot be written
     """
-    tracker = cache(partial(_make_tracker, args))
+    tracker = cache(partial(make_tracker, args))
     if images := find_part(args.video, IMAGES):
         return _track_data_set(args, images, tracker)
     if args.mask is None or args.split:
@@ -135,7 +140,8 @@ def run(args: argparse.Namespace) -> int:
 NO_SPLIT = "--split is for a data set: a video has none."
 
 
-def _make_tracker(args: argparse.Namespace) -> Tracker:
+def make_tracker(args: argparse.Namespace) -> Tracker:
+    """The tracker that the network's arguments describe."""
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.tracking import Tracker
 

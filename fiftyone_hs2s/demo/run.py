@@ -13,7 +13,6 @@ import fiftyone as fo
 import numpy as np
 from PIL import Image
 
-from fiftyone_hs2s.cli.output import percent, text_table
 from fiftyone_hs2s.dataset.propagate.model import load_model
 from fiftyone_hs2s.dataset.propagate.propagate import propagate
 from fiftyone_hs2s.demo import demo_clip as clip
@@ -25,6 +24,7 @@ from fiftyone_hs2s.files import new_file, prepare_folder
 from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, summarize
 from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, write_overlay
+from fiftyone_hs2s.tables import percent, text_table
 from fiftyone_hs2s.tracking import Frames, open_frames
 from fiftyone_hs2s.tracking.folders import MaskFiles
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import replace
@@ -32,7 +32,7 @@ def evaluate_folders(
     seen: Collection[str] | None = None,
     frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
     void: int | None = None,
-    split: str | None = None,
+    split: str | Sequence[str] | None = None,
     workers: int = 1,
     progress: ProgressOption = None,
 ) -> Evaluation:
@@ -53,7 +53,8 @@ def evaluate_folders(
         seen: names of the classes that were seen in training
         frames: names of the frames of each object, by sequence and id, for ``youtube-vos``, see ``summarize``
         void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
-        split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file
+        split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file; or
+            their names
         workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
         progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
             :class:`fiftyone_hs2s.progress.Progress` for each sequence
@@ -87,7 +88,7 @@ def analyze_folders(
     protocol: str | Protocol = "youtube-vos",
     *,
     void: int | None = None,
-    split: str | None = None,
+    split: str | Sequence[str] | None = None,
     workers: int = 1,
     progress: ProgressOption = None,
 ) -> tuple[Analysis, list[Problem]]:
@@ -112,7 +113,7 @@ def score_folders(
     protocol: str | Protocol = "all",
     *,
     void: int | None = None,
-    split: str | None = None,
+    split: str | Sequence[str] | None = None,
     workers: int = 1,
     progress: ProgressOption = None,
 ) -> tuple[dict[str, SequenceScores], list[Problem]]:
@@ -135,7 +136,7 @@ def score_folders(
 
 
 def pair_sequences(
-    truth: PathLike, prediction: PathLike, split: str | None = None
+    truth: PathLike, prediction: PathLike, split: str | Sequence[str] | None = None
 ) -> dict[str, tuple[Path, Path | None]]:
     """The folder of each true sequence with that of its prediction, None where there is none.
 
@@ -155,10 +156,11 @@ def pair_sequences(
     return {name: (folder, predicted.get(name)) for name, folder in true.items()}
 
 
-def _in_split(sequences: dict[str, Path], folder: Path, split: str) -> dict[str, Path]:
-    names = read_split(folder, split)
+def _in_split(sequences: dict[str, Path], folder: Path, split: str | Sequence[str]) -> dict[str, Path]:
+    names = read_split(folder, split) if isinstance(split, str) else list(split)
     if lost := [name for name in names if name not in sequences]:
-        raise HS2SError(f"The split {split} names sequences that {folder} has no masks of: {_some(lost)}.")
+        which = f" {split}" if isinstance(split, str) else ""
+        raise HS2SError(f"The split{which} names sequences that {folder} has no masks of: {_some(lost)}.")
     return {name: sequences[name] for name in names}
 
 

@@ -39,6 +39,7 @@ PROTOCOLS = {
         Protocol("davis2016", merge_objects=True, skip_ends=True),
         Protocol("davis2017", skip_ends=True, first_frame_objects=True),
         Protocol("youtube-vos", after_appearance=True, exclude_void=True),
+        Protocol("appearance", skip_ends=True, after_appearance=True),
         Protocol("all", exclude_void=True, skip_prompts=False),
     )
 }
@@ -58,6 +59,11 @@ is not predicted); decay is right for more than 255 frames (there the limits of 
 ``youtube-vos``: all objects; the annotated frames after the object's first, also those on which it is absent; mean
 over frames, then over objects; with seen and unseen classes G, the mean of the four J and F. The server's code is not
 public: that the first frame of an object is left out is the common reading.
+
+``appearance`` (MOSE, LVOS, SA-V): as ``davis2017``, and objects that come later too, each on the frames after its
+first; frames on which an object has no truth of its own, as in SA-V, do not count. For objects of the first frame these
+are the numbers of the evaluators of MOSE and SA-V; for later ones those count the given mask as a result. LVOS's own
+counts that mask for all objects, and averages over seen and unseen videos.
 
 ``all``: all objects and all annotated frames, prompts too; void pixels left out.
 """

@@ -98,7 +98,9 @@ class FolderSource(Source):
         files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
         self.files = sorted(files, key=lambda file: natural_key(file.stem))
         if not files:
-            raise VideoError(f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+            inner = next((sub.name for sub in sorted(folder.iterdir()) if sub.is_dir()), None)
+            hint = f": give one of its folders, such as {inner}, or use 'hs2s benchmark' for all" if inner else ""
+            raise VideoError(f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){hint}.")
         stems = [file.stem for file in self.files]
         twice = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
         if twice is not None:

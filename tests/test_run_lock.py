@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.lock import lock_run
+from fiftyone_hs2s.run_lock import lock_run
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[1]
 OWNER = """
 import sys, os, time, pathlib
-from fiftyone_hs2s.training.lock import lock_run
+from fiftyone_hs2s.run_lock import lock_run
 with lock_run(pathlib.Path(sys.argv[1])):
     if os.fork() == 0:  # a worker that outlives its parent; it speaks, so that it has let go of the lock by then
         print("locked", flush=True)

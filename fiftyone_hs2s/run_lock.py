@@ -1,4 +1,4 @@
-"""One training at a time in a run folder."""
+"""One run at a time in a folder."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _held: set[IO[str]] = set()
 
 
 @contextmanager
-def lock_run(run: Path) -> Iterator[None]:
-    """Keeps a run folder to one training. The system takes the lock back when its process ends, in whatever way.
+def lock_run(run: Path, what: str = "training") -> Iterator[None]:
+    """Keeps a run folder to one process. The system takes the lock back when its process ends, in whatever way.
 
     Args:
         run: the folder, made if need be
+        what: what runs there, for the message
 
     Raises:
-        HS2SError: if another training has it, or it cannot be written to
+        HS2SError: if another process has it, or it cannot be written to
     """
     prepare_folder(run, "choose another run folder")
     with (run / ".lock").open("a+") as file:
@@ -35,11 +36,11 @@ def lock_run(run: Path) -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             raise HS2SError(
-                f"Another training (process {file.read() or 'unknown'}) is running in {run}: wait until it is over, or "
+                f"Another {what} (process {file.read() or 'unknown'}) is running in {run}: wait until it is over, or "
                 "choose another run folder"
             ) from error
         except OSError as error:  # a file system without locks
-            logger.warning("%s cannot be locked (%s): start no other training there", run, reason(error))
+            logger.warning("%s cannot be locked (%s): start no other %s there", run, reason(error), what)
         file.truncate(0)
         print(os.getpid(), end="", file=file, flush=True)
         _held.add(file)

@@ -18,7 +18,7 @@ class ColourNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = SimpleNamespace(name="colours", feedback="own", others=True)
+        self.config = SimpleNamespace(name="colours", feedback="own", others=True, reset_period=0)
         self.seen_masks: list[torch.Tensor] = []
         self.seen_sizes: list[tuple[int, ...]] = []
 

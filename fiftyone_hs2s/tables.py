@@ -1,0 +1,43 @@
+"""Numbers for people and for programs: text tables, JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fiftyone_hs2s.files import new_file, write_text
+
+
+def percent(value: float) -> str:
+    """A share in 0..1 as percent with one decimal; a dash if there is none."""
+    return "-" if value != value else f"{100 * value:.1f}"
+
+
+def text_table(rows: Sequence[Sequence[Any]], total: bool = False) -> str:
+    """Aligned columns, the first to the left; the first row is the head, and the last the total if there is one."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()  # a column each
+        for row in cells
+    ]
+    rule = "-" * max(map(len, lines))
+    body = [*lines[1:-1], rule, lines[-1]] if total else lines[1:]
+    return "\n".join([lines[0], rule, *body])
+
+
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """Writes a JSON file."""
+    write_text(file, json.dumps(data, indent=1) + "\n")
+
+
+def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV file, with the keys of the first row as head."""
+    rows = list(rows)
+    with new_file(file) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
