@@ -187,7 +187,7 @@ def test_a_bad_sequence_is_named_and_the_others_go_on(tmp_path, capsys):
     assert list(result.evaluation.sequences) == ["dog"] and result.zip_file is None
     result.print()
     assert "1 of 4 sequences tracked" in capsys.readouterr().out
-    with pytest.raises(HS2SError, match="bear cannot be tracked: .* break off"):
+    with pytest.raises(HS2SError, match=r"bear cannot be tracked: .* break off"):
         run_benchmark(root, tmp_path / "other", tracker(), split="val", skip_failures=False)
     clean = root / f"JPEGImages/480p/bear/{NAMES[3]}.png"
     (root / f"JPEGImages/480p/bear/{NAMES[4]}.png").write_bytes(clean.read_bytes())
@@ -198,7 +198,7 @@ def test_nothing_is_mixed_or_overwritten_unasked(tmp_path):
     root = make_davis(tmp_path / "DAVIS", ("bear",))
     run_benchmark(root, tmp_path / "out", tracker())
     other = Tracker(ColourNetwork(), SIZE, "cpu", "float32", aggregation="argmax")
-    with pytest.raises(HS2SError, match="holds a benchmark with another aggregation: .*overwrite"):
+    with pytest.raises(HS2SError, match=r"holds a benchmark with another aggregation: .*overwrite"):
         run_benchmark(root, tmp_path / "out", other)
     assert run_benchmark(root, tmp_path / "out", other, overwrite=True).tracked == ["bear"]
     for out, says in ((root, "part of the data set"), (root / "Annotations/480p/bear", "part of the data set")):
