@@ -94,7 +94,6 @@ for name in ("training", "model_zoo", "tests", "benchmarks", "tools", "docs"):
 print("as it should be")
 """
     link = home / "fiftyone" / "__plugins__" / "hs2s"
-    for _ in range(2):  # the second time it is there
-        assert f"@hs2s/hs2s: {link}" in run(environment, home, "hs2s", "plugin", "install")
+    assert f"@hs2s/hs2s: {link}" in run(environment, home, "hs2s", "plugin", "install")
     assert (link / "assets" / "icon-light.svg").is_file()
     assert "as it should be" in run(environment, home, "python", write_script(home, code))
