@@ -93,6 +93,12 @@ def _limit_torch_threads() -> None:
 
 
 @pytest.fixture(scope="session")
+def parity() -> Path:
+    """The folder of the released network's numbers."""
+    return REPO / "tests" / "network" / "parity"
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data and reference values that lies beside the repository (or at $HS2S_SHARED)."""
     folder = Path(os.environ.get("HS2S_SHARED", REPO.parent / "shared"))

@@ -77,8 +77,8 @@ def test_weights_convert_writes_what_was_loaded(tmp_path, capsys, monkeypatch):
     assert main(["weights", "info", str(target)]) == 0
 
 
-def test_weights_convert_names_what_does_not_fit(tmp_path, shared_data, capsys, monkeypatch):
-    shapes = json.loads((shared_data / "parity" / "official_state_dict.json").read_text())
+def test_weights_convert_names_what_does_not_fit(tmp_path, parity, capsys, monkeypatch):
+    shapes = json.loads((parity / "official_state_dict.json").read_text())
     state = {f"module.{name}": torch.zeros(()).expand(shape) for name, shape in shapes.items()}
     del state["module.encoder.conv1.weight"]
     state["module.extra.weight"] = torch.zeros(1)

@@ -1,4 +1,4 @@
-"""The released network's numbers: HS2S.md section 8."""
+"""The network is numerically the released one: parity/README.md says where its numbers come from."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _fill(name: str, shape: list[int]) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def official(shared_data: Path) -> dict[str, torch.Tensor]:
-    shapes = json.loads((shared_data / "parity/official_state_dict.json").read_text())
+def official(parity: Path) -> dict[str, torch.Tensor]:
+    shapes = json.loads((parity / "official_state_dict.json").read_text())
     return {name: _fill(name, shape) for name, shape in shapes.items()}
 
 
-def test_logits_equal_those_of_the_released_network(shared_data: Path, official: dict) -> None:
-    golden = np.load(shared_data / "parity/golden_a.npz")
+def test_logits_equal_those_of_the_released_network(parity: Path, official: dict) -> None:
+    golden = np.load(parity / "golden_a.npz")
     with torch.device("meta"):
         network = build_network("hs2s-resnet50").eval()
     network.load_state_dict(convert_official_state_dict(official), assign=True)
