@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
-import torch
+from color_network import ColorNetwork, iou
 
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
-from fiftyone_hs2s.network import ImageFeatures, State
 from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.tracking import Tracker
 
 H, W, T = 64, 96, 12
 COLORS = {0: (220, 40, 40), 1: (40, 60, 220)}
-"""Colour of each object, by index."""
+"""Color of each object, by index."""
 
 
 def truth(number: int) -> dict[int, np.ndarray]:
@@ -82,11 +79,6 @@ def is_step(event: Progress, number: int) -> bool:
     return event.within is not None and event.within.iteration == number
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union."""
-    return (a & b).sum() / (a | b).sum()
-
-
 def assert_right(results: dict[int, dict[int, np.ndarray]], numbers, indices=(0, 1)) -> None:
     """Asserts that exactly these frames have exactly these objects, about where they are."""
     assert sorted(results) == list(numbers)
@@ -96,24 +88,8 @@ def assert_right(results: dict[int, dict[int, np.ndarray]], numbers, indices=(0,
             assert iou(mask, truth(number)[index]) > 0.8, f"object {index} on frame {number}"
 
 
-class ColorNetwork(torch.nn.Module):
-    """Follows an object by the mean colour under its first mask: a network's interface, and results one can predict."""
-
-    config = SimpleNamespace(name="colors", feedback="own", others=False)
-
-    def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
-        return ImageFeatures(frame, {}, None)
-
-    def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
-        color = (image.joint * masks).sum((2, 3)) / masks.sum((2, 3))
-        return State(image, masks, {}, None, ((color, color),), torch.zeros(len(masks)))
-
-    def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
-        distance = (image.joint - state.memories[0][0][:, :, None, None]).abs().sum(1, keepdim=True)
-        logits = 20 * (0.4 - distance)
-        return logits, replace(state, image=image, masks=logits.sigmoid())
-
-
 def color_model(**options) -> HS2SVideoModel:
-    """A FiftyOne model around the colour network."""
-    return HS2SVideoModel(Tracker(ColorNetwork(), size=(H, W), device="cpu", precision="float32"), **options)
+    """A FiftyOne model around the color network."""
+    return HS2SVideoModel(
+        Tracker(ColorNetwork(others=False), size=(H, W), device="cpu", precision="float32"), **options
+    )

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from colour_network import ColourNetwork, moving
+from color_network import ColorNetwork, moving
 from metric_reference import reference_f, reference_j
 from PIL import Image
 
@@ -72,7 +72,7 @@ def make_youtube_vos(root: Path) -> Path:
 
 
 def tracker() -> Tracker:
-    return Tracker(ColourNetwork(), SIZE, "cpu", "float32")
+    return Tracker(ColorNetwork(), SIZE, "cpu", "float32")
 
 
 def expected(root: Path, name: str, object_id: int, frames: list[str]) -> tuple[float, float]:
@@ -142,7 +142,7 @@ def test_youtube_vos_validation_has_no_truth_and_gives_the_frames_of_its_server(
     assert "Not scored, since only first masks are there: 2 sequences (aa, bb)." in capsys.readouterr().out
 
 
-class Killed(ColourNetwork):
+class Killed(ColorNetwork):
     """Ends its process as a power cut does, in the middle of the second sequence."""
 
     def step(self, image, state):
@@ -164,7 +164,7 @@ def test_killed_and_resumed_gives_equal_files(tmp_path, split):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert [file.stem for file in (tmp_path / "resumed/sequences").iterdir()] == ["aa"]
     assert 0 < len(list((tmp_path / "resumed/masks/bb").iterdir())) < LENGTH
-    network = ColourNetwork()
+    network = ColorNetwork()
     resumed = run_benchmark(root, tmp_path / "resumed", Tracker(network, SIZE, "cpu", "float32"))
     assert len(network.seen_masks) == LENGTH - 1  # the first sequence was not tracked again
     assert resumed.tracked == whole.tracked
@@ -197,7 +197,7 @@ def test_a_bad_sequence_is_named_and_the_others_go_on(tmp_path, capsys):
 def test_nothing_is_mixed_or_overwritten_unasked(tmp_path):
     root = make_davis(tmp_path / "DAVIS", ("bear",))
     run_benchmark(root, tmp_path / "out", tracker())
-    other = Tracker(ColourNetwork(), SIZE, "cpu", "float32", aggregation="argmax")
+    other = Tracker(ColorNetwork(), SIZE, "cpu", "float32", aggregation="argmax")
     with pytest.raises(HS2SError, match=r"holds a benchmark with another aggregation: .*overwrite"):
         run_benchmark(root, tmp_path / "out", other)
     assert run_benchmark(root, tmp_path / "out", other, overwrite=True).tracked == ["bear"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from colour_network import ColourNetwork, iou, moving
+from color_network import ColorNetwork, iou, moving
 
 from fiftyone_hs2s.errors import MaskError
 from fiftyone_hs2s.tracking import Tracker, open_frames, track
@@ -11,7 +11,7 @@ from fiftyone_hs2s.tracking.between import track_between
 
 @pytest.fixture
 def tracker():
-    return Tracker(ColourNetwork(), size=(128, 224), device="cpu", precision="float32")
+    return Tracker(ColorNetwork(), size=(128, 224), device="cpu", precision="float32")
 
 
 def test_frames_between_two_masks_are_given_once_in_order(tracker):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from colour_network import ColourNetwork, iou, moving
+from color_network import ColorNetwork, iou, moving
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.network import build_network
@@ -19,7 +19,7 @@ EMPTY = np.zeros((120, 214), bool)
 
 @pytest.fixture
 def tracker():
-    return Tracker(ColourNetwork(), size=(128, 224), device="cpu", precision="float32")
+    return Tracker(ColorNetwork(), size=(128, 224), device="cpu", precision="float32")
 
 
 def check(results, truth, ids_of):

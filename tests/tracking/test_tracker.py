@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from colour_network import ColourNetwork, draw, iou, moving
+from color_network import ColorNetwork, draw, iou, moving
 from torch import nn
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
@@ -15,7 +15,7 @@ from fiftyone_hs2s.tracking.device import choose_precision
 
 
 def colour_tracker(**options):
-    return Tracker(ColourNetwork(), **{"size": (128, 224), "device": "cpu", "precision": "float32", **options})
+    return Tracker(ColorNetwork(), **{"size": (128, 224), "device": "cpu", "precision": "float32", **options})
 
 
 @pytest.mark.parametrize("size", [(120, 214), (214, 120), (97, 131), (480, 854), (33, 47), (150, 150)])
@@ -267,7 +267,7 @@ def test_reset_allows_a_video_of_another_size():
 
 
 def test_output_that_is_not_finite_is_an_error():
-    class Broken(ColourNetwork):
+    class Broken(ColorNetwork):
         def step(self, image, state):
             logits, state = super().step(image, state)
             return logits * torch.nan, state
@@ -328,6 +328,6 @@ def test_bfloat16_stays_close_to_float32():
 
 
 def test_network_is_put_to_evaluation_mode():
-    network = ColourNetwork()
+    network = ColorNetwork()
     network.norm = nn.BatchNorm2d(3)
     assert not Tracker(network.train(), size=(64, 96)).network.norm.training

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from colour_network import ColourNetwork, iou, moving
+from color_network import ColorNetwork, iou, moving
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import build_network
@@ -41,7 +41,7 @@ def test_flip_gives_the_mirrored_result_for_the_mirrored_video():
     ],
 )
 def test_logits_of_all_sizes_are_averaged(average, seen, expected):
-    class BySize(ColourNetwork):
+    class BySize(ColorNetwork):
         """Answers 2, -1 or 5 everywhere, by the size of what it sees."""
 
         def step(self, image, state):
@@ -63,7 +63,7 @@ def test_logits_of_all_sizes_are_averaged(average, seen, expected):
 @pytest.mark.parametrize("average", ["flip", "scales", "flip+scales"])
 def test_objects_come_are_anchored_and_go(average, size):
     frames, truth = moving(size)
-    tracker = Tracker(ColourNetwork(), (128, 224), average=average, chunk_size=1, **OPTIONS)
+    tracker = Tracker(ColorNetwork(), (128, 224), average=average, chunk_size=1, **OPTIONS)
     tracker.add_objects(frames[0], truth[0])
     for t in (1, 2, 3, 4):
         tracked = tracker.step(frames[t], truth[t] if t == 3 else {})
@@ -80,4 +80,4 @@ def test_objects_come_are_anchored_and_go(average, size):
 
 def test_average_that_does_not_exist():
     with pytest.raises(HS2SError, match=r'"mirror".*none, flip, scales, flip\+scales'):
-        Tracker(ColourNetwork(), average="mirror", **OPTIONS)
+        Tracker(ColorNetwork(), average="mirror", **OPTIONS)

@@ -1,4 +1,4 @@
-"""A network of the same interface that finds objects by their colour: what it must answer is known beforehand."""
+"""A network of the same interface that finds objects by their color: what it must answer is known beforehand."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ from torch import nn
 
 from fiftyone_hs2s.network import ImageFeatures, State
 
-COLOURS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255), 4: (255, 255, 0), 300: (255, 0, 255)}
+COLORS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255), 4: (255, 255, 0), 300: (255, 0, 255)}
 
 
-class ColourNetwork(nn.Module):
-    """Each object is where the frame has the mean colour of the object's first mask."""
+class ColorNetwork(nn.Module):
+    """Each object is where the frame has the mean color of the object's first mask.
 
-    def __init__(self) -> None:
+    Args:
+        others: whether it is shown where the other objects are
+
+    Attributes:
+        seen_masks: the masks that each step was given
+        seen_sizes: the shape of each image
+    """
+
+    def __init__(self, others: bool = True) -> None:
         super().__init__()
+<<<<<<<< HEAD:tests/color_network.py
         self.config = SimpleNamespace(name="colours", feedback="own", others=True, reset_period=0)
+========
+        self.config = SimpleNamespace(name="colors", feedback="own", others=others)
+>>>>>>>> 4515a4e (Tests: one color network):tests/color_network.py
         self.seen_masks: list[torch.Tensor] = []
         self.seen_sizes: list[tuple[int, ...]] = []
 
@@ -27,24 +39,24 @@ class ColourNetwork(nn.Module):
         return ImageFeatures(frame, {}, None)
 
     def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
-        colour = (image.joint * masks).sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
-        return State(image, masks, {}, None, ((colour, colour),), torch.zeros(len(masks)))
+        color = (image.joint * masks).sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
+        return State(image, masks, {}, None, ((color, color),), torch.zeros(len(masks)))
 
     def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
         self.seen_masks.append(state.masks)
-        distance = (image.joint - state.memories[0][0]).norm(dim=1, keepdim=True)
-        logits = 40 * (0.4 - distance)
+        distance = (image.joint - state.memories[0][0]).abs().sum(1, keepdim=True)
+        logits = 20 * (0.4 - distance)
         return logits, State(image, logits.sigmoid(), {}, None, state.memories, state.age + 1)
 
 
 def draw(
     size: tuple[int, int], boxes: dict[int, tuple[int, int, int, int]]
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """A grey frame with a rectangle (top, left, bottom, right) in each object's colour, and its visible masks."""
+    """A gray frame with a rectangle (top, left, bottom, right) in each object's color, and its visible masks."""
     frame = np.full((*size, 3), 60, np.uint8)
     labels = np.zeros(size, int)
     for object_id, (top, left, bottom, right) in boxes.items():
-        frame[top:bottom, left:right] = COLOURS[object_id]
+        frame[top:bottom, left:right] = COLORS[object_id]
         labels[top:bottom, left:right] = object_id
     return frame, {object_id: labels == object_id for object_id in boxes if (labels == object_id).any()}
 
