@@ -66,7 +66,7 @@ def test_a_copy_learns_and_the_network_stays(tracker, video):
     adapted, again = (adapted_tracker(tracker, frames, prompts, 600, steps=2) for _ in range(2))
     assert not changed(before, weights(tracker))
     learnt = changed(before, weights(adapted))
-    assert any(key.startswith("decoder") for key in learnt)
+    assert {key for key, _ in tracker.network.decoder.named_parameters(prefix="decoder")} <= learnt
     assert not any(key.startswith("trunk") or "running" in key for key in learnt)
     assert not adapted.network.training
     assert not changed(weights(adapted), weights(again))
@@ -136,7 +136,7 @@ def test_what_is_done_is_said(caplog, tracker, video):
 def test_an_object_of_one_pixel_can_be_learnt(tracker, video):
     mask = np.zeros(SIZE, bool)
     mask[30, 40] = True
-    assert adapted_tracker(tracker, open_frames(video), {0: {1: mask}}, 1e-6) is not tracker
+    assert changed(weights(tracker), weights(adapted_tracker(tracker, open_frames(video), {0: {1: mask}}, 1e-6)))
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "20", True, None])
@@ -158,4 +158,4 @@ def test_needs_no_extra_packages(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     for name in ("accelerate", "tensorboard", "fiftyone"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert importlib.import_module("fiftyone_hs2s.training.adapt").adapt
+    assert callable(importlib.import_module("fiftyone_hs2s.training.adapt").adapt)

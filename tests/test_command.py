@@ -181,9 +181,14 @@ def _twice(number: int) -> Callable[[int], None]:
     return send
 
 
-@pytest.mark.parametrize("send", [_twice(signal.SIGINT), lambda pid: os.kill(pid, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("send", "status", "words"),
+    [(_twice(signal.SIGINT), 130, "interrupted"), (lambda pid: os.kill(pid, signal.SIGTERM), 143, "terminated")],
+)
 @pytest.mark.parametrize("delay", [0.7, 2.5])
-def test_evaluation_is_stopped_with_its_processes(folders: Path, send: Callable, delay: float) -> None:
+def test_evaluation_is_stopped_with_its_processes(
+    folders: Path, send: Callable, status: int, words: str, delay: float
+) -> None:
     """Ctrl-C twice goes to all processes of the group, a plain kill to the first."""
     (folders / "tmp").mkdir()
     arguments = ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "pred"), "--workers", "2"]
@@ -191,7 +196,7 @@ def test_evaluation_is_stopped_with_its_processes(folders: Path, send: Callable,
     time.sleep(delay)
     send(run.pid)
     said = run.communicate(timeout=30)[1]
-    assert run.returncode in (130, 143) and said in ("hs2s: interrupted\n", "hs2s: terminated\n"), said
+    assert (run.returncode, said) == (status, f"hs2s: {words}\n")
     assert not (folders / "scores.json").exists() and not os.listdir(folders / "tmp")
     assert _is_gone(run.pid)
 

@@ -129,7 +129,7 @@ def test_killed_run_is_taken_over_at_once(dataset, sample, model, monkeypatch):
     assert documents(dataset)
     sample.reload()
     assert sample.pred_status == "started"
-    assert propagate(dataset, model, **FIELDS).complete
+    assert str(propagate(dataset, model, **FIELDS)) == "1 tracked"
     sample.reload()
     assert_right(found(sample), range(4, T + 1))
     assert not documents(dataset)

@@ -62,14 +62,15 @@ def test_json_is_plain_and_complete(folders):
 
 def test_single_sequences_belong_together(folders):
     truth, prediction = folders
-    whole = evaluate_folders(truth, prediction).sequences["a"].J
+    whole, second = (sequence.J for sequence in evaluate_folders(truth, prediction).sequences.values())
     other = prediction / "a"
     other = other.rename(prediction.parent / "any name")
     assert evaluate_folders(truth / "a", other).sequences["a"].J == whole
     (truth / "b").rename(truth.parent / "b")
     assert evaluate_folders(truth, other).sequences["a"].J == whole
-    assert evaluate_folders(truth.parent / "b", prediction).sequences["b"].J > 0
-    assert len(evaluate_folders(truth.parent / "b", prediction / "b").sequences) == 1
+    alone = evaluate_folders(truth.parent / "b", prediction / "b")
+    assert list(alone.sequences) == ["b"]
+    assert evaluate_folders(truth.parent / "b", prediction).sequences["b"].J == alone.J == second
 
 
 def test_odd_input_is_named_and_scored_as_empty(folders):

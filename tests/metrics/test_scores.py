@@ -35,7 +35,7 @@ def check_against_definition(truth, prediction, scores):
         assert score[2:5] == (t.sum(), p.sum(), (t & p).sum())
         others = {int(k): int((p & (truth == k)).sum()) for k in set(ids) - {i}}
         assert score.other_area == max(others.values(), default=0)
-        assert score.other_id == 0 or others[score.other_id] == score.other_area > 0
+        assert {**others, 0: 0}[score.other_id] == score.other_area
         if p.any():
             assert (score.y, score.x) == pytest.approx(tuple(np.argwhere(p).mean(0)))
 

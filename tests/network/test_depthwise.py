@@ -53,7 +53,7 @@ def test_what_is_frozen_gets_no_gradient() -> None:
     layer = _build(5, 1).requires_grad_(False)
     x = torch.rand(1, 4, 8, 8, requires_grad=True)
     layer(x).sum().backward()
-    assert x.grad is not None
+    assert x.grad.abs().min() > 0
     assert layer.weight.grad is None
 
 

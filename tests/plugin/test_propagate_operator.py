@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -21,14 +20,7 @@ REPO = Path(__file__).resolve().parents[2]
 URI = "@hs2s/hs2s/propagate"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def plugin():
-    """The repository as a plugin, installed the way developers do."""
-    folder = Path(fo.config.plugins_dir) / "@hs2s"
-    folder.mkdir(parents=True)
-    (folder / "hs2s").symlink_to(REPO)
-    yield
-    shutil.rmtree(folder)
+pytestmark = pytest.mark.usefixtures("plugin")
 
 
 @pytest.fixture
@@ -38,7 +30,7 @@ def operator():
 
 @pytest.fixture(autouse=True)
 def models(monkeypatch):
-    """Colours instead of the networks; returns how they were asked for."""
+    """Colors instead of the networks; returns how they were asked for."""
     asked = []
     monkeypatch.setattr(
         "fiftyone_hs2s.dataset.propagate.model.load_model", lambda *a, **k: asked.append((a, k)) or color_model()

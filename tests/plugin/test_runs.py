@@ -121,7 +121,7 @@ def test_result_names_samples_and_reasons(dataset, sample, gate, tmp_path):
     (row,) = told[1].params["results"]["problems"]
     assert "gone.mp4" in row["sample"]
     assert "There is no video" in row["reason"]
-    assert any(name.startswith("problems_") for name in properties)
+    assert f"problems_{the_run(dataset).id}" in properties
 
 
 def test_in_an_open_sample_the_window_comes_at_the_end(dataset, sample, gate):

@@ -25,10 +25,11 @@ def tracker():
 def check(results, truth, ids_of):
     for index, tracked in results:
         for object_id in ids_of(index):
-            assert (
-                iou(tracked.label_map == object_id, truth[index].get(object_id, EMPTY)) > 0.9
-                or not truth[index].get(object_id, EMPTY).any()
-            ), (index, object_id)
+            found, expected = tracked.label_map == object_id, truth[index].get(object_id, EMPTY)
+            if expected.any():
+                assert iou(found, expected) > 0.9, (index, object_id)
+            else:
+                assert not found.any(), (index, object_id)
         assert set(tracked.confidence) == set(ids_of(index)), index
 
 

@@ -227,5 +227,5 @@ def test_damage_is_told_and_what_ffmpeg_shows_is_shown(tmp_path, kind):
     assert_same(list(frames.reversed()), wanted[::-1])
     same = [np.array_equal(*pair) for pair in zip(wanted, whole, strict=False)]
     wrong = [*same, False].index(False)
-    assert frames[: wrong + 1].incomplete
+    assert str(path) in frames[: wrong + 1].incomplete
     assert frames[: max(0, wrong - DELAY)].incomplete is None

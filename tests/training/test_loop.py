@@ -265,7 +265,8 @@ def test_the_settings_of_a_resumed_run_are_its_own(data: Path, tmp_path: Path) -
     again = _trainer(data, tmp_path / "run", **{**first, "lr": 1e-5, "weight_decay": 0.2})
     assert [group["base_lr"] for group in again.optimizer.param_groups] == [5e-6, 1e-5]
     assert [group["weight_decay"] for group in again.optimizer.param_groups] == [0.2, 0.2]
-    assert again.optimizer.state_dict()["state"]  # and the moments are those of before
+    before = torch.load(again.checkpoint, weights_only=True)["optimizer"]["state"]
+    torch.testing.assert_close(again.optimizer.state_dict()["state"], before)  # the moments are those of before
     with pytest.raises(HS2SError, match="other trained parts than frozen_stages 2: keep that setting"):
         _trainer(data, tmp_path / "run", frozen_stages=2)
 
@@ -423,7 +424,8 @@ def test_a_run_that_is_told_to_end_saves_the_step_it_was_at(data: Path, tmp_path
                     kill(run.pid, signal.SIGTERM)
         assert run.returncode == 128 + signal.SIGTERM
         assert "the same command resumes" in said[-1] and not any("Traceback" in line for line in said)
-        assert steps == [0] or any(f"resumed at step {steps[-1]}" in line for line in said)
+        resumed = [int(line.split("resumed at step ")[1]) for line in said if "resumed at step" in line]
+        assert resumed == steps[1:]
         steps.append(torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"])
     assert 10 <= steps[1] < steps[2] < 1000
 
@@ -489,7 +491,7 @@ def test_a_video_that_cannot_be_read_is_named_and_left_out(data: Path, caplog: p
     rng = np.random.default_rng(0)
     with caplog.at_level(logging.WARNING):
         drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(20)]
-    assert any(clip is not None for clip in drawn)
+    assert sum(clip is None for clip in drawn) == 1
     assert [record.getMessage() for record in caplog.records] == ["Left out broken: Cannot read the picture x.jpg"]
     clips.weights[:] = 0
     with pytest.raises(HS2SError, match="None of the videos can be read"):
@@ -509,7 +511,7 @@ def test_a_picture_that_cannot_be_read_is_named_once_and_left_out(
     rng = np.random.default_rng(0)
     drawn = [clips.sample(rng, 3, (64, 96)) for _ in range(12)]
     clips.occlude(rng, drawn[0].frames, drawn[0].masks)
-    assert sum(clip is not None for clip in drawn) > 8
+    assert all(clip is not None for clip in drawn)
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith("Left out: ") and "/1." in message
     good[0].unlink()
@@ -590,14 +592,18 @@ def test_steps_with_frames_that_carry_the_state_learn_from_as_many_as_others(dat
     assert set(lengths) == {3, 4, 5, 6, 7}
 
 
-def test_the_shipped_configs_load_and_honour_the_split() -> None:
+def test_the_shipped_configs_load_and_honor_the_split() -> None:
+    on_videos = []
     for path in CONFIGS.glob("*.yaml"):
         config = TrainingConfig.load(path.stem, ["lr=1e-4", "losses.bce=2"])
         assert config.lr == 1e-4 and config.losses["bce"] == 2
         assert config.steps == sum(stage.steps for stage in config.stages)
         assert all(isinstance(stage, Stage) for stage in config.stages)
         held_out = {"bus", "dance-jump", "hockey", "lucia", "mallard-fly", "scooter-gray", "schoolgirls"}
-        assert not config.videos or held_out <= set(config.exclude)
+        if config.videos:
+            assert held_out <= set(config.exclude)
+            on_videos.append(path.stem)
+    assert "hs2s-resnet50" in on_videos
 
 
 def test_settings_within_others_start_from_the_default_and_lists_take_one_text() -> None:

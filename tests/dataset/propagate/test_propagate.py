@@ -179,7 +179,7 @@ def test_finished_samples_are_passed_over(dataset, sample, model):
     assert not events
     assert len(report.skipped) == 1
     assert str(report) == "1 finished before"
-    assert run(dataset, model, overwrite=True, direction="backward").complete
+    assert str(run(dataset, model, overwrite=True, direction="backward")) == "1 tracked"
     sample.reload()
     assert_right(found(sample), range(1, 5))
 
@@ -194,7 +194,7 @@ def test_interrupted_samples_are_done_again(dataset, sample, model):
     sample.reload()
     assert sample.pred_status == "started"
     assert sorted(found(sample)) == [3, 4]
-    assert run(dataset, model).complete
+    assert str(run(dataset, model)) == "1 tracked"
     sample.reload()
     assert sample.pred_status == "complete"
     assert_right(found(sample), range(4, T + 1))
@@ -221,14 +221,14 @@ def test_video_that_breaks_off_keeps_what_was_tracked(dataset, broken_video, mod
     assert sample.pred_status == "incomplete"
     assert 10 < len(found(sample)) < 50
     assert "breaks off" in next(iter(report.incomplete.values()))
-    assert run(dataset, model).incomplete, "the video may have been mended since"
+    assert str(run(dataset, model)) == "1 incomplete", "the video may have been mended since"
 
 
 def test_video_that_breaks_off_beyond_what_is_wanted(dataset, broken_video, model):
     sample = fo.Sample(filepath=str(broken_video))
     sample.frames[4]["gt"] = prompts(4)
     dataset.add_sample(sample)
-    assert run(dataset, model, direction="backward").complete
+    assert str(run(dataset, model, direction="backward")) == "1 tracked"
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_bad_samples_are_named_and_passed_over(mixed, model, caplog):
         good = sample["name"] == "good"
         assert sample.pred_status == ("complete" if good else f"failed: {messages[sample['name']]}")
         assert bool(found(sample)) is good
-        assert good or sample.id in caplog.text
+        assert (sample.id in caplog.text) is not good
     assert "Traceback" not in caplog.text
 
 
@@ -327,7 +327,7 @@ def test_clips(dataset, sample, model):
     assert sample.pred_status == "complete 3-6, complete 8-10"
     assert len(report.complete) == 2
     assert len(run(clips, model).skipped) == 2
-    assert run(dataset, model, overwrite=True).complete
+    assert str(run(dataset, model, overwrite=True)) == "1 tracked"
     assert len(run(clips, model).skipped) == 2
 
 
@@ -342,7 +342,7 @@ def test_whole_video_is_unfinished_once_a_clip_lost_its_labels(dataset, sample, 
     with pytest.raises(error):
         run(clips, model, overwrite=True, progress=interrupt)
     assert len(run(dataset.to_clips([[(8, 10)]]), model).skipped) == 1
-    assert run(dataset, model, direction="both").complete
+    assert str(run(dataset, model, direction="both")) == "1 tracked"
     sample.reload()
     assert_right(found(sample), range(1, T + 1))
 
@@ -350,13 +350,13 @@ def test_whole_video_is_unfinished_once_a_clip_lost_its_labels(dataset, sample, 
 @pytest.mark.parametrize("then", [lambda d: d, lambda d: d.to_clips([[(4, 9)]])])
 def test_labels_of_a_clip_do_not_come_from_elsewhere(dataset, sample, model, then):
     run(dataset.to_clips([[(1, 6)]]), model)
-    assert run(then(dataset), model).complete
+    assert str(run(then(dataset), model)) == "1 tracked"
 
 
 def test_results_that_are_gone_are_made_again(dataset, sample, model):
     run(dataset, model)
     dataset.delete_frame_field("pred")
-    assert run(dataset, model).complete
+    assert str(run(dataset, model)) == "1 tracked"
     sample.reload()
     assert_right(found(sample), range(4, T + 1))
 
@@ -369,12 +369,12 @@ def test_slices_of_grouped_datasets(dataset, video, model):
         sample.frames[4] = fo.Frame(gt=prompts(4))
     dataset.add_samples(samples)
     right = dataset.select_group_slices("right")
-    assert run(right, model).complete
+    assert str(run(right, model)) == "1 tracked"
     assert len(run(dataset.select_group_slices(["left", "right"]), model).skipped) == 1
     evaluate_propagation(right, "pred", "gt", "ev", protocol="all")
     assert right.values("ev_J") == [1]
     find_failures(right, "pred", "gt", save_views=True)
-    assert right.values("pred_events") != [None]
+    assert [len(events.detections) for events in right.values("pred_events")] == [0]
     assert analyze(right, "pred", "gt", protocol="all").analysis.num_objects == 2
 
 
