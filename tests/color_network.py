@@ -26,11 +26,7 @@ class ColorNetwork(nn.Module):
 
     def __init__(self, others: bool = True) -> None:
         super().__init__()
-<<<<<<<< HEAD:tests/color_network.py
-        self.config = SimpleNamespace(name="colours", feedback="own", others=True, reset_period=0)
-========
-        self.config = SimpleNamespace(name="colors", feedback="own", others=others)
->>>>>>>> 4515a4e (Tests: one color network):tests/color_network.py
+        self.config = SimpleNamespace(name="colors", feedback="own", others=others, reset_period=0)
         self.seen_masks: list[torch.Tensor] = []
         self.seen_sizes: list[tuple[int, ...]] = []
 
