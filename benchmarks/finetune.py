@@ -1,6 +1,6 @@
 """What a short fine-tuning does on a domain that the weights never saw: ``python benchmarks/finetune.py --minutes 5``.
 
-The domain is made here: cells under a phase-contrast microscope, grey in grey, in little light. They creep, swell, bend
+The domain is made here: cells under a phase-contrast microscope, gray in gray, in little light. They creep, swell, bend
 and pass over each other; all look alike but for the granules inside. Some of a clip's cells are labeled. The clips to
 train on and the held-out ones that are scored come from different seeds and share nothing but the way they are made.
 Printed are J, F and J&F (DAVIS rules) on the held-out clips, tracked from their first masks, before and after.
@@ -20,7 +20,7 @@ import numpy as np
 
 HEIGHT, WIDTH, FPS = 240, 416, 12
 CELLS, LABELED = 14, 4  # of a clip
-GRAIN, SPOT, RIM, HALO, DISH, NOISE = 6, 10, 12, 10, 6, 6  # how much each shows, in grey levels: dim and noisy
+GRAIN, SPOT, RIM, HALO, DISH, NOISE = 6, 10, 12, 10, 6, 6  # how much each shows, in gray levels: dim and noisy
 
 
 class Cell:
@@ -105,8 +105,8 @@ def clip(seed: int, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             label_map[mask] = 1 + list(labeled).index(number) if number in labeled else 0
             cell.move()
         image = cv2.GaussianBlur(image * light, (0, 0), 0.8) + rng.normal(0, NOISE, image.shape)
-        grey = np.clip(image, 0, 255).astype(np.uint8)
-        yield np.repeat(grey[..., None], 3, axis=2), label_map
+        gray = np.clip(image, 0, 255).astype(np.uint8)
+        yield np.repeat(gray[..., None], 3, axis=2), label_map
 
 
 def fill(dataset, folder: Path, seeds: range, length: int) -> None:

@@ -38,7 +38,7 @@ def plain_scores(truth: np.ndarray, prediction: np.ndarray) -> tuple[float, floa
 
 
 def plain_boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from their right, lower or lower right neighbour."""
+    """Pixels that differ from their right, lower or lower right neighbor."""
     right, lower, diagonal = np.zeros_like(mask), np.zeros_like(mask), np.zeros_like(mask)
     right[:, :-1], lower[:-1], diagonal[:-1, :-1] = mask[:, 1:], mask[1:], mask[1:, 1:]
     boundary = (mask ^ right) | (mask ^ lower) | (mask ^ diagonal)
@@ -48,10 +48,10 @@ def plain_boundary(mask: np.ndarray) -> np.ndarray:
     return boundary
 
 
-def blob(share: float, seed: int, centre: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
+def blob(share: float, seed: int, center: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
     """A wavy blob that covers this share of the frame."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(float)
-    dy, dx = y - centre[0] * SIZE[0], (x - centre[1] * SIZE[1]) / 1.4
+    dy, dx = y - center[0] * SIZE[0], (x - center[1] * SIZE[1]) / 1.4
     angle, phases = np.arctan2(dy, dx), np.random.default_rng(seed).uniform(0, 2 * np.pi, 5)
     waves = sum(0.06 * np.sin((k + 2) * angle + phase) for k, phase in enumerate(phases))
     distance = np.hypot(dy, dx) / (1 + waves)
@@ -73,7 +73,7 @@ def three_objects(seed: int) -> np.ndarray:
     """A label map of three blobs of 5 % of the frame each."""
     label_map = np.zeros(SIZE, np.uint8)
     for i in (1, 2, 3):
-        label_map[blob(0.05, 10 * seed + i, centre=(0.5, 0.25 * i))] = i
+        label_map[blob(0.05, 10 * seed + i, center=(0.5, 0.25 * i))] = i
     return label_map
 
 

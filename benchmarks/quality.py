@@ -70,7 +70,7 @@ def _shrink(image: np.ndarray, interpolation: int, border: int) -> np.ndarray:
 
 
 def occluded(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
-    """After a third of the video, for ten frames, a grey board hides all objects; what shows of it is background."""
+    """After a third of the video, for ten frames, a gray board hides all objects; what shows of it is background."""
     hidden = range(len(frames) // 3, len(frames) // 3 + HIDDEN)
     ys, xs = np.nonzero(np.any([truths[t] > 0 for t in hidden], axis=0))
     board = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
@@ -98,11 +98,11 @@ def flow(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
     y, x = np.mgrid[: first.shape[0], : first.shape[1]].astype(np.float32)
     label_map, before = first, None
     for frame in frames:
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         if before is not None:
-            back = dis.calc(grey, before, None)
+            back = dis.calc(gray, before, None)
             label_map = cv2.remap(label_map, x + back[..., 0], y + back[..., 1], cv2.INTER_NEAREST)
-        before = grey
+        before = gray
         yield label_map
 
 

@@ -16,7 +16,7 @@ from fiftyone_hs2s.tracking.propagation import Prompts
 logger = logging.getLogger(__name__)
 
 MOST_PICTURES = 32
-"""How many of the frames with masks are learnt from, so that memory does not grow with the video."""
+"""How many of the frames with masks are learned from, so that memory does not grow with the video."""
 
 Picture = tuple[np.ndarray, np.ndarray]
 """uint8 RGB (H, W, 3), and the label map uint8 (H, W)."""
@@ -31,7 +31,7 @@ def adapted_tracker(
     prompts_mode: str = "first",
     steps: int | None = None,
 ) -> Tracker:
-    """A tracker for one video, whose network has learnt from the masks that :func:`fiftyone_hs2s.tracking.track` uses.
+    """A tracker for one video, whose network has learned from the masks that :func:`fiftyone_hs2s.tracking.track` uses.
 
     Args:
         tracker: stays as it is

@@ -47,7 +47,7 @@ def is_label_map(path: str | os.PathLike[str]) -> bool:
 
 
 def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray) -> None:
-    """Writes a label map as PNG: indexed with the DAVIS palette if uint8, 16-bit greyscale if uint16.
+    """Writes a label map as PNG: indexed with the DAVIS palette if uint8, 16-bit grayscale if uint16.
 
     The file appears complete or not at all: it is written beside its place and then renamed.
 

@@ -7,7 +7,7 @@ from scipy.ndimage import distance_transform_edt
 
 
 def boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from a neighbour to the right, below, or below right, inside the image."""
+    """Pixels that differ from a neighbor to the right, below, or below right, inside the image."""
     found = np.zeros(mask.shape, bool)
     found[:, :-1] |= mask[:, :-1] != mask[:, 1:]
     found[:-1] |= mask[:-1] != mask[1:]
@@ -30,7 +30,7 @@ def reference_f(truth: np.ndarray, prediction: np.ndarray, radius: int | None = 
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
-def disk(size: tuple[int, int], centre: tuple[float, float], radius: float) -> np.ndarray:
-    """A filled disk as bool mask; centre (y, x)."""
+def disk(size: tuple[int, int], center: tuple[float, float], radius: float) -> np.ndarray:
+    """A filled disk as bool mask; center (y, x)."""
     y, x = np.mgrid[: size[0], : size[1]]
-    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+    return (y - center[0]) ** 2 + (x - center[1]) ** 2 <= radius**2

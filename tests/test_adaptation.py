@@ -65,9 +65,9 @@ def test_a_copy_learns_and_the_network_stays(tracker, video):
     before, frames, prompts = weights(tracker), open_frames(video), {0: place(0), 2: {2: place(2)[2]}}
     adapted, again = (adapted_tracker(tracker, frames, prompts, 600, steps=2) for _ in range(2))
     assert not changed(before, weights(tracker))
-    learnt = changed(before, weights(adapted))
-    assert {key for key, _ in tracker.network.decoder.named_parameters(prefix="decoder")} <= learnt
-    assert not any(key.startswith("trunk") or "running" in key for key in learnt)
+    learned = changed(before, weights(adapted))
+    assert {key for key, _ in tracker.network.decoder.named_parameters(prefix="decoder")} <= learned
+    assert not any(key.startswith("trunk") or "running" in key for key in learned)
     assert not adapted.network.training
     assert not changed(weights(adapted), weights(again))
 
@@ -87,7 +87,7 @@ def test_the_video_is_tracked_better(tracker, video):
     assert scores[1] > scores[0] + 0.01
 
 
-def test_only_prompts_that_are_used_are_learnt_from(tracker, video):
+def test_only_prompts_that_are_used_are_learned_from(tracker, video):
     """Masks of further frames may be the truth that results are compared with."""
     frames, wrong = open_frames(video), {1: place(0)[1][::-1]}
 
@@ -133,7 +133,7 @@ def test_what_is_done_is_said(caplog, tracker, video):
     assert caplog.messages == ["Adapting to 2 objects, 1e-06 s", "Adapted in 1 step"]
 
 
-def test_an_object_of_one_pixel_can_be_learnt(tracker, video):
+def test_an_object_of_one_pixel_can_be_learned(tracker, video):
     mask = np.zeros(SIZE, bool)
     mask[30, 40] = True
     assert changed(weights(tracker), weights(adapted_tracker(tracker, open_frames(video), {0: {1: mask}}, 1e-6)))

@@ -21,7 +21,7 @@ def save(path, array, mode=None, palette=None):
     return path
 
 
-def test_palette_starts_with_the_known_davis_colours():
+def test_palette_starts_with_the_known_davis_colors():
     known = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)]
     assert [tuple(row) for row in masks.davis_palette()[:7]] == known
     assert tuple(masks.davis_palette()[21]) == (128, 64, 128)
@@ -64,7 +64,7 @@ def test_indexed_image_gives_its_indices_whatever_the_palette(tmp_path):
     np.testing.assert_array_equal(masks.read_label_map(path), IDS)
 
 
-def test_greyscale_values_are_ids(tmp_path):
+def test_grayscale_values_are_ids(tmp_path):
     np.testing.assert_array_equal(masks.read_label_map(save(tmp_path / "a.png", IDS)), IDS)
 
 
@@ -104,12 +104,12 @@ def test_sixteen_bit_values_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_rgb_in_davis_colours_is_understood(tmp_path, mode):
+def test_rgb_in_davis_colors_is_understood(tmp_path, mode):
     Image.fromarray(masks.davis_palette()[IDS]).convert(mode).save(tmp_path / "a.png")
     np.testing.assert_array_equal(masks.read_label_map(tmp_path / "a.png"), IDS)
 
 
-def test_rgb_in_other_colours_is_refused_with_the_mend(tmp_path):
+def test_rgb_in_other_colors_is_refused_with_the_mend(tmp_path):
     path = save(tmp_path / "a.png", np.full((2, 2, 3), (10, 200, 30), np.uint8))
     with pytest.raises(MaskError, match=r"a\.png.*RGB.*indexed PNG"):
         masks.read_label_map(path)
@@ -125,7 +125,7 @@ def test_label_maps_are_told_from_pictures(tmp_path):
     for name, label_map in {"a.png": IDS, "b.png": IDS.astype(np.uint16)}.items():
         masks.write_label_map(tmp_path / name, label_map)
         assert masks.is_label_map(tmp_path / name)
-    assert not masks.is_label_map(save(tmp_path / "grey.png", IDS))
+    assert not masks.is_label_map(save(tmp_path / "gray.png", IDS))
     assert not masks.is_label_map(save(tmp_path / "palette.png", IDS, "P", [9, 8, 7] * 256))
     (tmp_path / "broken.png").write_bytes(b"broken")
     assert not masks.is_label_map(tmp_path / "broken.png")

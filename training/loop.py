@@ -200,15 +200,15 @@ class Trainer:
         with self.accelerator.autocast():
             logits, border = self.model(frames, truth, teacher_forcing=forcing, clip=clip, **self.options)
         logits, border = logits.float(), border.float() if border is not None else None
-        learnt = masks[:, -logits.shape[1] :]
+        learned = masks[:, -logits.shape[1] :]
         hardest = hardest_share(self.config, self.done)
         classes = border_classes[0][clip, -logits.shape[1] :, number - 1] if border_classes else None
-        loss, values = weighted_loss(self.config.losses, logits, border, learnt, clip, hardest, classes)
+        loss, values = weighted_loss(self.config.losses, logits, border, learned, clip, hardest, classes)
         if not torch.isfinite(loss):
             last = f"the last good state is {self.checkpoint}" if self.checkpoint.exists() else "nothing is saved yet"
             raise LossNotFiniteError(f"The loss is not finite at step {self.step}; {last}: try a lower lr")
         self.accelerator.backward(loss / self.config.accumulate)
-        return {"loss": loss.item(), **values, "j": _jaccard(logits, learnt)}
+        return {"loss": loss.item(), **values, "j": _jaccard(logits, learned)}
 
     def _number(self, part: int) -> int:
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index

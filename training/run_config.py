@@ -68,7 +68,7 @@ class Stage:
     Attributes:
         steps: optimizer steps
         size: (H, W) of the clips, multiples of 32
-        length: frames a clip that are learnt from, with the first
+        length: frames a clip that are learned from, with the first
         batch: clips of a step's batch, shared among the processes of a run
         carried: up to so many more frames, drawn for each step, lie between the first and these; they carry the state
             on without a gradient, so that the network sees it older than ``length`` at little cost

@@ -1,4 +1,4 @@
-"""Colours of masks: the palette of DAVIS, and what an indexed image means by its own."""
+"""Colors of masks: the palette of DAVIS, and what an indexed image means by its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fiftyone_hs2s.mask_files.soft_edges import count_values
 
 @lru_cache(maxsize=1)
 def davis_palette() -> np.ndarray:
-    """The colour map of DAVIS annotations (that of PASCAL VOC: the bits of an id are dealt out to red, green, blue).
+    """The color map of DAVIS annotations (that of PASCAL VOC: the bits of an id are dealt out to red, green, blue).
 
     Returns:
         uint8 array (256, 3), RGB; row 0, the background, is black. It is shared and read-only.
@@ -28,14 +28,14 @@ def davis_palette() -> np.ndarray:
     return palette
 
 
-def ids_of_colours(rgb: np.ndarray) -> np.ndarray | None:
-    """The ids of pixels in the exact colours of the DAVIS palette.
+def ids_of_colors(rgb: np.ndarray) -> np.ndarray | None:
+    """The ids of pixels in the exact colors of the DAVIS palette.
 
     Args:
         rgb: uint8 (..., 3)
 
     Returns:
-        uint8 (...); None if there is another colour
+        uint8 (...); None if there is another color
     """
     ids = np.zeros(rgb.shape[:-1], np.uint8)
     for bit in range(8):
@@ -44,16 +44,16 @@ def ids_of_colours(rgb: np.ndarray) -> np.ndarray | None:
     return ids if all(np.array_equal(davis_palette()[:, c][ids], rgb[..., c]) for c in range(3)) else None
 
 
-def greys_of_colours(rgb: np.ndarray) -> np.ndarray | None:
-    """The brightness of pixels without colour, uint8 (...); None if there is a colour in ``rgb``, uint8 (..., 3)."""
+def grays_of_colors(rgb: np.ndarray) -> np.ndarray | None:
+    """The brightness of pixels without color, uint8 (...); None if there is a color in ``rgb``, uint8 (..., 3)."""
     red, green, blue = (rgb[..., channel] for channel in range(3))
     return red if np.array_equal(red, green) and np.array_equal(red, blue) else None
 
 
 def read_indices(image: Image.Image, path: Path) -> tuple[np.ndarray, int | None, np.ndarray | None]:
-    """What an indexed image means: its indices, or its colours where those say that index 0 is not the background.
+    """What an indexed image means: its indices, or its colors where those say that index 0 is not the background.
 
-    Programs that reduce colours (``quantize()`` of Pillow, ImageMagick) number them as they like; such a palette has
+    Programs that reduce colors (``quantize()`` of Pillow, ImageMagick) number them as they like; such a palette has
     no entry that is not used.
 
     Args:
@@ -61,60 +61,60 @@ def read_indices(image: Image.Image, path: Path) -> tuple[np.ndarray, int | None
         path: its file, for the error
 
     Returns:
-        uint8 values (H, W), and which of them is shown white in a grey palette, else None; and what is shown, uint8
-        (H, W), if there are no colours, else None
+        uint8 values (H, W), and which of them is shown white in a gray palette, else None; and what is shown, uint8
+        (H, W), if there are no colors, else None
 
     Raises:
         MaskError: if neither says where the background is
     """
     indices = np.asarray(image, np.uint8)
-    colours = np.zeros((256, 3), np.uint8)
+    colors = np.zeros((256, 3), np.uint8)
     palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]
     if len(palette) == 256 and not palette[0].any() and not (palette == 255).all(axis=1).any():
         return indices, None, None  # such as that of DAVIS: not reduced, and without white
-    colours[: len(palette)] = palette
+    colors[: len(palette)] = palette
     used = np.flatnonzero(count_values(indices))
-    by_colour = _colour_values(colours, used)
-    greys = None if greys_of_colours(colours[used]) is None else colours[:, 0][indices]
-    if not colours[0].any():
+    by_color = _color_values(colors, used)
+    grays = None if grays_of_colors(colors[used]) is None else colors[:, 0][indices]
+    if not colors[0].any():
         reduced = len(used) == len(palette)
-        if by_colour is not None and by_colour[1] is None and reduced:
-            return by_colour[0][indices], None, greys
-        return indices, _white_index(colours[: len(palette)]), greys
-    if by_colour is not None:
-        return by_colour[0][indices], by_colour[1], greys
-    if len(np.unique(colours[used], axis=0)) < len(used):  # the palette does not tell all values apart: it says nothing
+        if by_color is not None and by_color[1] is None and reduced:
+            return by_color[0][indices], None, grays
+        return indices, _white_index(colors[: len(palette)]), grays
+    if by_color is not None:
+        return by_color[0][indices], by_color[1], grays
+    if len(np.unique(colors[used], axis=0)) < len(used):  # the palette does not tell all values apart: it says nothing
         return indices, None, None
-    if len(used) < len(palette) and colours[used].any(axis=1).all() and _is_around(indices):
+    if len(used) < len(palette) and colors[used].any(axis=1).all() and _is_around(indices):
         return indices, None, None
     raise MaskError(
         f"The mask {path} is an indexed image whose index 0 is not the background: its palette has "
-        f"{tuple(colours[0].tolist())} there, and its colors are not those of the DAVIS palette. Save it with index 0 "
+        f"{tuple(colors[0].tolist())} there, and its colors are not those of the DAVIS palette. Save it with index 0 "
         "for the background and 1, 2, ... for the objects."
     )
 
 
-def _colour_values(colours: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, int | None] | None:
-    """The value of each index by its colour, and which value is white; None if the used colours have no meaning.
+def _color_values(colors: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, int | None] | None:
+    """The value of each index by its color, and which value is white; None if the used colors have no meaning.
 
-    Greys have one where black is among them, or white is all there is: only then is the background known.
+    Grays have one where black is among them, or white is all there is: only then is the background known.
     """
     values = np.zeros(256, np.uint8)
-    ids = ids_of_colours(colours[used])
+    ids = ids_of_colors(colors[used])
     if ids is not None:
         values[used] = ids
         return values, None
-    greys = greys_of_colours(colours[used])
-    if greys is None or not ((greys == 0).any() or (greys == 255).all()):
+    grays = grays_of_colors(colors[used])
+    if grays is None or not ((grays == 0).any() or (grays == 255).all()):
         return None
-    values[used] = greys
+    values[used] = grays
     return values, 255
 
 
 def _white_index(palette: np.ndarray) -> int | None:
-    """The index that a grey palette shows white, None if a palette has colours or no white."""
-    greys = greys_of_colours(palette)
-    white = [] if greys is None else np.flatnonzero(greys == 255).tolist()
+    """The index that a gray palette shows white, None if a palette has colors or no white."""
+    grays = grays_of_colors(palette)
+    white = [] if grays is None else np.flatnonzero(grays == 255).tolist()
     return white[-1] if white else None
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.files import check_file
-from fiftyone_hs2s.mask_files.palettes import greys_of_colours, ids_of_colours, read_indices
+from fiftyone_hs2s.mask_files.palettes import grays_of_colors, ids_of_colors, read_indices
 from fiftyone_hs2s.mask_files.soft_edges import count_values, has_soft_edges
 
 PathLike = str | os.PathLike[str]
@@ -28,16 +28,16 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")  # the latter three are not
 _FORMATS = ("PNG", "BMP", "GIF", "PPM", "TGA", "TIFF", *_LOSSY)
 _MOST_PIXELS = 2**26  # twice 8K video: what is larger is a mistake, or made to fill the memory
 _LARGER = 8  # times the frame's height and width, at most
-_FIRST_IDS = 20  # grey masks with an object below this count objects from 1; others are drawn in shades of grey
+_FIRST_IDS = 20  # gray masks with an object below this count objects from 1; others are drawn in shades of gray
 
 
 def read_label_map(path: PathLike, size: tuple[int, int] | None = None, void: int | None = None) -> np.ndarray:
     """Reads a label map from an image file.
 
-    Understood are indexed (palette) images, whose indices are the ids; greyscale images of 8 or 16 bits, whose values
+    Understood are indexed (palette) images, whose indices are the ids; grayscale images of 8 or 16 bits, whose values
     are the ids; black-and-white masks, whose white is object 1; and opaque RGB(A) images that are one of these in
-    disguise: grey, or painted in the exact colours of the DAVIS palette. An indexed image whose index 0 is not the
-    background is read by its colours, as an RGB image is. For several files of one sequence see
+    disguise: gray, or painted in the exact colors of the DAVIS palette. An indexed image whose index 0 is not the
+    background is read by its colors, as an RGB image is. For several files of one sequence see
     :class:`LabelMapReader`.
 
     Args:
@@ -69,7 +69,7 @@ class LabelMapReader:
     """Reads the files of one sequence, among which white (255) means the same on all frames.
 
     White is object 1 where all masks are black and white; void where there are objects with low ids; and an object
-    among others in shades of grey (then ``note`` says so).
+    among others in shades of gray (then ``note`` says so).
 
     Args:
         files: all files of the sequence; they are looked through only if what is asked for depends on it
@@ -84,8 +84,8 @@ class LabelMapReader:
     def read(self, path: PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
         """Reads one of the files; arguments, result and errors are those of :func:`read_label_map`."""
         path = Path(path)
-        values, white, greys = _read_values(path, size)
-        if has_soft_edges(values, white) if greys is None else has_soft_edges(greys, 255):
+        values, white, grays = _read_values(path, size)
+        if has_soft_edges(values, white) if grays is None else has_soft_edges(grays, 255):
             raise MaskError(
                 f"The mask {path} has soft edges (anti-aliased, blurred, dithered or from a JPEG), whose in-between "
                 f"values would be objects: draw or resize it without smoothing, and {_WANTED}."
@@ -101,7 +101,7 @@ class LabelMapReader:
             return values
         if white == VOID and values.dtype == np.uint8 and (shades := self.shades):
             self.note = (
-                f"255 is taken for an object beside the greys {_some(shades)}; name it as void if it is "
+                f"255 is taken for an object beside the grays {_some(shades)}; name it as void if it is "
                 "(void=255, --void 255)"
             )
             return values.astype(np.uint16)
@@ -109,7 +109,7 @@ class LabelMapReader:
 
     @property
     def shades(self) -> set[int]:
-        """The greys that objects are drawn in, so that 255 is one of them too; none where they count from 1."""
+        """The grays that objects are drawn in, so that 255 is one of them too; none where they count from 1."""
         known = self._like.shades if self._like else set()
         return known or (self._others if min(self._others, default=0) >= _FIRST_IDS else set())
 
@@ -137,8 +137,8 @@ class _Values(NamedTuple):
     values: np.ndarray
     """uint8 or uint16 (H, W)"""
     white: int | None
-    """The value that is white in a grey image, None if the values are ids for sure."""
-    greys: np.ndarray | None = None
+    """The value that is white in a gray image, None if the values are ids for sure."""
+    grays: np.ndarray | None = None
     """What an indexed image shows, uint8 (H, W), if it has no colors."""
 
 
@@ -202,7 +202,7 @@ def _to_values(image: Image.Image, path: Path) -> _Values:
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
         return _Values(_integers(np.asarray(image), path), 65535)
     if image.mode in ("RGB", "RGBA", "LA", "PA"):
-        return _from_colours(np.asarray(image.convert("RGBA")), path)
+        return _from_colors(np.asarray(image.convert("RGBA")), path)
     raise MaskError(f"The mask {path} is an image of mode {image.mode}: {_WANTED}.")
 
 
@@ -212,13 +212,13 @@ def _integers(values: np.ndarray, path: Path) -> np.ndarray:
     return values.astype(np.uint16)
 
 
-def _from_colours(rgba: np.ndarray, path: Path) -> _Values:
+def _from_colors(rgba: np.ndarray, path: Path) -> _Values:
     rgb = rgba[..., :3]
     if (rgba[..., 3] == 255).all():
-        if (ids := ids_of_colours(rgb)) is not None:
+        if (ids := ids_of_colors(rgb)) is not None:
             return _Values(ids, None)
-        if (greys := greys_of_colours(rgb)) is not None:
-            return _Values(greys, 255)
+        if (grays := grays_of_colors(rgb)) is not None:
+            return _Values(grays, 255)
     raise MaskError(f"The mask {path} is an RGB picture whose colors are not those of the DAVIS palette: {_WANTED}.")
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 _BLOCK = np.ones((3, 3), np.uint8)
 
-_MOST_GREYS = 30
-"""Of objects beside void: where more greys are each rarer than white, they are no objects."""
+_MOST_GRAYS = 30
+"""Of objects beside void: where more grays are each rarer than white, they are no objects."""
 _DARK = 20
-"""Brightness below which all greys of a mask are ids."""
+"""Brightness below which all grays of a mask are ids."""
 _COVERED = 0.8
 """Least of the solid areas' outline that has a rim where the edges are soft."""
 _DIRECT = 0.1
@@ -31,7 +31,7 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
 
     Args:
         values: uint8 or uint16 (H, W), 0 is background
-        white: the brightest value of a grey image, which is nobody's edge; None for indices, where 255 is void
+        white: the brightest value of a gray image, which is nobody's edge; None for indices, where 255 is void
     """
     counts = count_values(values)
     labels = values
@@ -51,7 +51,7 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
         return False
     beside = loose & ((highest > labels) | (_lowest(labels) < labels))
     rims = thin & (_share(labels[beside], counts) > 0.5)
-    if white and _are_edge_greys(counts, thin, rims, white):
+    if white and _are_edge_grays(counts, thin, rims, white):
         return True
     if white:
         rims[white] = False
@@ -69,21 +69,21 @@ def count_values(values: np.ndarray) -> np.ndarray:
     return np.bincount(values.ravel(), minlength=65536)
 
 
-def _are_edge_greys(counts: np.ndarray, thin: np.ndarray, rims: np.ndarray, white: int) -> bool:
-    """Whether all greys are thin, most of them rims, and white is not: they need not go all around.
+def _are_edge_grays(counts: np.ndarray, thin: np.ndarray, rims: np.ndarray, white: int) -> bool:
+    """Whether all grays are thin, most of them rims, and white is not: they need not go all around.
 
     The darkest ones alone are ids, which count from 1.
     """
-    greys = np.flatnonzero(counts[:white])
-    if not len(greys) or thin[white] or not counts[white] or greys[-1] < _DARK * white / 255:
+    grays = np.flatnonzero(counts[:white])
+    if not len(grays) or thin[white] or not counts[white] or grays[-1] < _DARK * white / 255:
         return False
-    return bool(thin[greys].all() and rims[greys].mean() >= 0.5)
+    return bool(thin[grays].all() and rims[grays].mean() >= 0.5)
 
 
 def _is_blurred(counts: np.ndarray, white: int) -> bool:
-    """Whether there are many greys, each rarer than white, as in a wide blur, whose rims are not thin."""
+    """Whether there are many grays, each rarer than white, as in a wide blur, whose rims are not thin."""
     between = np.delete(counts, white)
-    return bool(np.count_nonzero(between) > _MOST_GREYS and between.max() < counts[white])
+    return bool(np.count_nonzero(between) > _MOST_GRAYS and between.max() < counts[white])
 
 
 def _lowest(labels: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ def boundary_f_measure(
 ) -> float:
     """Boundary F-measure of two masks (Perazzi et al. 2016), with the values of the official DAVIS-2017 code.
 
-    A boundary pixel differs from its right, lower or lower right neighbour; the border of the image is no boundary.
+    A boundary pixel differs from its right, lower or lower right neighbor; the border of the image is no boundary.
     Precision is the share of predicted boundary pixels within the tolerance (Euclidean distance) of a true one, recall
     the reverse. Without any boundary on either side F = 1, on one side F = 0. So F compares a mask of the whole image,
     which has no boundary, with an empty mask as equal; that is how the official code has it.
@@ -93,7 +93,7 @@ def _pack(mask: np.ndarray, row_bytes: int) -> int:
 
 
 def _boundary(mask: int, size: tuple[int, ...], row_bytes: int) -> int:
-    """The pixels that differ from their right, lower or lower right neighbour inside the image."""
+    """The pixels that differ from their right, lower or lower right neighbor inside the image."""
     height, width = size
     stride = 8 * row_bytes
     has_lower = (1 << stride * (height - 1)) - 1

@@ -214,7 +214,7 @@ def _score_sequence(task: _Task) -> tuple[str, SequenceScores, list[Problem]]:
             scorer.update(truth.label_map(frame), predicted.label_map(frame) if predicted else None)
     problems = _file_problems(task, tuple(frame for frame in truth.names if frame not in there), other_size)
     notes = {note for sequence in (truth, prediction) if sequence and (note := sequence.note)}
-    problems += [Problem("grey", task.name, note) for note in sorted(notes)]
+    problems += [Problem("gray", task.name, note) for note in sorted(notes)]
     return task.name, scorer.finish(tuple(truth.names)), problems
 
 

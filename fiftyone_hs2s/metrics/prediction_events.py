@@ -72,7 +72,7 @@ def _jumps(scores: ObjectScores, options: EventOptions) -> Iterator[Event]:
 
 
 def _excess_motion(scores: ObjectScores, pairs: np.ndarray) -> np.ndarray:
-    """By how many pixels a step of the centre exceeds the median of the 5 before it (the first one: of the first 5)."""
+    """By how many pixels a step of the center exceeds the median of the 5 before it (the first one: of the first 5)."""
     steps = np.where(pairs, np.hypot(np.diff(scores.x), np.diff(scores.y)), 0.0)
     if not len(steps):
         return steps

@@ -35,7 +35,7 @@ class FrameScore(NamedTuple):
     other_area: int
     """Pixels of that other object that the prediction covers."""
     x: float
-    """Centre of mass of the prediction, in pixels from the left; NaN if it is empty."""
+    """Center of mass of the prediction, in pixels from the left; NaN if it is empty."""
     y: float
     """Likewise from the top."""
 
@@ -106,12 +106,12 @@ def _score_box(
         j = intersection / (true + predicted - intersection)
         rival = int(others[:, k].argmax())
         other_area = int(others[rival, k])
-        x, y = _centre(prediction == i, corner) if predicted else (NAN, NAN)
+        x, y = _center(prediction == i, corner) if predicted else (NAN, NAN)
         scores[i] = FrameScore(j, f, *areas, int(ids[rival]) if other_area else 0, other_area, x, y)
     return scores
 
 
-def _centre(mask: np.ndarray, corner: tuple[int, int]) -> tuple[float, float]:
+def _center(mask: np.ndarray, corner: tuple[int, int]) -> tuple[float, float]:
     pixels = mask.view(np.uint8)
     per_column = cv2.reduce(pixels, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0]
     per_row = cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0]

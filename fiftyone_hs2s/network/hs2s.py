@@ -76,7 +76,7 @@ class HS2S(nn.Module):
                 step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in tracking
             memory_every: in place of the configuration's: clips are short
             return_border: also return the border logits (B, T-1, 42, H, W), None without a border head
-            learn_last: only the last so many frames are learnt from: those between the first and them carry the state
+            learn_last: only the last so many frames are learned from: those between the first and them carry the state
                 on, and are not kept. None: all but the first
             clip: (N,) the clip of each object, ascending; None for one object each. Those of a clip see each other
                 as the configuration says (``others``, ``feedback``)

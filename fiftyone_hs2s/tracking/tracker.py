@@ -225,7 +225,7 @@ class Tracker:
     def _conclude(self) -> TrackedFrame:
         """Lets the objects compete for the result, and hands each what its next step sees (:meth:`HS2S.feed_back`).
 
-        Where the network learnt from clips of one object, that is its own mask, not its share: a share that another
+        Where the network learned from clips of one object, that is its own mask, not its share: a share that another
         object took by mistake would be lost for good (on schoolgirls, 7 objects, that cost 2 to 10 points of J&F).
         """
         margins, probabilities = aggregate(self._logits, self.aggregation)

@@ -244,7 +244,7 @@ class AppPage:
         return self.page.locator(f"{panel} .js-plotly-plot").nth(place).evaluate(get)
 
     def screenshot(self, name: str) -> None:
-        """Keeps a picture of the page, with 256 colours so that it stays small."""
+        """Keeps a picture of the page, with 256 colors so that it stays small."""
         path = self.shots / f"{name}.png"
         self.page.screenshot(path=path)
         with Image.open(path) as picture:

@@ -1,6 +1,6 @@
 """Runs FiftyOne's App server for the browser tests: ``python app_server.py --port N``.
 
-Without weights of the network (shipped ones, or those of $HS2S_TEST_WEIGHTS) a stand-in follows objects by colour.
+Without weights of the network (shipped ones, or those of $HS2S_TEST_WEIGHTS) a stand-in follows objects by color.
 """
 
 from __future__ import annotations

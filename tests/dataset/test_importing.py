@@ -79,7 +79,7 @@ def test_video_shows_the_frames(root, tmp_path, imported):
     assert len(frames) == T
     for given, frame in zip(open_frames(root / "JPEGImages" / "walk"), frames, strict=True):
         error = np.abs(given.astype(int) - frame[: ODD[0], : ODD[1]])
-        assert error.mean() < 3, "the sharp edges of saturated colours are the worst case for a video"
+        assert error.mean() < 3, "the sharp edges of saturated colors are the worst case for a video"
 
 
 def test_bad_sequences_are_named_and_skipped(root, tmp_path, caplog, imported):

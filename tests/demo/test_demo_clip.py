@@ -46,11 +46,11 @@ def test_the_clip_is_the_same_every_time(short) -> None:
 
 def test_a_frame_differs_from_the_scenery_only_where_a_layer_is(scenery, layers) -> None:
     background, _ = clip.expose(scenery, SCENERY_ONLY, 0.1)
-    labelled = [layer for layer in layers if layer.id]
-    image, shares = clip.expose(scenery, labelled, 0.1)
+    labeled = [layer for layer in layers if layer.id]
+    image, shares = clip.expose(scenery, labeled, 0.1)
     assert np.array_equal(image[shares[0] == 1], background[shares[0] == 1])
     inside = shares[0] == 0
-    assert (np.abs(image - background)[inside].max(axis=1) > 0.02).mean() > 0.98  # here and there the colours agree
+    assert (np.abs(image - background)[inside].max(axis=1) > 0.02).mean() > 0.98  # here and there the colors agree
 
 
 def test_shares_add_up_and_decide_the_label(scenery, layers) -> None:
@@ -59,7 +59,7 @@ def test_shares_add_up_and_decide_the_label(scenery, layers) -> None:
     assert image.min() >= 0 and image.max() <= 1 + 1e-5
 
 
-def test_an_opaque_layer_is_labelled_where_it_is_put(scenery) -> None:
+def test_an_opaque_layer_is_labeled_where_it_is_put(scenery) -> None:
     """Against a placement worked out by hand: the middle of the picture lands in the middle of the frame."""
     square = np.ones((20, 40, 4), np.float32)
     layer = clip.Layer(square, 1, lambda t: clip.camera_pose(t)._replace(scale=2 * clip.camera_pose(t).scale))
@@ -93,7 +93,7 @@ def test_the_look_alike_passes_close_to_the_dahlia(scenery, layers) -> None:
     assert min(distance) < 100 and distance[0] > 200 and distance[-1] > 200  # pixels of scenery; a flower is 70 across
     meeting = np.linspace(0, 1, 50)[int(np.argmin(distance))]
     drawn = np.abs(clip.expose(scenery, [other], meeting)[0] - clip.expose(scenery, SCENERY_ONLY, meeting)[0])
-    assert (drawn.max(axis=2) > 0.05).sum() > 5000, "it is in the picture, and not labelled"
+    assert (drawn.max(axis=2) > 0.05).sum() > 5000, "it is in the picture, and not labeled"
     assert clip.expose(scenery, [other], meeting)[1][1:].max() == 0
 
 
@@ -109,7 +109,7 @@ def test_every_object_is_there_in_the_beginning_and_in_the_end(short) -> None:
 
 def test_cut_outs_are_clean() -> None:
     for picture in (assets.dahlia(), assets.look_alike(), assets.cup(), assets.column()):
-        colour, alpha = picture[..., :3], picture[..., 3]
+        color, alpha = picture[..., :3], picture[..., 3]
         assert picture.dtype == np.float32 and alpha.min() >= 0 and alpha.max() <= 1 + 1e-6
-        assert (colour <= alpha[..., None] + 1e-6).all(), "premultiplied"
+        assert (color <= alpha[..., None] + 1e-6).all(), "premultiplied"
         assert 0.5 < (alpha > 0.5).mean() < 1

@@ -34,12 +34,12 @@ def soft(scale=0.5, method=Image.Resampling.BILINEAR, image=None):
 
 
 @pytest.mark.parametrize("method", list(Image.Quantize)[:2])
-def test_reduced_davis_colours_are_read_by_colour(tmp_path, method):
+def test_reduced_davis_colors_are_read_by_color(tmp_path, method):
     reduced = painted().quantize(8, method=method)
     np.testing.assert_array_equal(read_label_map(save(tmp_path / "m.png", reduced)), TWO)
 
 
-def test_reduced_colours_keep_their_objects_when_one_is_out_of_view(tmp_path):
+def test_reduced_colors_keep_their_objects_when_one_is_out_of_view(tmp_path):
     only = np.where(TWO == 2, TWO, 0).astype(np.uint8)
     read = read_label_map(save(tmp_path / "m.png", painted(only).convert("P", palette=Image.Palette.ADAPTIVE)))
     np.testing.assert_array_equal(read, only)
@@ -51,7 +51,7 @@ def test_reduced_black_and_white_is_object_one(tmp_path, white):
     np.testing.assert_array_equal(read, white // 255)
 
 
-def test_reduced_other_colours_are_refused_by_their_palette(tmp_path):
+def test_reduced_other_colors_are_refused_by_their_palette(tmp_path):
     palette = np.array([(0, 0, 0), (250, 10, 10), (10, 250, 10)], np.uint8)
     reordered = Image.fromarray(((TWO + 2) % 3).astype(np.uint8))  # background is index 2
     reordered.putpalette(np.roll(palette, -1, 0).tobytes())
@@ -70,17 +70,17 @@ def test_any_palette_with_the_background_at_index_0_is_fine(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["BOX", "BILINEAR", "BICUBIC", "LANCZOS"])
-@pytest.mark.parametrize("kind", ["L", "RGB", "web", "web undithered", "16 colors", "4 greys", "16 bit"])
+@pytest.mark.parametrize("kind", ["L", "RGB", "web", "web undithered", "16 colors", "4 grays", "16 bit"])
 def test_soft_edges_of_scaling_are_refused(tmp_path, method, kind):
-    grey = soft(method=Image.Resampling[method])
+    gray = soft(method=Image.Resampling[method])
     image = {
-        "L": lambda: grey,
-        "RGB": lambda: grey.convert("RGB"),
-        "web": lambda: grey.convert("RGB").convert("P"),
-        "web undithered": lambda: grey.convert("RGB").convert("P", dither=Image.Dither.NONE),
-        "16 colors": lambda: grey.convert("RGB").quantize(16),
-        "4 greys": lambda: Image.fromarray((np.round(np.asarray(grey) / 85) * 85).astype(np.uint8)),
-        "16 bit": lambda: Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),
+        "L": lambda: gray,
+        "RGB": lambda: gray.convert("RGB"),
+        "web": lambda: gray.convert("RGB").convert("P"),
+        "web undithered": lambda: gray.convert("RGB").convert("P", dither=Image.Dither.NONE),
+        "16 colors": lambda: gray.convert("RGB").quantize(16),
+        "4 grays": lambda: Image.fromarray((np.round(np.asarray(gray) / 85) * 85).astype(np.uint8)),
+        "16 bit": lambda: Image.fromarray(np.asarray(gray).astype(np.uint16) * 257),
     }[kind]()
     with pytest.raises(MaskError, match=r"soft edges|index 0 is not the background"):
         read_label_map(save(tmp_path / "m.png", image))
@@ -161,10 +161,10 @@ def test_void_stays_void_on_frames_without_objects(tmp_path):
     assert reader.note is None
 
 
-def test_white_beside_greys_is_an_object_and_said_so(tmp_path):
-    greys = np.array([0, 127, 255], np.uint8)[TWO]
-    alone = np.where(greys == 255, greys, 0).astype(np.uint8)
-    files, reader = sequence(tmp_path / "s", [alone, greys])
+def test_white_beside_grays_is_an_object_and_said_so(tmp_path):
+    grays = np.array([0, 127, 255], np.uint8)[TWO]
+    alone = np.where(grays == 255, grays, 0).astype(np.uint8)
+    files, reader = sequence(tmp_path / "s", [alone, grays])
     assert [object_ids(reader.read(file)) for file in files] == [[255], [127, 255]]
     assert "255" in reader.note and "127" in reader.note and "--void 255" in reader.note
     # a prediction that has lost the other object all along
@@ -175,15 +175,15 @@ def test_white_beside_greys_is_an_object_and_said_so(tmp_path):
     assert object_ids(LabelMapReader(files, void=255).read(files[1])) == [127]
 
 
-@pytest.mark.parametrize("mode", ["L", "1", "I;16", "grey palette", "black and white palette", "16 greys", "RGB"])
+@pytest.mark.parametrize("mode", ["L", "1", "I;16", "gray palette", "black and white palette", "16 grays", "RGB"])
 def test_white_on_black_is_object_one_in_every_mode(tmp_path, mode):
-    grey = Image.fromarray(WHITE)
+    gray = Image.fromarray(WHITE)
     ramp = Image.fromarray(WHITE // 17)
     ramp.putpalette(np.repeat(np.arange(16, dtype=np.uint8)[:, None] * 17, 3, 1).tobytes())
     two = Image.fromarray(WHITE // 255)
     two.putpalette([0, 0, 0, 255, 255, 255])
-    image = {"I;16": Image.fromarray(WHITE.astype(np.uint16) * 257), "grey palette": grey.convert("P"),
-             "black and white palette": two, "16 greys": ramp}.get(mode) or grey.convert(mode)  # fmt: skip
+    image = {"I;16": Image.fromarray(WHITE.astype(np.uint16) * 257), "gray palette": gray.convert("P"),
+             "black and white palette": two, "16 grays": ramp}.get(mode) or gray.convert(mode)  # fmt: skip
     read = read_label_map(save(tmp_path / "m.png", image))
     np.testing.assert_array_equal(read, WHITE // 255)
 

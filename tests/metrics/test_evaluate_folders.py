@@ -191,15 +191,15 @@ def run_case(shared_data, *names):
     return folder
 
 
-def test_recorded_grey_and_indexed_truth_give_the_same_scores(shared_data):
+def test_recorded_gray_and_indexed_truth_give_the_same_scores(shared_data):
     void = run_case(shared_data, "05_grey_255", "void")
-    grey, indexed = (evaluate_folders(void / f"gt_{kind}", void / "pred") for kind in ("grey", "indexed"))
-    assert grey.to_dict() == indexed.to_dict()
-    assert len(grey.results) == 2
-    greys = void.parent / "two_greys"
-    result = evaluate_folders(greys, greys)
+    gray, indexed = (evaluate_folders(void / f"gt_{kind}", void / "pred") for kind in ("grey", "indexed"))
+    assert gray.to_dict() == indexed.to_dict()
+    assert len(gray.results) == 2
+    grays = void.parent / "two_greys"
+    result = evaluate_folders(grays, grays)
     assert list(result.sequences["s"].objects) == [127, 255]
-    assert [problem.kind for problem in result.problems] == ["grey"]
+    assert [problem.kind for problem in result.problems] == ["gray"]
 
 
 def test_recorded_white_masks_of_all_modes_give_the_same_scores(shared_data):

@@ -222,7 +222,7 @@ def test_frames_that_carry_the_state_change_no_result_and_get_no_gradient(memory
     (whole,) = torch.autograd.grad(logits[:, -2:].sum(), frames)
     (part,) = torch.autograd.grad(later.sum(), frames)
     assert whole.abs().sum((0, 2, 3, 4)).min() > 0
-    # The first frame is a reference of all others; the last that carries is the previous one of those learnt from.
+    # The first frame is a reference of all others; the last that carries is the previous one of those learned from.
     reached = part.abs().sum((0, 2, 3, 4)) > 0
     assert reached.tolist() == [True, False, False, True, True, True]
 

@@ -95,7 +95,7 @@ def test_both_equals_forward_and_backward_put_together():
 def test_first_takes_each_object_once_and_all_anchors_it_anew(tracker):
     frames, truth = moving()
     wrong = np.zeros((120, 214), bool)
-    wrong[-20:, :20] = True  # on the grey ground
+    wrong[-20:, :20] = True  # on the gray ground
     prompts = {0: {1: truth[0][1]}, 3: {1: wrong, 2: truth[3][2]}}
     first = dict(track(tracker, open_frames(frames), prompts, prompts_mode="first"))
     every = dict(track(tracker, open_frames(frames), prompts, prompts_mode="all"))

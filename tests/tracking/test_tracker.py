@@ -14,7 +14,7 @@ from fiftyone_hs2s.tracking import Tracker
 from fiftyone_hs2s.tracking.device import choose_precision
 
 
-def colour_tracker(**options):
+def color_tracker(**options):
     return Tracker(ColorNetwork(), **{"size": (128, 224), "device": "cpu", "precision": "float32", **options})
 
 
@@ -22,7 +22,7 @@ def colour_tracker(**options):
 @pytest.mark.parametrize("aggregation", ["soft", "argmax"])
 def test_tracks_at_any_size_and_aspect(size, aggregation):
     frames, truth = moving(size)
-    tracker = colour_tracker(aggregation=aggregation)
+    tracker = color_tracker(aggregation=aggregation)
     tracked = tracker.add_objects(frames[0], {1: truth[0][1]})
     np.testing.assert_array_equal(tracked.label_map == 1, truth[0][1])
     for frame, masks in zip(frames[1:], truth[1:], strict=True):
@@ -35,14 +35,14 @@ def test_tracks_at_any_size_and_aspect(size, aggregation):
 @pytest.mark.parametrize(("frame_size", "seen"), [((54, 96), (64, 96)), ((96, 54), (96, 64)), ((70, 70), (64, 96))])
 def test_portrait_frames_turn_the_network_size(frame_size, seen):
     frame, masks = draw(frame_size, {1: (10, 10, 40, 40)})
-    tracker = colour_tracker(size=(64, 96))
+    tracker = color_tracker(size=(64, 96))
     tracker.add_objects(frame, masks)
     assert tracker.network.seen_sizes == [(1, 3, *seen)]
 
 
 def test_late_object_joins_while_others_go_on():
     frames, truth = moving()
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracker.add_objects(frames[0], truth[0])
     for t in range(1, 7):
         tracked = tracker.step(frames[t], {2: truth[t][2]} if t == 3 else None)
@@ -53,7 +53,7 @@ def test_late_object_joins_while_others_go_on():
 
 def test_object_added_on_the_current_frame():
     frames, truth = moving()
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracker.add_objects(frames[3], {1: truth[3][1]})
     tracked = tracker.add_objects(frames[3], {2: truth[3][2]})
     np.testing.assert_array_equal(tracked.label_map == 1, truth[3][1])
@@ -86,7 +86,7 @@ def test_late_join_equals_joining_a_tracker_of_its_own():
 
 def test_anchoring_anew_replaces_the_object():
     frames, truth = moving()
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracker.add_objects(frames[3], truth[3])
     tracked = tracker.step(frames[4], {1: truth[4][2]})  # from now on, 1 is the green one
     np.testing.assert_array_equal(tracked.label_map == 1, truth[4][2])
@@ -99,7 +99,7 @@ def test_anchoring_anew_replaces_the_object():
 
 def test_given_mask_is_the_result_and_pushes_others_out():
     frame, masks = draw((128, 224), {1: (20, 20, 60, 60)})
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracker.add_objects(frame, masks)
     other = np.zeros((128, 224), bool)
     other[40:80, 40:80] = True
@@ -117,7 +117,7 @@ def test_given_mask_is_the_result_to_the_pixel():
     frames, _ = moving((97, 131))
     speckles = np.random.default_rng(0).random((97, 131)) < 0.4
     for aggregation in ("soft", "argmax"):
-        tracked = colour_tracker(aggregation=aggregation).add_objects(frames[0], {3: speckles})
+        tracked = color_tracker(aggregation=aggregation).add_objects(frames[0], {3: speckles})
         np.testing.assert_array_equal(tracked.label_map, np.where(speckles, 3, 0))
 
 
@@ -125,7 +125,7 @@ def test_given_mask_is_the_result_to_the_pixel():
 def test_small_mask_is_seen_on_a_large_one_in_whatever_order(ids):
     frame, masks = draw((128, 224), {1: (20, 20, 100, 100), 2: (40, 40, 60, 60)})
     shirt, person = masks[2], masks[1] | masks[2]
-    tracked = colour_tracker().add_objects(frame, dict(zip(ids, (shirt, person), strict=True)))
+    tracked = color_tracker().add_objects(frame, dict(zip(ids, (shirt, person), strict=True)))
     np.testing.assert_array_equal(tracked.label_map == ids[0], shirt)
     np.testing.assert_array_equal(tracked.label_map == ids[1], person & ~shirt)
 
@@ -133,7 +133,7 @@ def test_small_mask_is_seen_on_a_large_one_in_whatever_order(ids):
 def test_each_object_goes_on_from_its_own_mask_not_from_its_share():
     frame, masks = draw((128, 224), {1: (20, 20, 60, 60)})
     for aggregation in ("soft", "argmax"):
-        tracker = colour_tracker(aggregation=aggregation)
+        tracker = color_tracker(aggregation=aggregation)
         tracker.add_objects(frame, {1: masks[1], 2: masks[1]})
         tracker.step(frame)
         tracker.step(frame)
@@ -166,7 +166,7 @@ def test_chunks_equal_one_batch(aggregation):
 
 def test_many_ids_give_a_16_bit_label_map():
     frame, masks = draw((120, 214), {1: (10, 10, 40, 60), 300: (50, 20, 100, 90)})
-    tracker = colour_tracker()
+    tracker = color_tracker()
     assert tracker.add_objects(frame, masks).label_map.dtype == np.uint16
     tracked = tracker.step(frame)
     assert tracked.label_map.dtype == np.uint16
@@ -175,7 +175,7 @@ def test_many_ids_give_a_16_bit_label_map():
 
 def test_probabilities_agree_with_the_label_map():
     frames, truth = moving()
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracker.add_objects(frames[3], truth[3])
     tracked = tracker.step(frames[4])
     assert list(tracked.probabilities) == [1, 2]
@@ -193,7 +193,7 @@ def test_probabilities_agree_with_the_label_map():
 
 def test_confidence_is_high_in_view_and_zero_when_absent():
     frames, truth = moving()
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracked = tracker.add_objects(frames[6], truth[6])
     assert tracked.confidence == {1: 1.0, 2: 1.0}
     tracked = tracker.step(frames[7])  # 2 has left
@@ -230,7 +230,7 @@ def test_state_does_not_grow():
 
 def test_mask_of_another_size_is_fitted_if_the_aspect_fits():
     frame, masks = draw((120, 214), {1: (20, 20, 60, 60)})
-    tracker = colour_tracker()
+    tracker = color_tracker()
     assert iou(tracker.add_objects(frame, {1: masks[1][::2, ::2]}).label_map == 1, masks[1]) > 0.9
     with pytest.raises(MaskError, match=r"object 1 is 120x120 .*120x214"):
         tracker.add_objects(frame, {1: masks[1][:, :120]})
@@ -239,17 +239,17 @@ def test_mask_of_another_size_is_fitted_if_the_aspect_fits():
 def test_masks_that_cannot_be_used():
     frame, masks = draw((120, 214), {1: (20, 20, 60, 60)})
     with pytest.raises(MaskError, match="object 4 has no pixel"):
-        colour_tracker().add_objects(frame, {4: np.zeros((120, 214), bool)})
+        color_tracker().add_objects(frame, {4: np.zeros((120, 214), bool)})
     with pytest.raises(MaskError, match="1 to 65535"):
-        colour_tracker().add_objects(frame, {0: masks[1]})
+        color_tracker().add_objects(frame, {0: masks[1]})
 
 
 def test_frames_that_cannot_be_used():
     frame, masks = draw((120, 214), {1: (20, 20, 60, 60)})
     for bad in (frame[..., 0], frame.astype(np.float32), frame[..., :2]):
         with pytest.raises(VideoError, match="uint8 RGB"):
-            colour_tracker().add_objects(bad, masks)
-    tracker = colour_tracker()
+            color_tracker().add_objects(bad, masks)
+    tracker = color_tracker()
     tracker.add_objects(frame, masks)
     with pytest.raises(VideoError, match=r"100x214 .*120x214"):
         tracker.step(frame[:100])
@@ -257,7 +257,7 @@ def test_frames_that_cannot_be_used():
 
 def test_reset_allows_a_video_of_another_size():
     frame, masks = draw((120, 214), {1: (20, 20, 60, 60)})
-    tracker = colour_tracker()
+    tracker = color_tracker()
     tracker.add_objects(frame, masks)
     tracker.reset()
     assert tracker.ids == ()
@@ -292,19 +292,19 @@ def test_output_that_is_not_finite_is_an_error():
 )
 def test_options_that_do_not_exist(options, message):
     with pytest.raises(HS2SError, match=message):
-        colour_tracker(**options)
+        color_tracker(**options)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_is_refused_where_there_is_none():
     with pytest.raises(HS2SError, match="cuda"):
-        colour_tracker(device="cuda")
+        color_tracker(device="cuda")
 
 
 def test_choice_of_device_and_precision_is_logged(caplog):
     with caplog.at_level(logging.INFO, "fiftyone_hs2s"):
-        colour_tracker()
-    assert caplog.messages == ["Tracking with colours on cpu in float32"]
+        color_tracker()
+    assert caplog.messages == ["Tracking with colors on cpu in float32"]
 
 
 @pytest.mark.parametrize(("bf16", "expected"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -473,8 +473,8 @@ def test_look_alikes_surround_the_object_and_are_not_in_its_mask(data: Path) -> 
         clips = PictureClips([list_pictures(data / "images/made")], 1.0, 1.0, occluder=0, distractors=distractors)
         rng = np.random.default_rng(1)
         drawn = [clip for _ in range(12) if (clip := clips.sample(rng, 2, (64, 96))) is not None]
-        colours = np.concatenate([clip.frames[clip.masks == 0] for clip in drawn]).astype(int)
-        red.append((colours[:, 0] > colours[:, 2] + 50).mean())
+        colors = np.concatenate([clip.frames[clip.masks == 0] for clip in drawn]).astype(int)
+        red.append((colors[:, 0] > colors[:, 2] + 50).mean())
     assert red[0] + 0.02 < red[1] and red[1] + 0.02 < red[2]
 
 
@@ -519,7 +519,7 @@ def test_a_picture_that_cannot_be_read_is_named_once_and_left_out(
         PictureClips([[good, bad]]).sample(rng, 3, (64, 96))
 
 
-@pytest.mark.parametrize("kind", ["white", "1 bit", "colours", "16 bit", "half", "with void"])
+@pytest.mark.parametrize("kind", ["white", "1 bit", "colors", "16 bit", "half", "with void"])
 @pytest.mark.parametrize("source", ["video", "pictures"])
 def test_masks_of_all_kinds_are_understood(data: Path, source: str, kind: str) -> None:
     """As everywhere in the package; 255 beside other ids is void."""
@@ -529,7 +529,7 @@ def test_masks_of_all_kinds_are_understood(data: Path, source: str, kind: str) -
         picture = {
             "white": 255 * mask,
             "1 bit": mask > 0,
-            "colours": mask[..., None] * np.array([128, 0, 0], np.uint8),
+            "colors": mask[..., None] * np.array([128, 0, 0], np.uint8),
             "16 bit": mask.astype(np.uint16) * 300,
             "half": np.ascontiguousarray(mask[::2, ::2]),
             "with void": void,
@@ -579,16 +579,16 @@ def test_a_share_of_the_steps_has_upright_clips(data: Path) -> None:
 def test_steps_with_frames_that_carry_the_state_learn_from_as_many_as_others(data: Path, tmp_path: Path) -> None:
     stage = {"steps": 12, "size": [64, 96], "length": 3, "batch": 2, "carried": 4}
     trainer = _trainer(data, tmp_path / "run", stages=[stage])
-    lengths, learnt, backward = [], [], trainer._backward
+    lengths, learned, backward = [], [], trainer._backward
 
     def spy(batch: Batch, part: int) -> dict[str, float]:
         lengths.append(batch[0].shape[1])
         return backward(batch, part)
 
     trainer._backward = spy
-    trainer.model.register_forward_hook(lambda module, args, result: learnt.append(result[0].shape[1]))
+    trainer.model.register_forward_hook(lambda module, args, result: learned.append(result[0].shape[1]))
     trainer.train()
-    assert set(learnt) == {2}
+    assert set(learned) == {2}
     assert set(lengths) == {3, 4, 5, 6, 7}
 
 

@@ -132,13 +132,13 @@ def elastic(image: np.ndarray, field: np.ndarray, nearest: bool = False) -> np.n
     return cv2.remap(image, x + field[..., 0], y + field[..., 1], flags, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def jitter_colour(rng: np.random.Generator, frames: np.ndarray, strength: float = 0.2) -> np.ndarray:
+def jitter_color(rng: np.random.Generator, frames: np.ndarray, strength: float = 0.2) -> np.ndarray:
     """One change of brightness, contrast, saturation and tint for a whole clip (T, H, W, 3)."""
     gain = 1 + rng.uniform(-strength, strength, size=3) * 0.3 + rng.uniform(-strength, strength)
     offset = rng.uniform(-strength, strength) * 90
     saturation = 1 + rng.uniform(-strength, strength) * 1.5
-    to_grey = np.full((3, 3), 1 / 3) * (1 - saturation) + np.eye(3) * saturation
-    matrix = np.column_stack([to_grey * gain[:, None], np.full(3, offset)])
+    to_gray = np.full((3, 3), 1 / 3) * (1 - saturation) + np.eye(3) * saturation
+    matrix = np.column_stack([to_gray * gain[:, None], np.full(3, offset)])
     return np.stack([cv2.transform(frame, matrix) for frame in frames])
 
 

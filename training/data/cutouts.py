@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fiftyone_hs2s.training.data.augment import Pose, elastic, jitter_colour, warp
+from fiftyone_hs2s.training.data.augment import Pose, elastic, jitter_color, warp
 
 MIN_PIXELS = 400  # of an object where it is cut out: below, it has no texture worth seeing
 _CUT = 0.5  # longest edge along the picture's border, in square roots of the object's area
@@ -57,7 +57,7 @@ class Cutout:
         images = []
         for image in self.images:  # the same draw for all frames, which differ in size
             rng.bit_generator.state = state
-            images.append(jitter_colour(rng, image[None], strength)[0])
+            images.append(jitter_color(rng, image[None], strength)[0])
         return Cutout(images, self.alphas, self.centers)
 
     def brightened(self, factor: float) -> Cutout:

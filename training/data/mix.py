@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.data.augment import Size, degrade, jitter_colour
+from fiftyone_hs2s.training.data.augment import Size, degrade, jitter_color
 from fiftyone_hs2s.training.data.clip import Clip, ClipSource
 from fiftyone_hs2s.training.losses import VOID, border_classes
 from fiftyone_hs2s.training.stop import leave_stopping_to_main
@@ -77,7 +77,7 @@ class MixedClips(Dataset):
             clip = source.sample(rng, length, size)
             if clip is not None:
                 clip = clip.flipped() if rng.random() < 0.5 else clip
-                frames = jitter_colour(rng, np.ascontiguousarray(clip.frames), self.color)
+                frames = jitter_color(rng, np.ascontiguousarray(clip.frames), self.color)
                 frames = degrade(rng, frames, self.degraded)
                 return Clip(frames, clip.masks)
         raise HS2SError("1000 draws in a row gave no usable clip: are the objects too small or the videos unreadable?")

@@ -233,10 +233,10 @@ class VideoClips:
         height, width = masks[0].shape
         ys, xs = np.nonzero(masks[0] == target)
         pull = rng.uniform(0, 0.7)
-        centre = (width / 2 * (1 - pull) + xs.mean() * pull, height / 2 * (1 - pull) + ys.mean() * pull)
+        center = (width / 2 * (1 - pull) + xs.mean() * pull, height / 2 * (1 - pull) + ys.mean() * pull)
         fit = max(size[0] / height, size[1] / width)
         pose = random_pose(rng, scale=(self.scale[0] * fit, self.scale[1] * fit), **self.affine)
-        return [pose.matrix(centre, size)] * len(masks)
+        return [pose.matrix(center, size)] * len(masks)
 
 
 def _view(

@@ -61,10 +61,10 @@ def histogram(scores: Mapping[str, float]) -> tuple[dict[str, Any], list[list[st
     members: list[list[str]] = [[] for _ in range(BINS)]
     for sample_id, score in scores.items():
         members[min(int(score * BINS), BINS - 1)].append(sample_id)
-    centres = [(k + 0.5) / BINS for k in range(BINS)]
+    centers = [(k + 0.5) / BINS for k in range(BINS)]
     bars = {
         "type": "bar",
-        "x": centres,
+        "x": centers,
         "y": [len(ids) for ids in members],
         "width": [1 / BINS] * BINS,
         "ids": [str(k) for k in range(BINS)],

@@ -162,9 +162,9 @@ def test_clips_from_a_dataset_in_worker_processes(dataset, video):
         here = clips[0, place]
         assert (frames[0] == here[0]).all() and (masks[0] == here[1]).all()
         shown, mask = here[0].numpy().transpose(0, 2, 3, 1), here[1].numpy()[:, 0]
-        colour = shown[mask == 1].mean(0)
-        nearest = min(np.abs(colour - COLORS[index]).mean() for index in COLORS)
-        assert nearest < 60 < np.abs(shown[mask == 0].mean(0) - colour).mean()
+        color = shown[mask == 1].mean(0)
+        nearest = min(np.abs(color - COLORS[index]).mean() for index in COLORS)
+        assert nearest < 60 < np.abs(shown[mask == 0].mean(0) - color).mean()
 
 
 def test_several_objects_of_a_dataset_are_tracked_together(dataset, video):
@@ -333,8 +333,8 @@ def test_images_become_clips_of_one_moving_object(images):
     assert len(drawn) >= 5
     moved = 0
     for clip in drawn:
-        colour = np.median(clip.frames[clip.masks == 1], axis=0)
-        assert min(np.abs(colour - COLORS[index]).mean() for index in COLORS) < 25
+        color = np.median(clip.frames[clip.masks == 1], axis=0)
+        assert min(np.abs(color - COLORS[index]).mean() for index in COLORS) < 25
         moved += (clip.masks[0] != clip.masks[-1]).any()
     assert moved == len(drawn)
 
