@@ -74,9 +74,13 @@ class CosineMatching(Matcher):
         return key, self.value(reference.features).flatten(2)
 
     def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
-        key, value = prepared
-        query = F.normalize(self.query(h).flatten(2), dim=1) * self.log_scale.exp()
-        return torch.relu(self.mix(torch.cat([_read(query.transpose(1, 2) @ key, value, h), h], 1)))
+        read = _read(self.similarity(prepared, h, query), prepared[1], h)
+        return torch.relu(self.mix(torch.cat([read, h], 1)))
+
+    def similarity(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+        """What the softmax is of, (N, cells, cells of the reference)."""
+        own = F.normalize(self.query(h).flatten(2), dim=1) * self.log_scale.exp()
+        return own.transpose(1, 2) @ prepared[0]
 
 
 class AttentionMatching(Matcher):
@@ -114,16 +118,19 @@ class AttentionMatching(Matcher):
         return self._project(reference.key), torch.cat(parts, 1).flatten(2)
 
     def forward(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
-        key, value = prepared
-        similarity = (self._project(query) * self.log_scale.exp()).transpose(1, 2) @ key
-        if self.locality is not None:
-            distances = _squared_distances(h.shape[2], h.shape[3], h.device).to(h.dtype)
-            similarity = similarity - self.locality.relu() * distances
-        read = _read(similarity, value, h)
+        read = _read(self.similarity(prepared, h, query), prepared[1], h)
         mixed = self.mix(torch.cat([read[:, : self.own], h], 1))
         if self.mix_others is not None:
             mixed = mixed + self.mix_others(read[:, self.own :])
         return torch.relu(mixed)
+
+    def similarity(self, prepared: Prepared, h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+        """What the softmax is of, (1 or N, cells, cells of the reference)."""
+        similarity = (self._project(query) * self.log_scale.exp()).transpose(1, 2) @ prepared[0]
+        if self.locality is not None:
+            distances = _squared_distances(h.shape[2], h.shape[3], h.device).to(h.dtype)
+            similarity = similarity - self.locality.relu() * distances
+        return similarity
 
     def _sample(self, mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """4x4 samples of a mask in each cell: (N, 16, h, w)."""

@@ -15,6 +15,7 @@ from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.masks import draw_masks, fit_mask, label_dtype
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.network.aggregation import AGGREGATIONS, aggregate
+from fiftyone_hs2s.network.attention import first_frame_attention
 from fiftyone_hs2s.network.encoders import ImageFeatures
 from fiftyone_hs2s.network.state import State
 from fiftyone_hs2s.tracking.decision import decide
@@ -146,6 +147,26 @@ class Tracker:
         """Stops tracking objects; unknown ids are passed over."""
         gone = set(ids)
         self._keep([index for index, object_id in enumerate(self._ids) if object_id not in gone])
+
+    def first_frame_attention(self, object_id: int) -> np.ndarray:
+        """Where in its first frame an object looks now: what its pixels are matched with (figure 1 of the paper).
+
+        The first frame is the one on which it was started or anchored last. It is worked out when asked for, from
+        what is kept anyway.
+
+        Returns:
+            float32 (H, W) in 0..1, the greatest value 1; all 0 if the object is not in view now
+
+        Raises:
+            HS2SError: if the object is not being tracked, or the network does not read first frames
+        """
+        if object_id not in self._ids:
+            raise HS2SError(f"Object {object_id} is not being tracked, only {', '.join(map(str, self.ids)) or 'none'}.")
+        chunk, place = divmod(self._ids.index(object_id), self.chunk_size)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            looked_at = first_frame_attention(self.network, self._states[0][chunk].select([place]))[None]
+        large = F.interpolate(looked_at, self._frame_size, mode="bilinear", align_corners=False)[0, 0]
+        return (large / large.max().clamp(min=1e-12)).cpu().numpy()
 
     def _run(self, frame: np.ndarray, masks: Mapping[int, np.ndarray], advance: bool) -> TrackedFrame:
         self._check_frame(frame)
