@@ -57,7 +57,7 @@ def steps(data: Path, settings: dict) -> Iterator[float]:
     stage = Stage(1000, settings["size"], LENGTH, settings["batch"])
     config = dataclasses.replace(config, stages=(stage,), **same)
     with tempfile.TemporaryDirectory() as run:
-        trainer = Trainer(config, folder_sources(config, data), Path(run), workers=settings["workers"])
+        trainer = Trainer(config, folder_sources(config, data), Path(run), num_workers=settings["workers"])
         if not settings["channels_last"]:
             trainer.network.to(memory_format=torch.contiguous_format)
         batches = iter(trainer._steps())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -15,30 +15,87 @@ _HERE = Path(__file__).parent
 if not (_HERE / "training").is_dir():  # in a clone a link to the folder beside this one, which zip files do not keep
     __path__.append(str(_HERE.parent))
 
+if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers; :data:`_PUBLIC` says the same
+    from fiftyone_hs2s.benchmark import BenchmarkResult, run_benchmark
+    from fiftyone_hs2s.dataset.diagnose.analyze import DatasetAnalysis, analyze
+    from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport, find_failures
+    from fiftyone_hs2s.dataset.evaluate.compare import (
+        Comparison,
+        compare_evaluations,
+        list_evaluations,
+        load_evaluation,
+    )
+    from fiftyone_hs2s.dataset.evaluate.evaluate import evaluate_propagation
+    from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
+    from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
+    from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
+    from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport, propagate
+    from fiftyone_hs2s.dataset.train.finetune import FineTuned, finetune
+    from fiftyone_hs2s.errors import HS2SError
+    from fiftyone_hs2s.metrics import EventOptions
+    from fiftyone_hs2s.network import default_weights, register_model
+    from fiftyone_hs2s.progress import Progress
+    from fiftyone_hs2s.registry import list_models
+
 _PUBLIC = {
-    "load_model": "fiftyone_hs2s.dataset.propagate.model",
-    "import_sequences": "fiftyone_hs2s.dataset.importing",
-    "import_davis": "fiftyone_hs2s.dataset.importing",  # the former name
-    "propagate": "fiftyone_hs2s.dataset.propagate.propagate",
-    "finetune": "fiftyone_hs2s.dataset.train.finetune",
-    "default_weights": "fiftyone_hs2s.network",
-    "register_model": "fiftyone_hs2s.network",
-    "list_models": "fiftyone_hs2s.registry",
-    "evaluate_propagation": "fiftyone_hs2s.dataset.evaluate.evaluate",
-    "compare_evaluations": "fiftyone_hs2s.dataset.evaluate.compare",
-    "find_failures": "fiftyone_hs2s.dataset.diagnose.find_failures",
-    "analyze": "fiftyone_hs2s.dataset.diagnose.analyze",
-    "run_benchmark": "fiftyone_hs2s.benchmark",
-    "Progress": "fiftyone_hs2s.progress",
-    "HS2SError": "fiftyone_hs2s.errors",
+    "fiftyone_hs2s.benchmark": ("BenchmarkResult", "run_benchmark"),
+    "fiftyone_hs2s.dataset.diagnose.analyze": ("DatasetAnalysis", "analyze"),
+    "fiftyone_hs2s.dataset.diagnose.find_failures": ("FailureReport", "find_failures"),
+    "fiftyone_hs2s.dataset.evaluate.compare": (
+        "Comparison",
+        "compare_evaluations",
+        "list_evaluations",
+        "load_evaluation",
+    ),
+    "fiftyone_hs2s.dataset.evaluate.evaluate": ("evaluate_propagation",),
+    "fiftyone_hs2s.dataset.evaluate.evaluation_results": ("PropagationResults",),
+    "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
+    "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
+    "fiftyone_hs2s.dataset.propagate.propagate": ("PropagationReport", "propagate"),
+    "fiftyone_hs2s.dataset.train.finetune": ("FineTuned", "finetune"),
+    "fiftyone_hs2s.errors": ("HS2SError",),
+    "fiftyone_hs2s.metrics": ("EventOptions",),
+    "fiftyone_hs2s.network": ("default_weights", "register_model"),
+    "fiftyone_hs2s.progress": ("Progress",),
+    "fiftyone_hs2s.registry": ("list_models",),
 }
+_MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = [
+    "BenchmarkResult",
+    "Comparison",
+    "DatasetAnalysis",
+    "EventOptions",
+    "FailureReport",
+    "FineTuned",
+    "HS2SError",
+    "HS2SVideoModel",
+    "Progress",
+    "PropagationReport",
+    "PropagationResults",
+    "analyze",
+    "compare_evaluations",
+    "default_weights",
+    "evaluate_propagation",
+    "find_failures",
+    "finetune",
+    "import_davis",
+    "import_sequences",
+    "list_evaluations",
+    "list_models",
+    "load_evaluation",
+    "load_model",
+    "propagate",
+    "register_model",
+    "run_benchmark",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted({*globals(), *__all__})

@@ -14,18 +14,18 @@ from fiftyone_hs2s.command import SIGNALS
 
 
 @contextmanager
-def run_in_processes(function: Callable[..., Any], tasks: Iterable[tuple], workers: int) -> Iterator[list[Future]]:
+def run_in_processes(function: Callable[..., Any], tasks: Iterable[tuple], num_workers: int) -> Iterator[list[Future]]:
     """Calls a function in fresh processes: a fork of one with threads (PyTorch, FiftyOne) may hang.
 
     Args:
         function: what to call; can be imported by name
         tasks: the arguments of each call
-        workers: number of processes
+        num_workers: number of processes
 
     Yields:
         the calls' futures, in the order of the tasks. Leaving the block by an exception ends the processes at once
     """
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn"))
     try:
         with _signals_wait():
             futures = [pool.submit(function, *task) for task in tasks]

@@ -27,7 +27,7 @@ def train(
     pictures: Sequence[Picture] = (),
     validation: Sequence[ValidationSequence] = (),
     minutes: float = float("inf"),
-    workers: int = 1,
+    num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> Path:
     """Trains a network, or resumes the run in the folder.
@@ -41,7 +41,7 @@ def train(
         pictures: pictures with masks, likewise
         validation: sequences to validate on, besides those that the config names below ``data``
         minutes: stop after this time
-        workers: worker processes that make clips
+        num_workers: worker processes that make clips
         progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
             :class:`fiftyone_hs2s.progress.Progress` after each step
 
@@ -60,7 +60,7 @@ def train(
         sources += mixed_sources(config, videos, [pictures])
     sequences = folder_validation(config, Path(data)) if data is not None else []
     with _only_training(Path(run)), reporting(progress) as report:
-        trainer = Trainer(config, sources, Path(run), scorable([*sequences, *validation]), workers)
+        trainer = Trainer(config, sources, Path(run), scorable([*sequences, *validation]), num_workers)
         trainer.train(minutes, report=report)
     return Path(run) / ("best.safetensors" if trainer.best else "weights.safetensors")
 

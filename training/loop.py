@@ -55,7 +55,7 @@ class Trainer:
         sources: where clips come from, and how often
         run: the run folder
         validation: sequences to score the averaged weights on, every ``config.validate_every`` steps
-        workers: worker processes that make clips
+        num_workers: worker processes that make clips
 
     Raises:
         HS2SError: if the folder's checkpoint is of another network, or of one that was frozen otherwise; if the
@@ -68,9 +68,9 @@ class Trainer:
         sources: Sequence[tuple[ClipSource, float]],
         run: Path,
         validation: Sequence[ValidationSequence] = (),
-        workers: int = 1,
+        num_workers: int = 1,
     ) -> None:
-        self.config, self.sources, self.workers = config, sources, workers
+        self.config, self.sources, self.num_workers = config, sources, num_workers
         self.validation = list(validation) if config.validate_every > 0 else []
         # Some parameters have no part in some losses; only several processes must be told.
         several = DistributedDataParallelKwargs(find_unused_parameters=True)
@@ -299,7 +299,7 @@ class Trainer:
             for step in range(self.step, end)
             for part in range(config.accumulate)
         )
-        return draw_batches(clips, places, self.workers)
+        return draw_batches(clips, places, self.num_workers)
 
     def _validate_now(self) -> bool:
         return bool(self.validation) and (self.step % self.config.validate_every == 0 or self.done == 1)

@@ -261,15 +261,15 @@ def _score(
         missing = "seen= (--seen) says which classes were" if classes else "meta.json has no categories"
         notes.append(f"Seen and unseen classes are not told apart: {missing}.")
     evaluation = evaluate_folders(
-        data.masks,
         out / "masks",
+        data.masks,
         protocol or data.benchmark.protocol,
         classes=classes,
         seen=data.seen if classes else None,
         frames=data.meta.frames,
         void=void,
         split=scored,
-        workers=num_workers,
+        num_workers=num_workers,
         progress=progress,
     )
     notes += [f"{problem.sequence}: {problem.message}." for problem in evaluation.problems]

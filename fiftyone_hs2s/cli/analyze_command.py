@@ -66,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
     """
     check_outputs(args.json, args.csv)
     analysis, problems = analyze_folders(
-        args.gt,
         args.pred,
+        args.gt,
         args.fps,
         args.protocol,
         void=args.void,
         split=args.split,
-        workers=args.workers,
+        num_workers=args.workers,
     )
     print(report(analysis), flush=True)  # first: a file may fail to be written
     print_problems(problems)

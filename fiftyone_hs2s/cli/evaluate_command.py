@@ -95,14 +95,14 @@ def run(args: argparse.Namespace) -> int:
     meta = _read_meta(args)
     seen = {line.strip() for line in read_text(args.seen).splitlines() if line.strip()} if args.seen else None
     evaluation = evaluate_folders(
-        args.gt,
         args.pred,
+        args.gt,
         args.protocol,
         **meta,
         seen=seen,
         void=args.void,
         split=args.split,
-        workers=args.workers,
+        num_workers=args.workers,
     )
     print(report(evaluation), flush=True)  # first: a file may fail to be written
     print_problems(evaluation.problems)

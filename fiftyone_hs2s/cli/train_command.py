@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace, signals: StopSignals) -> int:
             data=args.data,
             **_read_dataset(args),
             minutes=args.minutes,
-            workers=args.workers,
+            num_workers=args.workers,
             progress=signals.check,
         )
     except Stopped as stopped:

@@ -24,8 +24,8 @@ PathLike = str | os.PathLike[str]
 
 
 def evaluate_folders(
-    truth: PathLike,
-    prediction: PathLike,
+    pred_dir: PathLike,
+    gt_dir: PathLike,
     protocol: str | Protocol = "davis2017",
     *,
     classes: Mapping[str, Mapping[int, str]] | None = None,
@@ -33,7 +33,7 @@ def evaluate_folders(
     frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
     void: int | None = None,
     split: str | Sequence[str] | None = None,
-    workers: int = 1,
+    num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> Evaluation:
     """Scores predicted label maps against true ones.
@@ -44,10 +44,10 @@ def evaluate_folders(
     without truth are passed over (YouTube-VOS annotates every fifth frame).
 
     Args:
-        truth: folder of sequences ``<sequence>/<frame>.png``, or ``<sequence>/<object>/<frame>.png`` as in SA-V, where
-            objects may overlap and each is scored by itself; the root of such a data set; or one sequence
-        prediction: folder in either layout. If both sides hold a single sequence and one of them is given directly
-            as the folder of its frames, the two belong together whatever their names
+        pred_dir: folder of sequences ``<sequence>/<frame>.png``, or ``<sequence>/<object>/<frame>.png`` as in SA-V,
+            where objects may overlap and each is scored by itself; the root of such a data set; or one sequence
+        gt_dir: the same of the truth, in either layout. If both sides hold a single sequence and one of them is given
+            directly as the folder of its frames, the two belong together whatever their names
         protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
         classes: class name of each object, by sequence and id, for the seen/unseen split
         seen: names of the classes that were seen in training
@@ -55,7 +55,7 @@ def evaluate_folders(
         void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
         split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file; or
             their names
-        workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
+        num_workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
         progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
             :class:`fiftyone_hs2s.progress.Progress` for each sequence
 
@@ -64,7 +64,7 @@ def evaluate_folders(
     """
     protocol = get_protocol(protocol)
     sequences, problems = score_folders(
-        truth, prediction, protocol, void=void, split=split, workers=workers, progress=progress
+        pred_dir, gt_dir, protocol, void=void, split=split, num_workers=num_workers, progress=progress
     )
     evaluation = summarize(sequences, protocol, classes, seen, frames)
     problems = [counted for problem in problems if (counted := _counted(problem, evaluation))]
@@ -82,39 +82,39 @@ def _counted(problem: Problem, evaluation: Evaluation) -> Problem | None:
 
 
 def analyze_folders(
-    truth: PathLike,
-    prediction: PathLike,
+    pred_dir: PathLike,
+    gt_dir: PathLike,
     fps: float = 6,
     protocol: str | Protocol = "youtube-vos",
     *,
     void: int | None = None,
     split: str | Sequence[str] | None = None,
-    workers: int = 1,
+    num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> tuple[Analysis, list[Problem]]:
     """Makes the analyses of the HS2S paper of folders, see ``analyze``.
 
     Args:
-        truth: as for ``evaluate_folders``, and so are prediction, protocol, void, split, workers and progress
+        pred_dir: as for ``evaluate_folders``, and so are gt_dir, protocol, void, split, num_workers and progress
         fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
 
     Returns:
         the analysis; what was wrong with the predictions
     """
     sequences, problems = score_folders(
-        truth, prediction, protocol, void=void, split=split, workers=workers, progress=progress
+        pred_dir, gt_dir, protocol, void=void, split=split, num_workers=num_workers, progress=progress
     )
     return analyze(sequences, fps, protocol), problems
 
 
 def score_folders(
-    truth: PathLike,
-    prediction: PathLike,
+    pred_dir: PathLike,
+    gt_dir: PathLike,
     protocol: str | Protocol = "all",
     *,
     void: int | None = None,
     split: str | Sequence[str] | None = None,
-    workers: int = 1,
+    num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> tuple[dict[str, SequenceScores], list[Problem]]:
     """The series of all sequences, for protocols, events and analyses, and what was wrong with the predictions.
@@ -122,14 +122,14 @@ def score_folders(
     Args: as for ``evaluate_folders``. Of the protocol only the treatment of void and of several objects matters.
     """
     protocol = get_protocol(protocol)
-    pairs = pair_sequences(truth, prediction, split)
+    pairs = pair_sequences(gt_dir, pred_dir, split)
     for folders in pairs.values():
         _check_names(*folders)
     tasks = [
         _Task(name, *folders, protocol.exclude_void, protocol.merge_objects, void) for name, folders in pairs.items()
     ]
     done: dict[str, tuple[SequenceScores, list[Problem]]] = {}
-    with reporting(progress) as report, closing(_run(tasks, min(workers, len(tasks)))) as results:
+    with reporting(progress) as report, closing(_run(tasks, min(num_workers, len(tasks)))) as results:
         for name, scores, found in counted(results, len(tasks), report, "sequence"):
             done[name] = scores, found
     return {name: done[name][0] for name in pairs}, [problem for name in pairs for problem in done[name][1]]
@@ -190,12 +190,12 @@ class _Task(NamedTuple):
     void: int | None
 
 
-def _run(tasks: list[_Task], workers: int) -> Generator[tuple[str, SequenceScores, list[Problem]]]:
+def _run(tasks: list[_Task], num_workers: int) -> Generator[tuple[str, SequenceScores, list[Problem]]]:
     """Works the tasks off, in any order."""
-    if workers <= 1:
+    if num_workers <= 1:
         yield from map(_score_sequence, tasks)
         return
-    with run_in_processes(_score_sequence, [(task,) for task in tasks], workers) as futures:
+    with run_in_processes(_score_sequence, [(task,) for task in tasks], num_workers) as futures:
         yield from (future.result() for future in as_completed(futures))
 
 

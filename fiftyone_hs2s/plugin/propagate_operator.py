@@ -21,7 +21,7 @@ from .execution import Outcome, execute
 from .work import Samples, target
 
 if TYPE_CHECKING:
-    from fiftyone_hs2s.dataset.propagate.propagate import Report
+    from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport
     from fiftyone_hs2s.plugin.runs import Event
 
 _LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
@@ -117,13 +117,13 @@ class Propagate(foo.Operator):
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
-def _outcome(report: Report) -> Outcome:
+def _outcome(report: PropagationReport) -> Outcome:
     idle = bool(report.skipped) and not (report.complete or report.problems)
     hint = "; tick Overwrite to do them again" if idle else ""
     return Outcome(f"{report}{hint}", list(report.problems.items()), warn=idle)
 
 
-def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> Report:
+def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> PropagationReport:
     from fiftyone_hs2s import load_model, propagate
 
     params = ctx.params

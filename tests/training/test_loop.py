@@ -69,7 +69,7 @@ def _config(**changes: object) -> TrainingConfig:
 
 def _trainer(data: Path, run: Path, **changes: object) -> loop.Trainer:
     config = _config(**changes)
-    return loop.Trainer(config, folder_sources(config, data), run, workers=0)
+    return loop.Trainer(config, folder_sources(config, data), run, num_workers=0)
 
 
 def _clips(trainer: loop.Trainer, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,7 +178,7 @@ def test_workers_start_beside_the_threads_of_opencv(data: Path, tmp_path: Path) 
         cv2.warpAffine(np.zeros((2000, 2000, 3), np.uint8), np.eye(2, 3), (2000, 2000))  # starts the threads
         time.sleep(1)  # until they wait: a fork then has their locks, but not them
         config = _config()
-        trainer = loop.Trainer(config, folder_sources(config, data), tmp_path / "run", workers=1)
+        trainer = loop.Trainer(config, folder_sources(config, data), tmp_path / "run", num_workers=1)
         assert len(list(islice(trainer._steps(), 2))) == 2
         assert cv2.getNumThreads() == 2
     finally:
@@ -255,7 +255,7 @@ def test_an_error_of_the_data_saves_the_steps_so_far(
     config = _config(validate_every=2)
     sources, sequence = folder_sources(config, data), FolderSequence(data / "video/made", "square")
     with pytest.raises(HS2SError, match="unreadable"):
-        loop.Trainer(config, sources, tmp_path / "run", [sequence], workers=0).train()
+        loop.Trainer(config, sources, tmp_path / "run", [sequence], num_workers=0).train()
     assert torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"] == 2
 
 
@@ -288,7 +288,7 @@ def test_the_best_weights_are_those_of_this_validation(
     def go_on(sequences: list, **changes: object) -> tuple[str, float]:
         stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
         config = _config(**{"validate_every": 1, "stages": stages, **changes})
-        weights = train(config, tmp_path / "run", data=data, validation=sequences, minutes=0, workers=0)
+        weights = train(config, tmp_path / "run", data=data, validation=sequences, minutes=0, num_workers=0)
         return weights.name, torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["best"]
 
     assert go_on([held]) == ("best.safetensors", 0.8)
@@ -303,7 +303,7 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(
     stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
     config = _config(stages=stages, validate_every=1, patience=2)
     run = tmp_path / "run"
-    trainer = loop.Trainer(config, folder_sources(config, data), run, [SimpleNamespace(name="a")], workers=0)
+    trainer = loop.Trainer(config, folder_sources(config, data), run, [SimpleNamespace(name="a")], num_workers=0)
     kept = []
     trainer.train(report=lambda _: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0))
     assert trainer.step == 4 and trainer.best == 0.7

@@ -90,17 +90,21 @@ def _border(mask: np.ndarray, count: int) -> np.ndarray:
     return classes
 
 
-def draw_batches(clips: MixedClips, places: Iterable[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
+def draw_batches(clips: MixedClips, places: Iterable[list[tuple[int, int]]], num_workers: int) -> Iterator[Batch]:
     """Batches of clips, drawn ahead by worker processes, or here where there are none.
 
     Args:
         clips: what to draw
         places: the places of each batch
-        workers: number of processes
+        num_workers: number of processes
     """
-    ahead = 3 if workers else None
+    ahead = 3 if num_workers else None
     loader = DataLoader(
-        clips, batch_sampler=places, num_workers=workers, prefetch_factor=ahead, worker_init_fn=leave_stopping_to_main
+        clips,
+        batch_sampler=places,
+        num_workers=num_workers,
+        prefetch_factor=ahead,
+        worker_init_fn=leave_stopping_to_main,
     )
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # ends OpenCV's threads: a worker, which has none of them, would wait for them for ever

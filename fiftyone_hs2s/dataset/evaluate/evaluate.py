@@ -44,7 +44,7 @@ def evaluate_propagation(
     protocol: str = "davis2017",
     *,
     iou: float = 0.5,
-    workers: int = 1,
+    num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> PropagationResults:
     """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean J&F.
@@ -73,7 +73,7 @@ def evaluate_propagation(
         eval_key: name of the evaluation, an identifier; None to write nothing
         protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see ``fiftyone_hs2s.metrics.PROTOCOLS``
         iou: from this J on a label counts as found
-        workers: number of processes; more than one takes some seconds to start, and needs
+        num_workers: number of processes; more than one takes some seconds to start, and needs
             ``if __name__ == "__main__":`` in a script that calls this
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
             instead with a :class:`fiftyone_hs2s.progress.Progress`
@@ -96,7 +96,7 @@ def evaluate_propagation(
         prefix + pred_name, prefix + gt_name, iou, protocol=get_protocol(protocol).name
     )
     method = config.build()
-    options = {"progress": progress, "workers": workers}
+    options = {"progress": progress, "num_workers": num_workers}
     if eval_key is None:
         return method.generate_results(samples, [], None, **options)
     with evaluation_key(method, samples, eval_key) as key:
@@ -164,13 +164,13 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         classes: Sequence[str] | None = None,
         missing: str | None = None,
         progress: ProgressOption = None,
-        workers: int = 1,
+        num_workers: int = 1,
     ) -> PropagationResults:
         """Scores the samples and writes what is found."""
         run = _Run(self, samples, eval_key)
         pieces = find_pieces(samples)
         with fiftyone_reporting(progress) as report:
-            for piece, scored in counted(run.score(pieces, workers), len(pieces), report):
+            for piece, scored in counted(run.score(pieces, num_workers), len(pieces), report):
                 run.add(piece, scored)
         run.finish()
         return PropagationResults(
@@ -242,9 +242,9 @@ class _Run:
             else None
         )
 
-    def score(self, pieces: list[Piece], workers: int) -> Iterator[tuple[Piece, ScoredPiece | HS2SError]]:
+    def score(self, pieces: list[Piece], num_workers: int) -> Iterator[tuple[Piece, ScoredPiece | HS2SError]]:
         """Scores pieces, see :func:`fiftyone_hs2s.dataset.evaluate.workers.score_pieces`."""
-        return score_pieces(pieces, self._truth, self._prediction, self._protocol, workers)
+        return score_pieces(pieces, self._truth, self._prediction, self._protocol, num_workers)
 
     def add(self, piece: Piece, scored: ScoredPiece | HS2SError) -> None:
         """Takes the scores of a piece; one that cannot be scored is noted and left out."""

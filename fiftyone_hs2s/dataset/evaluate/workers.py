@@ -18,7 +18,7 @@ Scored = ScoredPiece | HS2SError
 
 
 def score_pieces(
-    pieces: list[Piece], truth: str, prediction: str, protocol: Protocol, workers: int = 1
+    pieces: list[Piece], truth: str, prediction: str, protocol: Protocol, num_workers: int = 1
 ) -> Iterator[tuple[Piece, Scored]]:
     """Scores pieces, with their labels.
 
@@ -27,16 +27,16 @@ def score_pieces(
         truth: field of the ground truth
         prediction: field of the predictions
         protocol: how void and several objects are taken
-        workers: number of processes
+        num_workers: number of processes
 
     Yields:
         in order, each piece and its scores, or why it has none
     """
-    if min(workers, len(pieces)) <= 1:
+    if min(num_workers, len(pieces)) <= 1:
         yield from ((piece, _score(piece, truth, prediction, protocol)) for piece in pieces)
         return
     tasks = ((StoredView.of(p.view), replace(p, view=None), truth, prediction, protocol) for p in pieces)
-    with run_in_processes(_score_remotely, tasks, min(workers, len(pieces))) as futures:
+    with run_in_processes(_score_remotely, tasks, min(num_workers, len(pieces))) as futures:
         for piece, future in zip(pieces, futures, strict=True):
             scored = future.result()
             yield piece, scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)

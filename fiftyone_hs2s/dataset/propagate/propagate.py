@@ -47,7 +47,7 @@ class AllFailedError(HS2SError):
 
 
 @dataclass
-class Report:
+class PropagationReport:
     """What a propagation did.
 
     Attributes:
@@ -108,7 +108,7 @@ def propagate(
     skip_failures: bool = True,
     batch_size: int = 200,
     progress: ProgressOption = None,
-) -> Report:
+) -> PropagationReport:
     """Propagates the masks of some frames through whole videos.
 
     Labels are written while a video is tracked, so the memory needed doesn't grow with its length. The sample field
@@ -168,7 +168,7 @@ class _Job:
     overwrite: bool
     batch_size: int
     show: Callable[[Progress], Any]
-    report: Report = field(default_factory=Report)
+    report: PropagationReport = field(default_factory=PropagationReport)
     done: int = 0
     """Samples that are over, however they ended."""
     total: int = 0
@@ -176,7 +176,7 @@ class _Job:
     added: bool = False
     """Whether the run has added the label field."""
 
-    def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> Report:
+    def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> PropagationReport:
         todo = [sequence for sequence in sequences if not self._is_finished(sequence)]
         self.total = len(todo)
         with self.model:

@@ -73,7 +73,7 @@ def finetune(
     validation: Samples | None = None,
     overwrite: bool = False,
     run: str | Path | None = None,
-    workers: int = 0,
+    num_workers: int = 0,
     progress: ProgressOption = None,
 ) -> FineTuned:
     """Fine-tunes a model on videos, or on images, with instance masks, and registers it by name.
@@ -95,7 +95,7 @@ def finetune(
         overwrite: replace a registered model of that name
         run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped goes on there, and its
             log can be followed. By default a temporary one
-        workers: processes that make clips; worth it beside a GPU
+        num_workers: processes that make clips; worth it beside a GPU
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
             instead with a :class:`fiftyone_hs2s.progress.Progress`
             after each step; its ``values`` are the losses, the ``step`` and the ``seconds`` it all took
@@ -128,7 +128,7 @@ def finetune(
                 videos=videos,
                 pictures=pictures,
                 validation=sequences,
-                workers=workers,
+                num_workers=num_workers,
                 progress=watch,
             )
         if not watch.step:

@@ -255,7 +255,7 @@ def test_worker_processes_find_the_same(scored_dataset, video, clips):
     bars: list[int] = []
     alone = evaluate(samples, "alone", protocol="all")
     paths = ("alone_J", "frames.alone_F", "frames.pred.detections.alone_id", "frames.gt.detections.alone", "alone_fp")
-    results = evaluate(samples, "both", protocol="all", workers=2, progress=lambda bar: bars.append(bar.iteration))
+    results = evaluate(samples, "both", protocol="all", num_workers=2, progress=lambda bar: bars.append(bar.iteration))
     assert (results.objects, results.problems) == (alone.objects, alone.problems)
     assert len(results.objects) == (6 if clips else 4)
     assert results.series == alone.series

@@ -46,7 +46,7 @@ def _files(folder):
 
 @pytest.mark.parametrize("protocol", ["davis2017", "davis2016", "youtube-vos"])
 def test_equal_to_the_evaluation_of_folders(girls, folders, protocol):
-    expected = evaluate_folders(*folders, protocol)
+    expected = evaluate_folders(folders[1], folders[0], protocol)
     results = evaluate_propagation(girls, "pred", "gt", None, protocol)
     for row, found in zip(results.objects, expected.results, strict=True):
         for name in ("J", "F"):

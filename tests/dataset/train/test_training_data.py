@@ -158,7 +158,7 @@ def test_clips_from_a_dataset_in_worker_processes(dataset, video):
     assert len(pickle.dumps(sources)) < 20_000 < T * H * W * 3
     clips = MixedClips(sources, 3, (64, 96), seed=1)
     places = [[(0, k)] for k in range(4)]
-    for (frames, masks), place in zip(draw_batches(clips, places, workers=1), range(4), strict=True):
+    for (frames, masks), place in zip(draw_batches(clips, places, num_workers=1), range(4), strict=True):
         here = clips[0, place]
         assert (frames[0] == here[0]).all() and (masks[0] == here[1]).all()
         shown, mask = here[0].numpy().transpose(0, 2, 3, 1), here[1].numpy()[:, 0]
