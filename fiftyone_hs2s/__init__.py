@@ -58,6 +58,22 @@ _PUBLIC = {
     "fiftyone_hs2s.network": ("default_weights", "register_model"),
     "fiftyone_hs2s.progress": ("Progress",),
     "fiftyone_hs2s.registry": ("list_models",),
+    "load_model": "fiftyone_hs2s.dataset.propagate.model",
+    "import_sequences": "fiftyone_hs2s.dataset.importing",
+    "import_davis": "fiftyone_hs2s.dataset.importing",  # the former name
+    "export_tracks": "fiftyone_hs2s.dataset.export.export_tracks",
+    "propagate": "fiftyone_hs2s.dataset.propagate.propagate",
+    "finetune": "fiftyone_hs2s.dataset.train.finetune",
+    "default_weights": "fiftyone_hs2s.network",
+    "register_model": "fiftyone_hs2s.network",
+    "list_models": "fiftyone_hs2s.registry",
+    "evaluate_propagation": "fiftyone_hs2s.dataset.evaluate.evaluate",
+    "compare_evaluations": "fiftyone_hs2s.dataset.evaluate.compare",
+    "find_failures": "fiftyone_hs2s.dataset.diagnose.find_failures",
+    "analyze": "fiftyone_hs2s.dataset.diagnose.analyze",
+    "run_benchmark": "fiftyone_hs2s.benchmark",
+    "Progress": "fiftyone_hs2s.progress",
+    "HS2SError": "fiftyone_hs2s.errors",
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 

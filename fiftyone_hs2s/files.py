@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +106,32 @@ def new_file(path: PathLike) -> Iterator[Path]:
     finally:
         if part:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: PathLike) -> Iterator[Path]:
+    """Gives an empty folder beside another to fill; it takes the other's place once the block is left.
+
+    Where that fails, or the block is left by an exception, the folder stays as it was and nothing else is left behind.
+
+    Args:
+        path: the folder, whose parents are made
+
+    Raises:
+        HS2SError: if it cannot be written
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.name[:20]}.{uuid4().hex[:8]}")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if target.exists():
+            shutil.rmtree(target)
+        part.replace(target)
+    except OSError as error:
+        raise HS2SError(f"{path} cannot be written ({reason(error)})") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -12,13 +12,16 @@ from fiftyone_hs2s.masks import VOID, davis_palette
 from fiftyone_hs2s.video_writer import write_video
 
 
-def draw_overlay(frame: np.ndarray, label_map: np.ndarray, opacity: float = 0.5) -> np.ndarray:
-    """Tints each object in its palette color and lines its border.
+def draw_overlay(
+    frame: np.ndarray, label_map: np.ndarray, opacity: float = 0.5, palette: np.ndarray | None = None
+) -> np.ndarray:
+    """Tints each object in its color and lines its border.
 
     Args:
         frame: uint8 (H, W, 3), RGB
         label_map: uint8 or uint16 (H, W); void (255 in uint8) is left as it is
         opacity: of the tint, 0..1
+        palette: the colors of all ids, uint8 (N, 3) RGB; None for those of DAVIS
 
     Returns:
         uint8 (H, W, 3), RGB
@@ -26,7 +29,10 @@ def draw_overlay(frame: np.ndarray, label_map: np.ndarray, opacity: float = 0.5)
     visible = label_map > 0
     if label_map.dtype == np.uint8:
         visible &= label_map != VOID
-    colors = davis_palette()[np.where(label_map > 254, (label_map - 1) % 254 + 1, label_map)]
+    if palette is None:
+        colors = davis_palette()[np.where(label_map > 254, (label_map - 1) % 254 + 1, label_map)]
+    else:
+        colors = palette[np.where(visible, label_map, 0)]
     result = frame.copy()
     tinted = cv2.addWeighted(frame, 1 - opacity, colors, opacity, 0)
     result[visible] = tinted[visible]

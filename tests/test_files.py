@@ -13,7 +13,7 @@ import pytest
 
 from fiftyone_hs2s.cli.output import write_csv, write_json
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import check_file, new_file, prepare_folder, read_text, write_text
+from fiftyone_hs2s.files import check_file, new_file, new_folder, prepare_folder, read_text, write_text
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.network import build_network, save_weights
 
@@ -97,3 +97,20 @@ def test_files_can_be_read_by_whom_the_umask_says(tmp_path: Path, mask: int) -> 
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_folder_takes_its_place_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "masks"
+    with new_folder(target) as part:
+        (part / "0.png").write_text("old")
+        assert not target.exists()
+    with pytest.raises(KeyError), new_folder(target) as part:
+        (part / "1.png").write_text("new")
+        raise KeyError
+    assert [file.name for file in target.parent.rglob("*.png")] == ["0.png"]
+    with new_folder(target) as part:
+        (part / "1.png").write_text("new")
+    assert [file.name for file in target.parent.rglob("*")] == ["masks", "1.png"]
+    (tmp_path / "file").touch()
+    with pytest.raises(HS2SError, match="cannot be written"), new_folder(tmp_path / "file" / "masks"):
+        pass

@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
+from fiftyone_hs2s.dataset.export.track_source import FRAME_NAMES, FRAME_SIZE
 from fiftyone_hs2s.dataset.video_samples import open_dataset, video_sample
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_sequences, read_split
@@ -52,8 +53,9 @@ def import_sequences(
 
     Each becomes a video sample, encoded without visible loss, with the name of its sequence in
     ``sequence`` and its masks as frame ``Detections``: ``index`` is the object's id, ``instance`` the same on all
-    frames. Frames without annotation have no labels; void pixels belong to no object. A sequence that cannot be used is
-    named in a warning and skipped, and so is, without one, a sequence that the dataset has already.
+    frames; ``frame_names`` and ``frame_size`` keep names and an odd size that a video cannot have, for
+    :func:`export_tracks`. Frames without annotation have no labels; void pixels belong to no object. A sequence
+    that cannot be used is named in a warning and skipped, and so is, without one, a sequence that the dataset has.
 
     Args:
         root: the folder
@@ -142,9 +144,17 @@ def _import(
     files = MaskFiles(masks, frames, void)
     _encode(frames, video, fps)
     named = {**files.object_names, **labels}
-    sample = video_sample(video, _masks(files, frames.size), field, named, sequence=images.name)
+    about = {"sequence": images.name, **_lost(frames)}
+    sample = video_sample(video, _masks(files, frames.size), field, named, **about)
     sample.compute_metadata()
     return sample
+
+
+def _lost(frames: Frames) -> dict[str, Any]:
+    """What a video cannot keep, for exports: names of frames other than 00000, 00001, ...; sides of odd length."""
+    names = frames.names
+    known: dict[str, Any] = {} if names == [f"{i:05}" for i in range(len(names))] else {FRAME_NAMES: names}
+    return known | ({FRAME_SIZE: list(frames.size)} if any(side % 2 for side in frames.size) else {})
 
 
 def _encode(frames: Frames, video: Path, fps: float) -> None:

@@ -40,12 +40,12 @@ class Matching:
 
     def __init__(self, piece: Piece, truth: str | None, prediction: str) -> None:
         self._piece = piece
-        true = list(_census(piece, truth)) if truth else []
-        predicted = list(_census(piece, prediction))
+        true = list(census(piece, truth)) if truth else []
+        predicted = list(census(piece, prediction))
         self.kind = _shared_kind(true, predicted)
         for number, names in (*true, *predicted) if self.kind == "label" else ():
             check_distinct([identity.key("label") for identity in names], number)
-        keys = [_keys_in_order(side, self.kind) for side in (true, predicted)]
+        keys = [keys_in_order(side, self.kind) for side in (true, predicted)]
         self.numbers: dict[ObjectKey, int] = {
             key: number for number, key in enumerate(dict.fromkeys([*keys[0], *keys[1]]), start=1)
         }
@@ -68,16 +68,16 @@ class Matching:
         """What to call an object: its label, with its index if it has one."""
         return self.names.get(number, f"object {number}")
 
-    def _labels(self, census: Census) -> dict[int, tuple[str, int | None]]:
+    def _labels(self, found: Census) -> dict[int, tuple[str, int | None]]:
         """Label and index of each object, as it is first called."""
         labels: dict[int, tuple[str, int | None]] = {}
-        for _, frame in census:
+        for _, frame in found:
             for names in frame:
                 labels.setdefault(self.numbers[names.key(self.kind)], (names.label or "object", names.index))
         return labels
 
 
-def _census(piece: Piece, field: str) -> Iterator[tuple[int, list[Identity]]]:
+def census(piece: Piece, field: str) -> Iterator[tuple[int, list[Identity]]]:
     """The names on each frame that has the field, without reading masks."""
     columns = piece.values(*(f"{field}.{path}" for path in _PATHS))
     numbers = piece.values("frame_number")[0] if piece.is_video else range(1, len(columns[0]) + 1)
@@ -101,10 +101,10 @@ def _name(label: str, index: int | None) -> str:
     return label if index is None or label.endswith(f" {index}") else f"{label} {index}"
 
 
-def _keys_in_order(census: Census, kind: str) -> list[ObjectKey]:
+def keys_in_order(found: Census, kind: str) -> list[ObjectKey]:
     """The objects by the index that each has where it first appears."""
     first: dict[ObjectKey, int | None] = {}
-    for _, frame in census:
+    for _, frame in found:
         for names in frame:
             first.setdefault(names.key(kind), names.index)
     return sorted(first, key=lambda key: (first[key] is None, first[key] or 0))

@@ -1,0 +1,221 @@
+"""Exports tracked masks: folders, JSON, text and XML of other tools, zip files of servers, overlay videos."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
+from fiftyone_hs2s.dataset.compat import Samples
+from fiftyone_hs2s.dataset.database import explained
+from fiftyone_hs2s.dataset.export.overlay_videos import OverlayWriter, app_colors
+from fiftyone_hs2s.dataset.export.track_source import number_objects, open_tracks, sequence_names
+from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import prepare_folder
+from fiftyone_hs2s.mask_files.server_zip import SERVERS
+from fiftyone_hs2s.progress import ProgressOption, counted
+from fiftyone_hs2s.track_files.cvat_xml import CvatWriter
+from fiftyone_hs2s.track_files.label_map_folders import DavisWriter, SAVWriter, YouTubeVOSWriter
+from fiftyone_hs2s.track_files.mots_text import MotsWriter
+from fiftyone_hs2s.track_files.rle_json import CocoWriter, YouTubeVISWriter
+from fiftyone_hs2s.track_files.server_files import ServerWriter, expected_frames
+from fiftyone_hs2s.track_files.tracks import Tracks, TrackWriter
+
+logger = logging.getLogger(__name__)
+
+WRITERS: dict[str, Callable[..., TrackWriter]] = {
+    "davis": DavisWriter,
+    "youtube-vos": YouTubeVOSWriter,
+    "sa-v": SAVWriter,
+    "youtube-vis": YouTubeVISWriter,
+    "coco": CocoWriter,
+    "mots": MotsWriter,
+    "cvat": CvatWriter,
+    "overlay": OverlayWriter,
+}
+SERVER_FORMATS = {f"{server}-zip": server for server in SERVERS}
+FORMATS = (*WRITERS, *SERVER_FORMATS)
+"""The names of the formats."""
+
+
+@dataclass
+class ExportReport:
+    """What was exported.
+
+    Attributes:
+        folder: where to
+        sequences: names of the exported sequences
+        frames: how many frames they have in the export
+        problems: entries with ``sample_id`` and ``message``: samples that could not be exported, and why
+        notes: entries alike: what one should know of those that were
+    """
+
+    folder: Path
+    sequences: list[str] = field(default_factory=list)
+    frames: int = 0
+    problems: list[dict[str, str]] = field(default_factory=list)
+    notes: list[dict[str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        left_out = f", {len(self.problems)} not exported" if self.problems else ""
+        count = len(self.sequences)
+        return f"{count} sequence{'s' * (count != 1)}, {self.frames} frames in {self.folder}{left_out}"
+
+
+@explained
+def export_tracks(
+    samples: Samples | fo.Sample,
+    label_field: str,
+    export_dir: str | os.PathLike[str],
+    format: str = "davis",
+    *,
+    every: int = 1,
+    fill: bool | None = None,
+    renumber: bool = False,
+    export_media: bool = False,
+    split: str | None = None,
+    like: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: ProgressOption = None,
+) -> ExportReport:
+    """Exports masks of objects that keep their identity through a video.
+
+    ===================  =========================================================================================
+    ``davis``            ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS, and
+                         ``ImageSets/2017/<split>.txt``
+    ``youtube-vos``      ``Annotations/<sequence>/<frame>.png`` and ``meta.json``; every fifth frame with ``every=5``
+    ``sa-v``             ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
+    ``youtube-vis``      ``instances.json``: a track an annotation, in RLE
+    ``coco``             ``labels.json``: a frame an image, in RLE, with ``track_id``
+    ``mots``             ``<sequence>.txt``, a line for each frame and object, in RLE
+    ``cvat``             ``labels/<sequence>.xml``, CVAT for video 1.1: polygons, a track for each part of an object
+    ``overlay``          ``<sequence>.mp4``, the masks over the frames in the App's colors
+    ``davis2017-zip``    the file that the DAVIS 2017 test-dev server takes; so ``youtube-vos-zip``, ``mose-zip`` and
+                         ``lvos-zip`` for theirs
+    ===================  =========================================================================================
+
+    Objects have their ``index`` as id, or that plus 1 where indices start with 0; where they have none, or share one,
+    they are numbered from 1. What was changed, or does not fit into a format (objects that overlap where a pixel has
+    one object), is said in the report. A sample that cannot be exported is named there and left out; only a server's
+    zip is written whole or not at all. ``youtube-vis``, ``coco`` and ``mots`` need pycocotools, the extra ``export``.
+
+    Sequences are named by the sample field ``sequence``, as :func:`import_sequences` leaves it, else by the video or
+    the images' folder. Frames are named from 00000 on, or as they were imported.
+
+    Args:
+        samples: videos, clips, images in dynamic groups, or one sample; the filters of a view hold
+        label_field: the field with the masks; ``frames.`` may be left out
+        export_dir: the folder, made if there is none
+        format: one of the above
+        every: export each of so many frames, from the first on
+        fill: whether frames without labels are exported as ones without an object. By default they are left out, as
+            frames that nobody has annotated, except for servers, which ask for all frames
+        renumber: whether to number objects from 1 whatever their index; for formats that only have small numbers
+        export_media: whether to export the frames as JPEG files, or the videos (``cvat``), too
+        split: for ``davis`` the list that names the sequences, ``val`` by default; for servers the one in ``like``
+        like: for servers, the data set's root: its ``JPEGImages`` say what is asked for, and all of it must be there
+        overwrite: whether files of an earlier export may be replaced
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
+
+    Returns:
+        what was exported
+
+    Raises:
+        HS2SError: if the field, the format or the folder is unusable, or nothing can be exported
+    """
+    samples = as_view(samples)
+    name = check_field(samples, label_field, "label")
+    options = _writer_options(format, split, like)
+    if every < 1:
+        raise HS2SError(f"every={every} leaves no frame: give 1 for all frames, 5 for every fifth")
+    if format == "overlay":
+        options["colors"] = app_colors(samples, name)
+    folder = Path(export_dir)
+    prepare_folder(folder, "choose another export_dir")
+    make = WRITERS.get(format, ServerWriter)
+    writer = make(folder, media=export_media, overwrite=overwrite, **options)
+    fill = format in SERVER_FORMATS if fill is None else fill
+    export = _Export(writer, name, every, fill, renumber, ExportReport(folder))
+    pieces = find_pieces(samples)
+    with fiftyone_reporting(progress) as report:
+        for piece, sequence in counted(zip(pieces, sequence_names(pieces), strict=True), len(pieces), report):
+            export.add(piece, sequence)
+    return export.finish()
+
+
+def _writer_options(format: str, split: str | None, like: str | os.PathLike[str] | None) -> dict[str, Any]:
+    if format not in FORMATS:
+        raise HS2SError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
+    if format in SERVER_FORMATS:
+        expected = None if like is None else expected_frames(like, split)
+        return {"server": SERVER_FORMATS[format], "expected": expected}
+    if like is not None:
+        raise HS2SError(f"like is for the zip files of servers, not for {format!r}: leave it out")
+    if split is not None and format != "davis":
+        raise HS2SError(f"the format {format!r} has no splits: leave split out")
+    return {} if split is None else {"split": split}
+
+
+@dataclass
+class _Export:
+    """One call of :func:`export_tracks`."""
+
+    writer: TrackWriter
+    label_field: str
+    every: int
+    fill: bool
+    renumber: bool
+    report: ExportReport
+    pieces: dict[str, Piece] = field(default_factory=dict)
+
+    def add(self, piece: Piece, name: str) -> None:
+        """Exports a piece; one that cannot be is noted and left out."""
+        self.pieces[name] = piece
+        try:
+            count = self.writer.add(self._tracks(piece, name))
+        except HS2SError as error:
+            logger.warning("Not exported: %s", error)
+            self.report.problems.append({"sample_id": piece.sample_id, "message": str(error)})
+            self.writer.notes.pop(name, None)
+            return
+        self.report.sequences.append(name)
+        self.report.frames += count
+
+    def _tracks(self, piece: Piece, name: str) -> Tracks:
+        try:
+            numbering = number_objects(piece, self.label_field, self.renumber)
+        except HS2SError as error:
+            raise HS2SError(f"{piece.name}: {error}") from error
+        if not numbering.ids:
+            raise HS2SError(f"{piece.name} has no masks in {self.label_field!r}: propagate its masks first")
+        tracks = open_tracks(piece, self.label_field, name, numbering, self.every, self.fill)
+        if numbering.note:
+            self.writer.note(name, numbering.note)
+        return tracks
+
+    def finish(self) -> ExportReport:
+        """Writes what is about all sequences.
+
+        Raises:
+            HS2SError: if there was none
+        """
+        report = self.report
+        if not report.sequences:
+            reason = report.problems[0]["message"] if report.problems else "there are no samples"
+            raise HS2SError(f"nothing could be exported: {reason}")
+        if report.problems and isinstance(self.writer, ServerWriter) and self.writer.expected is None:
+            raise HS2SError(f"a server takes all sequences or none: {report.problems[0]['message']}")
+        report.frames += self.writer.close()
+        for name, notes in self.writer.notes.items():
+            for note in notes:
+                logger.warning("Exported %s: %s", name, note)
+                report.notes.append({"sample_id": self.pieces[name].sample_id, "message": f"{name}: {note}"})
+        return report
