@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     )
     from fiftyone_hs2s.dataset.evaluate.evaluate import evaluate_propagation
     from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
+    from fiftyone_hs2s.dataset.export.export_tracks import ExportReport, export_tracks
     from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
     from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport, propagate
@@ -49,6 +50,7 @@ _PUBLIC = {
     ),
     "fiftyone_hs2s.dataset.evaluate.evaluate": ("evaluate_propagation",),
     "fiftyone_hs2s.dataset.evaluate.evaluation_results": ("PropagationResults",),
+    "fiftyone_hs2s.dataset.export.export_tracks": ("ExportReport", "export_tracks"),
     "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
     "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
     "fiftyone_hs2s.dataset.propagate.propagate": ("PropagationReport", "propagate"),
@@ -58,22 +60,6 @@ _PUBLIC = {
     "fiftyone_hs2s.network": ("default_weights", "register_model"),
     "fiftyone_hs2s.progress": ("Progress",),
     "fiftyone_hs2s.registry": ("list_models",),
-    "load_model": "fiftyone_hs2s.dataset.propagate.model",
-    "import_sequences": "fiftyone_hs2s.dataset.importing",
-    "import_davis": "fiftyone_hs2s.dataset.importing",  # the former name
-    "export_tracks": "fiftyone_hs2s.dataset.export.export_tracks",
-    "propagate": "fiftyone_hs2s.dataset.propagate.propagate",
-    "finetune": "fiftyone_hs2s.dataset.train.finetune",
-    "default_weights": "fiftyone_hs2s.network",
-    "register_model": "fiftyone_hs2s.network",
-    "list_models": "fiftyone_hs2s.registry",
-    "evaluate_propagation": "fiftyone_hs2s.dataset.evaluate.evaluate",
-    "compare_evaluations": "fiftyone_hs2s.dataset.evaluate.compare",
-    "find_failures": "fiftyone_hs2s.dataset.diagnose.find_failures",
-    "analyze": "fiftyone_hs2s.dataset.diagnose.analyze",
-    "run_benchmark": "fiftyone_hs2s.benchmark",
-    "Progress": "fiftyone_hs2s.progress",
-    "HS2SError": "fiftyone_hs2s.errors",
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -82,6 +68,7 @@ __all__ = [
     "Comparison",
     "DatasetAnalysis",
     "EventOptions",
+    "ExportReport",
     "FailureReport",
     "FineTuned",
     "HS2SError",
@@ -93,6 +80,7 @@ __all__ = [
     "compare_evaluations",
     "default_weights",
     "evaluate_propagation",
+    "export_tracks",
     "find_failures",
     "finetune",
     "import_davis",
