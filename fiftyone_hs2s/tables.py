@@ -6,9 +6,13 @@ import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import new_file, write_text
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def percent(value: float) -> str:
@@ -27,6 +31,23 @@ def text_table(rows: Sequence[Sequence[Any]], total: bool = False) -> str:
     rule = "-" * max(map(len, lines))
     body = [*lines[1:-1], rule, lines[-1]] if total else lines[1:]
     return "\n".join([lines[0], rule, *body])
+
+
+def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pandas.DataFrame:
+    """Rows as a pandas data frame.
+
+    Args:
+        rows: with the same keys each
+        columns: the columns, for a frame that may have no rows
+
+    Raises:
+        HS2SError: if pandas is not installed
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise HS2SError("a data frame needs pandas: pip install pandas") from error
+    return pandas.DataFrame(list(rows), columns=columns)
 
 
 def write_json(file: Path, data: Mapping[str, Any]) -> None:

@@ -38,3 +38,49 @@ def test_importing_it_brings_neither_fiftyone_nor_torch() -> None:
     code = "import sys, fiftyone_hs2s; print({'fiftyone', 'torch', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+RESULTS = [
+    "BenchmarkResult",
+    "Comparison",
+    "DatasetAnalysis",
+    "FailureReport",
+    "FineTuned",
+    "PropagationReport",
+    "PropagationResults",
+]
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_is_printed_and_given_as_a_table(name: str) -> None:
+    result = getattr(fiftyone_hs2s, name)
+    assert result.print.__doc__ and result.to_dataframe.__doc__
+
+
+def test_a_report_of_a_propagation_tells_of_every_sample(capsys: pytest.CaptureFixture) -> None:
+    report = fiftyone_hs2s.PropagationReport(["a"], {"b": "it breaks off"}, {"c": "no mask"}, ["d"], {"e": "process 7"})
+    table = report.to_dataframe()
+    assert list(table.itertuples(index=False, name=None)) == [
+        ("a", "complete", ""),
+        ("b", "incomplete", "it breaks off"),
+        ("c", "failed", "no mask"),
+        ("d", "skipped", ""),
+        ("e", "claimed", "process 7"),
+    ]
+    report.print()
+    head, *rest = capsys.readouterr().out.splitlines()
+    assert head == "1 tracked, 1 incomplete, 1 failed, 1 finished before, 1 left to another run"
+    assert rest == ["c: no mask", "b: it breaks off", "e: process 7"]
+    assert fiftyone_hs2s.PropagationReport().to_dataframe().empty
+
+
+def test_a_report_of_failures_lists_the_worst_first(capsys: pytest.CaptureFixture) -> None:
+    row = {"sample_id": "s1", "kind": "lost", "object": "cat", "first": 4, "last": 9, "severity": 0.5}
+    events = [{**row, "explanation": "gone"}, {**row, "kind": "drift", "severity": 0.9, "explanation": "off"}]
+    report = fiftyone_hs2s.FailureReport("events", events)
+    report.print()
+    printed = capsys.readouterr().out
+    assert printed.index("drift") < printed.index("lost")
+    assert list(report.to_dataframe()["kind"]) == ["lost", "drift"]
+    assert list(report.plot().data[0].y) == [1, 1]
+    assert fiftyone_hs2s.FailureReport("events").to_dataframe().empty

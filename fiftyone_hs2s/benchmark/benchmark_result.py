@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fiftyone_hs2s.benchmark.benchmark_data import BenchmarkData
 from fiftyone_hs2s.metrics import Evaluation, Statistics
-from fiftyone_hs2s.tables import percent, text_table
+from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,9 +117,7 @@ class BenchmarkResult:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per object, numbers in 0..1; empty without truth."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.evaluation.object_rows()) if self.evaluation else [])
+        return data_frame(self.evaluation.object_rows() if self.evaluation else [])
 
     def to_dict(self) -> dict[str, Any]:
         """What ``results.json`` holds: only dicts, lists, strings, numbers; None for what is not defined."""

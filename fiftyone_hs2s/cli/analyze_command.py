@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from fiftyone_hs2s.cli.evaluate_command import add_folder_arguments
 from fiftyone_hs2s.cli.output import (
     check_outputs,
-    percent,
     print_problems,
-    text_table,
     write_csv,
     write_json,
 )
-from fiftyone_hs2s.metrics import PROTOCOLS, Analysis, analyze_folders
-from fiftyone_hs2s.metrics.analysis import EARLY, LATE, histogram
+from fiftyone_hs2s.metrics import PROTOCOLS, analyze_folders
 
 DESCRIPTION = """\
 Shows how predicted masks fare in long sequences and after occlusions, as in tables 3 and 4 of the HS2S paper, and how
@@ -74,67 +69,10 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
         num_workers=args.workers,
     )
-    print(report(analysis), flush=True)  # first: a file may fail to be written
+    analysis.print()  # first: a file may fail to be written
     print_problems(problems)
     if args.json:
         write_json(args.json, analysis.to_dict())
     if args.csv:
-        write_csv(args.csv, table_rows(analysis))
+        write_csv(args.csv, analysis.rows())
     return 0
-
-
-def table_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    """Both tables as rows: table, frames, objects, J, F, JF."""
-    n, length = analysis.num_objects, analysis.length
-    yield _row("occlusion", "all", n, analysis.J, analysis.F, analysis.JF)
-    for row in analysis.occlusion:
-        frames = f"after the first occlusion, area <= {row.threshold} px"
-        yield _row("occlusion", frames, row.num_objects, row.J, row.F, row.JF)
-    for name, j, f in (
-        (f"early, t < {EARLY}", length.J_early, length.F_early),
-        (f"late, t > {LATE}", length.J_late, length.F_late),
-    ):
-        yield _row("length", name, length.num_objects, j, f, (j + f) / 2)
-
-
-def _row(table: str, frames: str, objects: int, j: float, f: float, jf: float) -> dict[str, Any]:
-    return {"table": table, "frames": frames, "objects": objects, "J": j, "F": f, "JF": jf}
-
-
-def report(analysis: Analysis) -> str:
-    """What the command prints: two tables in percent, and histograms."""
-    rows = list(table_rows(analysis))
-    header = ("frames", "objects", "J", "F", "J&F")
-
-    def table(name: str) -> str:
-        chosen = [row for row in rows if row["table"] == name]
-        return text_table([header, *((row["frames"], row["objects"], *_percents(row)) for row in chosen)])
-
-    parts = [
-        "Objects of more than 20 steps (table 3)",
-        table("length"),
-        "Occlusions (table 4)",
-        table("occlusion"),
-        *(f"note: {note}" for note in analysis.notes()),
-        "Length of the objects' sequences in steps (figure 4)",
-        bars(analysis.sequence_lengths),
-    ]
-    for threshold, lengths in analysis.occlusion_lengths.items():
-        parts += [f"Length of the first occlusion in steps, area <= {threshold} px (figure 5)", bars(lengths)]
-    return "\n\n".join(parts)
-
-
-def _percents(row: dict[str, Any]) -> list[str]:
-    return [percent(row[score]) for score in ("J", "F", "JF")]
-
-
-def bars(lengths: Sequence[float], width: int = 5, longest: int = 40) -> str:
-    """A histogram in text, with bins of ``width`` steps."""
-    counts = histogram(lengths)
-    bins = [sum(counts[start : start + width]) for start in range(0, len(counts), width)]
-    scale = min(1.0, longest / max(bins, default=1))
-    lines = [
-        f"{k * width:4}-{(k + 1) * width - 1:<4} {'#' * round(scale * count)} {count or ''}".rstrip()
-        for k, count in enumerate(bins)
-    ]
-    return "\n".join(lines) or "  none"

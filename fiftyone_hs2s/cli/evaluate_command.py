@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.cli.output import (
     check_outputs,
-    percent,
     print_problems,
-    text_table,
     write_csv,
     write_json,
 )
@@ -21,7 +18,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import read_text
 from fiftyone_hs2s.mask_files.layouts import list_sequences
 from fiftyone_hs2s.mask_files.meta import read_meta
-from fiftyone_hs2s.metrics import PROTOCOLS, Evaluation, evaluate_folders
+from fiftyone_hs2s.metrics import PROTOCOLS, evaluate_folders
 
 DESCRIPTION = """\
 Scores predicted masks against true ones: region similarity J, boundary accuracy F and their mean.
@@ -104,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
         num_workers=args.workers,
     )
-    print(report(evaluation), flush=True)  # first: a file may fail to be written
+    evaluation.print()  # first: a file may fail to be written
     print_problems(evaluation.problems)
     if args.json:
         write_json(args.json, evaluation.to_dict())
@@ -143,17 +140,3 @@ def _meta_beside(truth: Path) -> Path | None:
     real = Path(os.path.realpath(truth))
     folders = [real, *real.parents[: 2 if any(truth.glob("*.png")) else 1]]
     return next((file for folder in folders if (file := folder / "meta.json").is_file()), None)
-
-
-def report(evaluation: Evaluation) -> str:
-    """The table that the command prints: a line per object, and the means; percent."""
-    rows: list[Sequence[Any]] = [("sequence", "object", "frames", "J", "F", "J&F", "J recall", "J decay")]
-    for result in evaluation.results:
-        numbers = (result.J.mean, result.F.mean, result.JF, result.J.recall, result.J.decay)
-        rows.append((result.sequence, result.object_id, len(result.frames), *map(percent, numbers)))
-    means = (evaluation.J, evaluation.F, evaluation.JF)
-    spread = (evaluation.J_statistics.recall, evaluation.J_statistics.decay)
-    counts = (len(evaluation.results), sum(len(result.frames) for result in evaluation.results))
-    rows.append((f"all, {evaluation.protocol.name}", *counts, *map(percent, (*means, *spread))))
-    splits = [f"{name.replace('_', ' ')} {percent(value)}" for name, value in evaluation.splits.items()]
-    return "\n".join([text_table(rows, total=True), *([", ".join(splits)] if splits else [])])

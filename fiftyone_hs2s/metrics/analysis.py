@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fiftyone_hs2s.metrics.events import runs
 from fiftyone_hs2s.metrics.protocols import Protocol, counted_frames, get_protocol, scored_ids
 from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScores
+from fiftyone_hs2s.tables import data_frame, percent, text_table
+
+if TYPE_CHECKING:
+    import pandas
 
 STEPS_PER_SECOND = 6
 EARLY = 10
@@ -74,6 +78,44 @@ class Analysis:
             limits = " or ".join(map(str, areas))
             yield f"after the first occlusion: no object is hidden (down to {limits} px) and then visible again"
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Tables 3 and 4 as rows: ``table``, ``frames``, ``objects``, ``J``, ``F``, ``JF``."""
+        yield _row("occlusion", "all", self.num_objects, self.J, self.F, self.JF)
+        for row in self.occlusion:
+            frames = f"after the first occlusion, area <= {row.threshold} px"
+            yield _row("occlusion", frames, row.num_objects, row.J, row.F, row.JF)
+        length = self.length
+        for name, j, f in (
+            (f"early, t < {EARLY}", length.J_early, length.F_early),
+            (f"late, t > {LATE}", length.J_late, length.F_late),
+        ):
+            yield _row("length", name, length.num_objects, j, f, (j + f) / 2)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows of :meth:`rows`, scores in 0..1."""
+        return data_frame(self.rows())
+
+    def print(self) -> None:
+        """Prints two tables in percent, and histograms."""
+        parts = [
+            "Objects of more than 20 steps (table 3)",
+            self._table("length"),
+            "Occlusions (table 4)",
+            self._table("occlusion"),
+            *(f"note: {note}" for note in self.notes()),
+            "Length of the objects' sequences in steps (figure 4)",
+            bars(self.sequence_lengths),
+        ]
+        for threshold, lengths in self.occlusion_lengths.items():
+            parts += [f"Length of the first occlusion in steps, area <= {threshold} px (figure 5)", bars(lengths)]
+        print("\n\n".join(parts), flush=True)
+
+    def _table(self, name: str) -> str:
+        chosen = [row for row in self.rows() if row["table"] == name]
+        percents = ([percent(row[score]) for score in ("J", "F", "JF")] for row in chosen)
+        lines = [(row["frames"], row["objects"], *numbers) for row, numbers in zip(chosen, percents, strict=True)]
+        return text_table([("frames", "objects", "J", "F", "J&F"), *lines])
+
     def to_dict(self) -> dict[str, Any]:
         """What ``hs2s analyze --json`` writes; None for means of nothing."""
         data = _finite(asdict(self))
@@ -89,6 +131,22 @@ class Analysis:
 def histogram(lengths: Sequence[float]) -> list[int]:
     """How many lengths there are of 0 up to 1 steps, of 1 up to 2, and so on."""
     return np.bincount(np.floor(lengths).astype(int)).tolist() if len(lengths) else []
+
+
+def bars(lengths: Sequence[float], width: int = 5, longest: int = 40) -> str:
+    """A histogram in text, with bins of ``width`` steps."""
+    counts = histogram(lengths)
+    bins = [sum(counts[start : start + width]) for start in range(0, len(counts), width)]
+    scale = min(1.0, longest / max(bins, default=1))
+    lines = [
+        f"{k * width:4}-{(k + 1) * width - 1:<4} {'#' * round(scale * count)} {count or ''}".rstrip()
+        for k, count in enumerate(bins)
+    ]
+    return "\n".join(lines) or "  none"
+
+
+def _row(table: str, frames: str, objects: int, j: float, f: float, jf: float) -> dict[str, Any]:
+    return {"table": table, "frames": frames, "objects": objects, "J": j, "F": f, "JF": jf}
 
 
 def _finite(value: Any) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from fiftyone_hs2s.metrics.protocols import (
     scored_ids,
 )
 from fiftyone_hs2s.metrics.scores import SequenceScores
+from fiftyone_hs2s.tables import data_frame, percent, text_table
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,26 @@ class Evaluation(_Means):
                 "class": result.class_name,
                 "seen": result.seen,
             }
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows of :meth:`object_rows`, scores in 0..1."""
+        return data_frame(self.object_rows())
+
+    def table(self) -> str:
+        """A line for each object, and the means; percent."""
+        rows: list[Sequence[Any]] = [("sequence", "object", "frames", "J", "F", "J&F", "J recall", "J decay")]
+        for result in self.results:
+            numbers = (result.J.mean, result.F.mean, result.JF, result.J.recall, result.J.decay)
+            rows.append((result.sequence, result.object_id, len(result.frames), *map(percent, numbers)))
+        means = (self.J, self.F, self.JF, self.J_statistics.recall, self.J_statistics.decay)
+        counts = (len(self.results), sum(len(result.frames) for result in self.results))
+        rows.append((f"all, {self.protocol.name}", *counts, *map(percent, means)))
+        splits = [f"{name.replace('_', ' ')} {percent(value)}" for name, value in self.splits.items()]
+        return "\n".join([text_table(rows, total=True), *([", ".join(splits)] if splits else [])])
+
+    def print(self) -> None:
+        """Prints the table, in percent."""
+        print(self.table(), flush=True)
 
     def frame_rows(self) -> Iterator[dict[str, Any]]:
         """One row per object and counted frame: sequence, object, frame, J, F."""

@@ -114,7 +114,7 @@ def test_object_below_the_highest_first_id_counts_from_the_start():
 def test_void_by_protocol():
     frames = [("11vv0000", "11110000")] * 3
     results = {name: summarize({"s": sequence_of(*frames, protocol=name)}, name).J for name in PROTOCOLS}
-    assert results == {"davis2016": 0.5, "davis2017": 0.5, "youtube-vos": 1, "all": 1}
+    assert results == {"davis2016": 0.5, "davis2017": 0.5, "youtube-vos": 1, "appearance": 0.5, "all": 1}
 
 
 def test_seen_and_unseen():

@@ -19,8 +19,10 @@ from fiftyone_hs2s.metrics import Analysis, get_protocol
 from fiftyone_hs2s.metrics import analyze as analyze_sequences
 from fiftyone_hs2s.metrics.analysis import EARLY, LATE
 from fiftyone_hs2s.progress import ProgressOption
+from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
+    import pandas
     import plotly.graph_objects as go
 
 PAPER = {
@@ -63,15 +65,18 @@ class DatasetAnalysis:
         yield f"objects and frames that count are those of the protocol {self.protocol}"
         yield from self.analysis.notes()
 
-    def print(self, digits: int = 3) -> None:
-        """Prints the tables, and beside them what the paper reports of other data; numbers of nothing are ``nan``."""
-        rows = list(self.rows())
-        width = max(len(row["frames"]) for row in rows)
-        print(f"{'frames':{width}}  objects       J       F     J&F   HS2S paper, YouTube-VOS")
-        for row in rows:
-            scores = (f"{row[name]:8.{digits}f}" for name in ("J", "F", "JF"))
-            paper = " ".join(f"{name.replace('JF', 'J&F')} {value:.{digits}f}" for name, value in row["paper"].items())
-            print(f"{row['frames']:{width}} {row['objects']:>8}{''.join(scores)}   {paper}")
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows of :meth:`rows`, scores in 0..1; ``paper`` has the paper's J&F."""
+        return data_frame({**row, "paper": row["paper"].get("JF")} for row in self.rows())
+
+    def print(self) -> None:
+        """Prints the tables in percent, and beside them what the paper reports of other data; a dash for no number."""
+        head = ("frames", "objects", "J", "F", "J&F", "HS2S paper, YouTube-VOS")
+        lines = []
+        for row in self.rows():
+            paper = " ".join(f"{name.replace('JF', 'J&F')} {percent(value)}" for name, value in row["paper"].items())
+            lines.append((row["frames"], row["objects"], *(percent(row[name]) for name in ("J", "F", "JF")), paper))
+        print(text_table([head, *lines]))
         for note in self.notes():
             print(f"note: {note}")
 

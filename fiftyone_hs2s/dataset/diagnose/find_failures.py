@@ -22,6 +22,7 @@ from fiftyone_hs2s.dataset.diagnose.event_labels import (
     temporal_detection,
 )
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
+from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.pieces import as_view, check_field
 from fiftyone_hs2s.dataset.sequences import all_samples
@@ -30,8 +31,12 @@ from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_ev
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 from fiftyone_hs2s.progress import ProgressOption
+from fiftyone_hs2s.tables import data_frame, text_table
 
 if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 
 Found = dict[str, list[tuple[Event, Names]]]
@@ -60,6 +65,24 @@ class FailureReport:
     def counts(self) -> dict[str, int]:
         """The number of events by kind, the most frequent first."""
         return dict(Counter(row["kind"] for row in self.events).most_common())
+
+    def print(self) -> None:
+        """Prints the events, worst first, and what could not be looked at."""
+        columns = ("kind", "object", "first", "last", "severity", "explanation")
+        rows = sorted(self.events, key=lambda row: -row["severity"])
+        lines = [(row["sample_id"], *(_cell(row[name]) for name in columns)) for row in rows]
+        print(text_table([("sample", *columns), *lines]) if lines else "no events")
+        for problem in self.problems:
+            print(f"note: sample {problem['sample_id']}: {problem['message']}")
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows of ``events``."""
+        columns = ("sample_id", "kind", "object", "first", "last", "severity", "explanation")
+        return data_frame(self.events, columns)
+
+    def plot(self) -> go.Figure:
+        """How many events there are of each kind."""
+        return figures.figure([figures.counts(self.counts)], figures.EVENTS)
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
@@ -269,3 +292,7 @@ def _tag(samples: Samples, events: Found) -> None:
             by_label.setdefault(label, []).append(sample_id)
     for label, sample_ids in by_label.items():
         dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{kind_in_words(label)}")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

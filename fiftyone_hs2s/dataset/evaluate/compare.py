@@ -16,6 +16,7 @@ from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import ObjectResult
 from fiftyone_hs2s.metrics.protocols import frame_statistics
+from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -52,21 +53,17 @@ class Comparison:
         Raises:
             HS2SError: if pandas is not installed
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise HS2SError("a data frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(self.rows).set_index("name")
+        return data_frame(self.rows).set_index("name")
 
-    def print(self, digits: int = 3) -> None:
-        """Prints the table, and apart from it what the paper reports."""
+    def print(self) -> None:
+        """Prints the table in percent, and apart from it what the paper reports."""
         own = [row for row in self.rows if "objects" in row]
-        _print_table(own, ["J", "F", "JF", "change", "J_decay", "F_decay", "objects", "of"], digits)
+        print(_table(own, ["J", "F", "JF", "change", "J_decay", "F_decay"], ["objects", "of"]))
         for note in self.notes:
             print(f"note: {note}")
         if paper := [row for row in self.rows if "objects" not in row]:
             print(f"\nreported in the HS2S paper, on other data ({PAPER_DATA}):")
-            _print_table(paper, ["J", "F", "JF"], digits)
+            print(_table(paper, ["J", "F", "JF"]))
 
     def plot(self) -> go.Figure:
         """J, F and J&F as bars."""
@@ -165,12 +162,7 @@ def _row(key: str, results: Results, frames: dict[tuple[str, int], list[int]]) -
     return {"name": key, **means, "objects": len(frames), "of": len(results)}
 
 
-def _print_table(rows: list[dict[str, Any]], columns: list[str], digits: int) -> None:
-    width = max(len(row["name"]) for row in rows)
-    print(" " * width, *(f"{'J&F' if column == 'JF' else column:>8}" for column in columns))
-    for row in rows:
-        print(f"{row['name']:{width}}", *(f"{_text(row[column], digits):>8}" for column in columns))
-
-
-def _text(value: float | int, digits: int) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+def _table(rows: list[dict[str, Any]], scores: list[str], counts: Sequence[str] = ()) -> str:
+    head = ("evaluation", *(name.replace("JF", "J&F").replace("_", " ") for name in scores), *counts)
+    lines = ((row["name"], *(percent(row[name]) for name in scores), *(row[name] for name in counts)) for row in rows)
+    return text_table([head, *lines])

@@ -24,6 +24,7 @@ from fiftyone_hs2s.metrics import (
 from fiftyone_hs2s.metrics.analysis import steps
 from fiftyone_hs2s.metrics.events import runs
 from fiftyone_hs2s.metrics.protocols import counted_prompts
+from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -137,27 +138,37 @@ class PropagationResults(foud.DetectionResults):
         return {**super().report(classes=classes), **own}
 
     def print_report(self, classes: Sequence[str] | None = None, digits: int = 3, worst: int = 5) -> None:
-        """Prints the scores, the worst objects, and FiftyOne's classification report.
+        """Prints the scores and the worst objects in percent, and FiftyOne's classification report.
 
         Args:
             classes: classes of the classification report; None for all
-            digits: number of digits
+            digits: number of digits of the classification report
             worst: how many objects to list
         """
-        report = self.report(classes)
+        self.print(worst)
+        print()
+        super().print_report(classes=classes, digits=digits)
+
+    def print(self, worst: int = 5) -> None:
+        """Prints the scores and the worst objects in percent.
+
+        Args:
+            worst: how many objects to list
+        """
+        report = self.report()
         counts = f"{report['objects']} objects, {report['samples']} samples"
-        print(f"J&F {self.JF:.{digits}f}  ({report['protocol']}: {counts})")
+        print(f"J&F {percent(self.JF)}  ({report['protocol']}: {counts})")
         for name in ("J", "F"):
-            print(name, "  ".join(f"{part} {value:.{digits}f}" for part, value in report[name].items()))
+            print(name, "  ".join(f"{part} {percent(value)}" for part, value in report[name].items()))
         print("\nworst objects")
-        for row in sorted(self.objects, key=lambda row: row["JF"])[:worst]:
-            print(f"  {row['JF']:.{digits}f}  {row['name']}  (sample {row['sample_id']}, {row['frames']} frames)")
+        columns = ("name", "sample_id", "frames")
+        rows = sorted(self.objects, key=lambda row: row["JF"])[:worst]
+        lines = [(*(row[name] for name in columns), *(percent(row[name]) for name in ("J", "F", "JF"))) for row in rows]
+        print(text_table([("object", "sample", "frames", "J", "F", "J&F"), *lines]))
         if self.prompts_note:
             print(f"note: {self.prompts_note}")
         for problem in self.problems:
             print(f"note: sample {problem['sample_id']}: {problem['message']}")
-        print()
-        super().print_report(classes=classes, digits=digits)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row per object.
@@ -171,11 +182,7 @@ class PropagationResults(foud.DetectionResults):
         Raises:
             HS2SError: if pandas is not installed
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise HS2SError("a data frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(self.objects)
+        return data_frame(self.objects)
 
     def plot_histogram(self) -> go.Figure:
         """How many samples have which J&F."""

@@ -39,6 +39,7 @@ TIME = _layout(
 )
 WORST = _layout("Worst objects", "J&F", "", xaxis={"range": [0, 1]}, yaxis={"automargin": True})
 SCATTER = _layout("Occlusion and J&F", "longest occlusion (frames)", "J&F", yaxis={"range": [0, 1.02]})
+EVENTS = _layout("Events", "", "events")
 COMPARISON = _layout("Evaluations", "", "mean over shared objects", yaxis={"range": [0, 1]}, barmode="group")
 
 _STEPS = "length (steps of 1/6 s)"
@@ -121,6 +122,11 @@ def scatter(objects: Sequence[Mapping[str, Any]], column: str = "longest_occlusi
 def lengths(values: Sequence[float], name: str) -> dict[str, Any]:
     """A histogram of lengths, in steps."""
     return {"type": "histogram", "x": list(values), "name": name, "opacity": 0.7, "xbins": {"start": 0, "size": 1}}
+
+
+def counts(values: Mapping[str, int]) -> dict[str, Any]:
+    """How often each of some things is there, as bars."""
+    return {"type": "bar", "x": list(values), "y": list(values.values()), "marker": {"color": _BLUE}}
 
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
@@ -28,7 +28,11 @@ from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress, ProgressOption
+from fiftyone_hs2s.tables import data_frame
 from fiftyone_hs2s.tracking import Frames, Steps
+
+if TYPE_CHECKING:
+    import pandas
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +85,23 @@ class PropagationReport:
     def problems(self) -> dict[str, str]:
         """The samples that were not tracked to their end by this run or an earlier one, and why."""
         return {**self.failed, **self.incomplete, **self.claimed}
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """What became of each sample: ``sample``, ``state``, and ``reason`` where it is not complete."""
+        for state in ("complete", "incomplete", "failed", "skipped", "claimed"):
+            found = getattr(self, state)
+            reasons = found if isinstance(found, dict) else dict.fromkeys(found, "")
+            yield from ({"sample": name, "state": state, "reason": why} for name, why in reasons.items())
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows of :meth:`rows`."""
+        return data_frame(self.rows(), ("sample", "state", "reason"))
+
+    def print(self) -> None:
+        """Prints the counts, and the samples that were not tracked to their end, with the reason."""
+        print(self)
+        for name, why in self.problems.items():
+            print(f"{name}: {why}")
 
     def __str__(self) -> str:
         parts = {

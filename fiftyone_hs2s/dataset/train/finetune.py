@@ -18,9 +18,12 @@ from fiftyone_hs2s.dataset.train.training_checks import check_training_field
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress, ProgressOption, Report
 from fiftyone_hs2s.registry import check_folder, check_name
+from fiftyone_hs2s.tables import data_frame
 from fiftyone_hs2s.training.packages import check_packages
 
 if TYPE_CHECKING:
+    import pandas
+
     from fiftyone_hs2s.metrics import Evaluation
     from fiftyone_hs2s.training.run_config import TrainingConfig
     from fiftyone_hs2s.training.validation import ValidationSequence
@@ -52,6 +55,17 @@ class FineTuned:
     loss: tuple[float, float]
     before: Evaluation | None = None
     after: Evaluation | None = None
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The validation scores before and after, in 0..1: ``when``, ``J``, ``F``, ``JF``; empty without validation."""
+        sides = {"before": self.before, "after": self.after}
+        scored = {when: found for when, found in sides.items() if found is not None}
+        rows = ({"when": when, "J": found.J, "F": found.F, "JF": found.JF} for when, found in scored.items())
+        return data_frame(rows, ("when", "J", "F", "JF"))
+
+    def print(self) -> None:
+        """Prints the result in a line."""
+        print(self)
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.steps} steps in {self.minutes:.1f} minutes, loss {self.loss[0]:.3f}"

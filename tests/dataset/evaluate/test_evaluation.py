@@ -316,7 +316,7 @@ def test_reports_and_plots(scored_dataset, capsys):
     assert (report["objects"], report["samples"]) == (2, 1)
     assert report["square 0"]["precision"] == 1
     results.print_report()
-    assert f"J&F {results.JF:.3f}" in capsys.readouterr().out
+    assert f"J&F {100 * results.JF:.1f}" in capsys.readouterr().out
     table = pytest.importorskip("pandas").DataFrame(results.objects)
     assert results.to_dataframe().equals(table)
     assert sum(results.plot_histogram().data[0].y) == 1
