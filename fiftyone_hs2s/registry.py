@@ -19,8 +19,13 @@ def models_folder() -> Path:
     """Where models are: ``$HS2S_MODELS``, else ``hs2s/models`` beside FiftyOne's settings in ``~/.fiftyone``."""
     if folder := os.environ.get("HS2S_MODELS"):
         return Path(folder).expanduser()
+    return settings_folder() / "models"
+
+
+def settings_folder() -> Path:
+    """``hs2s`` beside FiftyOne's settings in ``~/.fiftyone``."""
     settings = os.environ.get("FIFTYONE_CONFIG_PATH") or "~/.fiftyone/config.json"
-    return Path(settings).expanduser().parent / "hs2s" / "models"
+    return Path(settings).expanduser().parent / "hs2s"
 
 
 def list_models() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Remotely-sourced zoo models ``hs2s/hs2s-lite-video-torch`` and ``hs2s/hs2s-resnet50-video-torch``.
+"""Remotely-sourced zoo models: ``hs2s/hs2s-lite-video-torch`` and the others of ``manifest.json``.
 
 FiftyOne copies this folder alone, so the code comes from the installed package ``fiftyone-hs2s``.
 """
@@ -76,6 +76,7 @@ def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
         forms.prompts_input(inputs)
         if "resnet50" in model_name:
             forms.paper_model_inputs(inputs)
+        forms.quality_inputs(inputs)
     except fiftyone_hs2s.HS2SError as error:
         forms.refuse(inputs, error)
     return types.Property(inputs)

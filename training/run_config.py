@@ -9,11 +9,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, with_config
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import check_file
+from fiftyone_hs2s.models import default_model
 from fiftyone_hs2s.network.config import WHAT as NETWORK
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.settings import (
@@ -61,6 +62,10 @@ def _stages(values: Any) -> Any:
     return values
 
 
+def _model(name: str) -> str:
+    return default_model() if name == "default" else name
+
+
 @settings(STAGE)
 class Stage:
     """Part of a run with clips of one form.
@@ -92,7 +97,7 @@ class TrainingConfig:
     """A training run.
 
     Attributes:
-        model: name of the network's preset
+        model: name of the network's preset; ``default`` for :func:`fiftyone_hs2s.models.default_model`
         network: settings of the network that differ from the preset's, or from those of the weights to start from
         memory_every: as in the network's configuration, for clips, which are short
         init: weights to start from: a file, ``shipped``, or None for ImageNet's in the backbone
@@ -150,7 +155,7 @@ class TrainingConfig:
         seed: of everything random
     """
 
-    model: str
+    model: Annotated[str, AfterValidator(_model)]
     stages: Annotated[tuple[Stage, ...], BeforeValidator(_stages), Field(min_length=1)]
     network: dict[str, Any] = field(default_factory=dict)
     memory_every: Size = 2

@@ -19,6 +19,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import prepare_folder, read_text
 from fiftyone_hs2s.mask_files.server_zip import write_server_zip
 from fiftyone_hs2s.metrics import Evaluation, evaluate_folders
+from fiftyone_hs2s.models import default_model, short_name
 from fiftyone_hs2s.progress import Progress, ProgressOption, Report, reporting
 from fiftyone_hs2s.run_lock import lock_run
 from fiftyone_hs2s.tables import write_csv, write_json
@@ -36,7 +37,7 @@ _Report = dict[str, Any]
 def run_benchmark(
     dataset_dir: PathLike,
     out_dir: PathLike,
-    model: str | Tracker = "hs2s-lite",
+    model: str | Tracker | None = None,
     *,
     split: str | None = None,
     kind: str | None = None,
@@ -59,7 +60,7 @@ def run_benchmark(
         dataset_dir: the data set, see :func:`find_benchmark`
         out_dir: a folder of its own for ``masks/<sequence>/<frame>.png``, ``results.json``, ``objects.csv`` and the zip
             file for the evaluation server, where there is one
-        model: name of a model, or a tracker with settings of one's own
+        model: name of a model, or a tracker with settings of one's own; None for the default model
         split: the sequences, see :func:`find_benchmark`; None for all that have masks
         kind: ``davis2016``, ``davis2017``, ``youtube-vos``, ``mose``, ``lvos`` or ``sa-v``; None to tell by the files
         protocol: how to score; None for the data set's own
@@ -79,6 +80,7 @@ def run_benchmark(
     data = find_benchmark(dataset_dir, split, kind, seen)
     out = Path(os.path.abspath(out_dir))
     _check_out(out, data)
+    model = model or default_model()
     tracker = _make_tracker(model)
     settings = _settings(tracker, data, void, adapt)
     with lock_run(out, "benchmark"), reporting(progress) as report:
@@ -98,7 +100,7 @@ def _make_tracker(model: str | Tracker) -> Tracker:
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.tracking import Tracker
 
-    return Tracker(load_network(model)) if isinstance(model, str) else model
+    return Tracker(load_network(short_name(model))) if isinstance(model, str) else model
 
 
 def _check_out(out: Path, data: BenchmarkData) -> None:

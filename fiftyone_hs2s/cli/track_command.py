@@ -13,12 +13,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fiftyone_hs2s.averages import LABELS
 from fiftyone_hs2s.cli.evaluate_command import positive
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
 from fiftyone_hs2s.cli.output import check_outputs, write_json
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, list_label_maps, list_sequences, read_split
 from fiftyone_hs2s.masks import read_written
+from fiftyone_hs2s.models import BEST_MODEL, DEFAULT_MODEL_VARIABLE, default_model, shipped_models, short_name
 from fiftyone_hs2s.progress import counted, reporting
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of commands that track."""
     network = parser.add_argument_group("network")
-    network.add_argument("--model", default="hs2s-lite", help="hs2s-lite (default), a preset, or a fine-tuned one")
+    network.add_argument("--model", help=_model_help())
     network.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones")
     network.add_argument(
         "--size", type=_size, default=(256, 448), metavar="HxW", help="what the network sees (default 256x448)"
@@ -102,9 +104,9 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     network.add_argument(
         "--average",
-        choices=("none", "flip", "scales", "flip+scales"),
+        choices=tuple(LABELS),
         default="none",
-        help="average with the mirror image (twice the time), with 0.75 and 1.25 times --size (3.1 times), or both",
+        help="average what is found: " + "; ".join(f"{name}: {label}" for name, label in LABELS.items()),
     )
     network.add_argument(
         "--adapt",
@@ -113,6 +115,11 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="let a copy of the network learn from the video's masks for so long before it is tracked (default 0)",
     )
+
+
+def _model_help() -> str:
+    shipped = ", ".join(shipped_models())
+    return f"{shipped}, a preset, or a fine-tuned one (default: ${DEFAULT_MODEL_VARIABLE}, else {BEST_MODEL})"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -145,7 +152,8 @@ def make_tracker(args: argparse.Namespace) -> Tracker:
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.tracking import Tracker
 
-    network = load_network(args.model, args.weights, args.reset_period)
+    args.model = args.model or (BEST_MODEL if args.weights else default_model())
+    network = load_network(short_name(args.model), args.weights, args.reset_period)
     return Tracker(network, args.size, args.device, args.precision, args.aggregation, average=args.average)
 
 

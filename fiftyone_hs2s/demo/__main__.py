@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--video", type=Path, metavar="MP4", help="your own video instead of the demo clip")
     parser.add_argument("--mask", type=Path, metavar="PNG", help="the objects' masks on its first frame")
-    parser.add_argument("--model", default="hs2s-lite-video-torch", help="default %(default)s")
+    parser.add_argument("--model", help="default: as hs2s track")
     parser.add_argument("--dataset", default="hs2s-demo", metavar="NAME", help="default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="FOLDER", help="default %(default)s")
     parser.add_argument("--app", action="store_true", help="open the dataset in the App, after the demo if it is empty")

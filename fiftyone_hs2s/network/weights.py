@@ -17,15 +17,11 @@ from safetensors.torch import save
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import check_file, new_file
+from fiftyone_hs2s.models import default_weights, shipped_models
 from fiftyone_hs2s.network.config import HS2SConfig, available_models
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.registry import find_model, list_models, store
 from fiftyone_hs2s.settings import parse_json
-
-WEIGHT_FOLDERS = (
-    Path(__file__).parents[1] / "weights",  # in an installed wheel
-    Path(__file__).parents[2] / "model_zoo" / "weights",  # in a clone
-)
 
 # Released name -> ours; the first that matches counts.
 _RULES = (
@@ -49,12 +45,6 @@ _RULES = (
 )
 
 
-def default_weights(name: str) -> Path | None:
-    """Returns the file of the shipped weights of a model, or None."""
-    paths = [folder / f"{name}.safetensors" for folder in WEIGHT_FOLDERS]
-    return next((path for path in paths if path.is_file()), None)
-
-
 def load_network(name: str, weights: str | Path | None = None, reset_period: int | None = None) -> HS2S:
     """Builds a network and loads its weights.
 
@@ -76,9 +66,10 @@ def load_network(name: str, weights: str | Path | None = None, reset_period: int
     preset = HS2SConfig.preset(name) if weights is not None else _known_preset(name)
     path = Path(weights) if weights is not None else default_weights(name)
     if path is None:
+        example = ", for example the released checkpoint after 'hs2s weights convert weights_HS2S.pth OUT.safetensors'"
         raise HS2SError(
-            f"No weights are shipped for {name!r}; pass weights=, for example the released checkpoint after"
-            " 'hs2s weights convert weights_HS2S.pth hs2s-resnet50.safetensors'"
+            f"No weights are shipped for {name!r} yet: pass weights={example if name == 'hs2s-resnet50' else ''}, or"
+            f" take one of {', '.join([*shipped_models(), *list_models()])}"
         )
     return _load(path, preset, reset_period)
 
@@ -95,8 +86,9 @@ def _known_preset(name: str) -> HS2SConfig:
 def _load(path: Path, config: HS2SConfig, reset_period: int | None) -> HS2S:
     state = read_state_dict(path)
     saved = _saved_config(path) or config
-    if saved.name != config.name:
+    if saved.name != config.name and saved.name not in _twins(config):
         raise HS2SError(f"{path} holds weights of {saved.name!r}, not of {config.name!r}")
+    saved = dataclasses.replace(saved, name=config.name)
     if reset_period is not None:
         saved = dataclasses.replace(saved, reset_period=reset_period)
     with torch.device("meta"):  # no time is spent on random weights
@@ -104,6 +96,12 @@ def _load(path: Path, config: HS2SConfig, reset_period: int | None) -> HS2S:
     _check(network.state_dict(), state, path)
     network.load_state_dict(state, assign=True)
     return network.eval()
+
+
+def _twins(config: HS2SConfig) -> list[str]:
+    """Other presets of the same network: they differ in what their weights were trained on."""
+    presets = map(HS2SConfig.preset, available_models())
+    return [preset.name for preset in presets if dataclasses.replace(preset, name=config.name) == config]
 
 
 def save_weights(network: HS2S, path: str | Path, half: bool = False) -> None:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import fiftyone as fo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.averages import LABELS
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
 from fiftyone_hs2s.dataset.propagate.prompts import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.errors import HS2SError
@@ -95,6 +96,15 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
     choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from", required=True)
+
+
+def quality_inputs(inputs: types.Object) -> None:
+    """Adds what trades time for quality; all of it is off by default."""
+    inputs.view("advanced", types.HeaderView(label="Advanced", divider=True))
+    labels = {name: f"{text[:1].upper()}{text[1:]}" for name, text in LABELS.items()}
+    choice(inputs, "average", labels, "Average", "none", "Average what is found in several views of each frame")
+    about = "Seconds for which a copy of the network learns from each video's masks before it is tracked; some 60 help"
+    inputs.float("adapt", default=0, min=0, label="Adapt", description=about)
 
 
 def direction_input(inputs: types.Object) -> None:

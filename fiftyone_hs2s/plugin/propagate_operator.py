@@ -14,6 +14,7 @@ from fiftyone_hs2s.dataset.propagate.plan import plan
 from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.dataset.sequences import find_sequences
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.models import SUFFIX, default_model, shipped_models
 from fiftyone_hs2s.registry import list_models
 
 from . import forms
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport
     from fiftyone_hs2s.plugin.runs import Event
 
-_LITE, _RESNET50 = "hs2s-lite-video-torch", "hs2s-resnet50-video-torch"
-_MODELS = {_LITE: "HS2S lite", _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
+_RESNET50 = f"hs2s-resnet50{SUFFIX}"
 _LOOKED_AT = 10  # samples whose output field the form looks into: it does so at each change
 _ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
 
@@ -67,12 +67,12 @@ class Propagate(foo.Operator):
         forms.prompt_field_input(inputs, samples)
         output = f"{forms.field_prefix(samples)}hs2s"
         inputs.str("label_field", default=output, label="Output field", description="For the results")
-        own = {name: f"{name} (fine-tuned)" for name in list_models()}
-        forms.choice(inputs, "model", {**_MODELS, **own}, "Model", _LITE)
+        forms.choice(inputs, "model", _models(), "Model", _default_model())
         if ctx.params.get("model") == _RESNET50:
             forms.paper_model_inputs(inputs)
         forms.direction_input(inputs)
         forms.prompts_input(inputs)
+        forms.quality_inputs(inputs)
         inputs.bool(
             "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
         )
@@ -102,8 +102,8 @@ class Propagate(foo.Operator):
             prompt_field: the frame field with the masks to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
-            **params: ``model``, ``weights``, ``reset_period``, ``direction``, ``prompts``, ``overwrite`` as in
-                ``load_model()`` and ``propagate()``
+            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``direction``, ``prompts``,
+                ``overwrite`` as in ``load_model()`` and ``propagate()``
 
         Returns:
             the operator's result
@@ -117,6 +117,18 @@ class Propagate(foo.Operator):
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
+def _models() -> dict[str, str]:
+    """The models that can be chosen, by the name that ``load_model()`` takes, and what the form calls them."""
+    shipped = {f"{name}{SUFFIX}": f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()}
+    own = {name: f"{name} (fine-tuned)" for name in list_models()}
+    return {**shipped, _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)", **own}
+
+
+def _default_model() -> str:
+    name = default_model()
+    return name if name in list_models() else f"{name}{SUFFIX}"
+
+
 def _outcome(report: PropagationReport) -> Outcome:
     idle = bool(report.skipped) and not (report.complete or report.problems)
     hint = "; tick Overwrite to do them again" if idle else ""
@@ -127,14 +139,20 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
     from fiftyone_hs2s import load_model, propagate
 
     params = ctx.params
-    model = params.get("model") or _LITE
-    given = params if model in _MODELS else {}  # another model's may be left in the form
+    model = params.get("model") or None
+    given = {} if model in list_models() else params  # another model's may be left in the form
     if not params.get("label_field"):
         raise HS2SError("the output field has no name: give one for the results")
     fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
     progress("Loading the model")
-    loaded = load_model(model, weights=given.get("weights") or None, reset_period=given.get("reset_period"))
+    loaded = load_model(
+        model,
+        weights=given.get("weights") or None,
+        reset_period=given.get("reset_period"),
+        adapt=params.get("adapt") or 0,
+        average=params.get("average") or "none",
+    )
     progress("Reading the masks")
     report = propagate(
         ctx.target_view(),

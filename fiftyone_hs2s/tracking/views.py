@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from fiftyone_hs2s.averages import WAYS
+
 Size = tuple[int, int]
 
 
@@ -46,12 +48,5 @@ def _resize(x: torch.Tensor, size: Size) -> torch.Tensor:
     return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
 
 
-_SCALES = (1.0, 0.75, 1.25)
-
-AVERAGES = {
-    "none": (View(),),
-    "flip": (View(), View(mirrored=True)),
-    "scales": tuple(View(scale=scale) for scale in _SCALES),
-    "flip+scales": tuple(View(mirrored, scale) for scale in _SCALES for mirrored in (False, True)),
-}
+AVERAGES = {name: tuple(View(*way) for way in ways) for name, ways in WAYS.items()}
 """What is averaged, by name; the plain view comes first."""

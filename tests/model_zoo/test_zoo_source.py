@@ -18,6 +18,7 @@ from fiftyone_kit import T, found, truth
 
 from fiftyone_hs2s import HS2SError
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
+from fiftyone_hs2s.models import shipped_models
 from fiftyone_hs2s.network import available_models, build_network, save_weights
 
 ZOO = Path(__file__).resolve().parents[2] / "model_zoo"
@@ -67,7 +68,7 @@ def _error_level() -> int:
 def test_manifest_and_networks_agree():
     manifest = json.loads((ZOO / "manifest.json").read_text())
     names = {model["base_name"].removeprefix("hs2s/").removesuffix("-video-torch") for model in manifest["models"]}
-    assert names == {"hs2s-lite", "hs2s-resnet50"} <= set(available_models())
+    assert names == {*shipped_models(), "hs2s-resnet50"} <= set(available_models())
     for model in manifest["models"]:
         assert {"segmentation", "video", "torch"} <= set(model["tags"])
 
@@ -93,11 +94,11 @@ def test_contract_of_the_apps_zoo_operator(source, dataset, sample):
     ctx = ExecutionContext({"dataset_name": dataset.name, "params": {}})
     form = zoo_model.resolve_input(ctx).type.properties
     assert form["prompt_field"].type.values == ["frames.gt"]
-    assert set(form) == {"prompt_field", "direction", "prompts"}
-    params = {"prompt_field": "frames.gt", "direction": "backward", "prompts": None}
+    assert set(form) == {"prompt_field", "direction", "prompts", "advanced", "average", "adapt"}
+    params = {"prompt_field": "frames.gt", "direction": "backward", "prompts": None, "average": "flip", "adapt": 0}
     zoo_model.parse_parameters(ctx, params)
     model = load(LITE, **params)
-    assert model.tracker.size == (256, 448)
+    assert model.tracker.size == (256, 448) and model.tracker.average == "flip"
     dataset.apply_model(model, label_field="pred", skip_failures=False)
     sample.reload()
     assert sorted(found(sample)) == [1, 2, 3, 4]

@@ -15,6 +15,7 @@ from fiftyone_kit import T, assert_right, color_model, found, prompts
 
 import fiftyone_hs2s
 from fiftyone_hs2s import HS2SError
+from fiftyone_hs2s.tracking.views import AVERAGES
 
 REPO = Path(__file__).resolve().parents[2]
 URI = "@hs2s/hs2s/propagate"
@@ -97,7 +98,27 @@ def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monk
     assert offered.type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch", "cells"]
     assert offered.default == "hs2s-lite-video-torch"
     execute(dataset, model="cells", weights="left in the form.safetensors")
-    assert models == [(("cells",), {"weights": None, "reset_period": None})]
+    assert models == [(("cells",), {"weights": None, "reset_period": None, "adapt": 0, "average": "none"})]
+
+
+def test_form_offers_every_shipped_model_and_the_default_that_is_set(operator, dataset, sample, tmp_path, monkeypatch):
+    for name in ("hs2s-lite", "hs2s-lite-open"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"")
+    monkeypatch.setattr("fiftyone_hs2s.models.WEIGHT_FOLDERS", (tmp_path,))
+    monkeypatch.setenv("HS2S_DEFAULT_MODEL", "hs2s-lite-open")
+    offered = form(operator, dataset)["model"]
+    assert offered.type.values == [f"hs2s-{name}-video-torch" for name in ("lite", "lite-open", "resnet50")]
+    assert offered.default == "hs2s-lite-open-video-torch"
+    monkeypatch.setenv("HS2S_DEFAULT_MODEL", "hs2s-huge")
+    assert "take one of hs2s-lite, hs2s-lite-open" in refusal(form(operator, dataset))
+
+
+def test_form_offers_adapting_and_averaging(operator, dataset, sample, models):
+    properties = form(operator, dataset)
+    assert properties["average"].type.values == list(AVERAGES) and properties["average"].default == "none"
+    assert properties["adapt"].default == 0 and properties["adapt"].type.min == 0
+    assert execute(dataset, adapt=30, average="flip").error is None
+    assert models == [((None,), {"weights": None, "reset_period": None, "adapt": 30, "average": "flip"})]
 
 
 def test_form_offers_targets(operator, dataset, sample, video):
@@ -175,7 +196,8 @@ def test_immediate(operator, dataset, sample, models):
     assert result.error is None
     sample.reload()
     assert_right(found(sample), range(1, T + 1))
-    assert models == [(("hs2s-resnet50-video-torch",), {"weights": "w.safetensors", "reset_period": 20})]
+    options = {"weights": "w.safetensors", "reset_period": 20, "adapt": 0, "average": "none"}
+    assert models == [(("hs2s-resnet50-video-torch",), options)]
 
 
 def test_called_from_python(operator, dataset, sample):

@@ -22,6 +22,7 @@ from fiftyone_hs2s.dataset.propagate.prompts import (
     collect_prompts,
 )
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.tracking import MissingFrameError, Steps, Tracker, open_frames, track
 
@@ -39,7 +40,7 @@ INCOMPLETE_TAG = "incomplete"
 
 
 def load_model(
-    name: str = "hs2s-lite-video-torch",
+    name: str | None = None,
     weights: str | Path | None = None,
     *,
     prompt_field: str | None = None,
@@ -53,7 +54,8 @@ def load_model(
 
     Args:
         name: ``"hs2s-lite-video-torch"``, ``"hs2s-resnet50-video-torch"``, or the name that a model was registered
-            under, by :func:`fiftyone_hs2s.finetune` for example
+            under, by :func:`fiftyone_hs2s.finetune` for example; None for the default, see
+            :func:`fiftyone_hs2s.models.default_model`
         weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
         prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
         direction: ``"forward"``, ``"backward"`` or ``"both"``
@@ -72,7 +74,7 @@ def load_model(
     Raises:
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
     """
-    network = load_network(name.rsplit("/", 1)[-1].removesuffix("-video-torch"), weights, reset_period)
+    network = load_network(short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period)
     return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts, adapt)
 
 

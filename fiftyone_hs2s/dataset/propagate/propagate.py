@@ -119,7 +119,7 @@ class PropagationReport:
 @explained
 def propagate(
     samples: fo.Dataset | fo.DatasetView,
-    model: HS2SVideoModel | str = "hs2s-lite-video-torch",
+    model: HS2SVideoModel | str | None = None,
     *,
     prompt_field: str,
     label_field: str,
@@ -139,7 +139,7 @@ def propagate(
 
     Args:
         samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
-        model: a model of :func:`fiftyone_hs2s.load_model`, or its name
+        model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
         prompt_field: the frame field with the masks to start from; ``frames.`` may be left out
         label_field: the frame field for the results, another one; ``frames.`` may be left out
         direction: ``"forward"``, ``"backward"`` or ``"both"``; None for the model's own
@@ -160,7 +160,7 @@ def propagate(
             without ``skip_failures`` also if a sample fails
     """
     prompt_field, label_field = check_fields(samples, prompt_field, label_field)
-    model = load_model(model) if isinstance(model, str) else model
+    model = load_model(model) if model is None or isinstance(model, str) else model
     with fiftyone_reporting(progress) as show:
         job = _Job(
             model,

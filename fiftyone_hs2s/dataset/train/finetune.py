@@ -238,11 +238,13 @@ def _score(
     """None where there is nothing to score."""
     if not sequences:
         return None
-    from fiftyone_hs2s.network import load_network
+    from fiftyone_hs2s.network import load_network, read_config
     from fiftyone_hs2s.tracking.device import choose_device
     from fiftyone_hs2s.training.validation import validate
 
-    return validate(load_network(settings.model, weights).to(choose_device()), sequences)
+    trained = weights if weights != settings.init else None
+    model = read_config(trained).name if trained else settings.model
+    return validate(load_network(model, weights).to(choose_device()), sequences)
 
 
 class _Watch:
