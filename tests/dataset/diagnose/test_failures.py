@@ -9,7 +9,7 @@ from evaluation_kit import labeled_sample, labels, predicted_labels, shifted, tr
 from fiftyone_kit import H, T, W, color_model, truth
 
 from fiftyone_hs2s import HS2SError, analyze, compare_evaluations, evaluate_propagation, find_failures
-from fiftyone_hs2s.dataset.diagnose.find_failures import SUMMARY
+from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 
 OCCLUDED, LOST = range(5, 8), range(8, T + 1)
 """The first square is out of view on frames 5 to 7, and never found again."""
@@ -149,7 +149,7 @@ def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
     occluded.rename_evaluation("ev", "other")
     assert occluded.values("other_num_occlusions") == [1]
     occluded.delete_evaluation("other")
-    assert not [name for name in SUMMARY if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))]
+    assert not [name for name in FAILURE_FIELDS if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))]
 
 
 def test_events_without_ground_truth(occluded):
@@ -194,7 +194,7 @@ def test_track_back_agrees_with_a_right_track(dataset, video):
     assert report.events == report.problems == []
     assert [row["object"] for row in report.track_back] == ["square 0", "square 1"]
     assert dataset.values("pred_track_back_J")[0] > 0.9
-    own = {"pred_events", *(f"pred_{name}" for name in SUMMARY)}
+    own = {"pred_events", *(f"pred_{name}" for name in FAILURE_FIELDS)}
     assert {path.partition(".")[0] for path in all_paths(dataset) - before} == own
 
 
@@ -337,7 +337,7 @@ def test_comparison_is_on_shared_objects(occluded, video, capsys):
     comparison.print()
     own, printed_paper = capsys.readouterr().out.split("reported in the HS2S paper, on other data")
     assert "everything" in own and note in own and "(paper)" not in own
-    assert len({len(line.split()) for line in printed_paper.splitlines()[2:]}) == 1, "no column is blank"
+    assert len({len(line.split()) for line in printed_paper.splitlines()[3:]}) == 1, "no column is blank"
     assert [trace.name for trace in comparison.plot().data] == ["J", "F", "JF"]
     evaluate_propagation(occluded, "pred", "gt", "third", protocol="all")
     with pytest.raises(HS2SError, match="different protocol cannot be compared"):
