@@ -22,15 +22,10 @@ def percent(value: float) -> str:
 
 def text_table(rows: Sequence[Sequence[Any]], total: bool = False) -> str:
     """Aligned columns, the first to the left; the first row is the head, and the last the total if there is one."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()  # a column each
-        for row in cells
-    ]
-    rule = "-" * max(map(len, lines))
-    body = [*lines[1:-1], rule, lines[-1]] if total else lines[1:]
-    return "\n".join([lines[0], rule, *body])
+    head, *body = [[str(cell) for cell in row] for row in rows]
+    lines: list[Any] = [*body[:-1], SEPARATING_LINE, body[-1]] if total else body
+    align = ["left", *["right"] * (len(head) - 1)]
+    return tabulate(lines, head, "simple", disable_numparse=True, colalign=align if body else None)
 
 
 def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pandas.DataFrame:

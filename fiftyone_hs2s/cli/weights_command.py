@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tabulate import tabulate
+
 from fiftyone_hs2s.cli.output import check_outputs
 from fiftyone_hs2s.errors import HS2SError
 
@@ -65,7 +67,5 @@ def run_info(args: argparse.Namespace) -> int:
     config = read_config(args.file).to_dict()
     count = sum(tensor.numel() for tensor in tensors.values())
     print(f"{args.file}: {config.pop('name')}, {count / 1e6:.1f} M values, {args.file.stat().st_size / 1e6:.1f} MB")
-    width = max(map(len, config))
-    for key, value in config.items():
-        print(f"  {key:{width}}  {value}")
+    print(tabulate(config.items(), tablefmt="plain", disable_numparse=True))
     return 0

@@ -150,3 +150,13 @@ def _schema(samples: fo.Dataset | fo.DatasetView, shown: fo.Dataset | None = Non
 
 def _holds_detections(field: fo.Field) -> bool:
     return isinstance(field, fo.EmbeddedDocumentField) and issubclass(field.document_type, fo.Detections)
+
+
+def check_own_truth(pred_field: str | None, gt_field: str | None) -> None:
+    """Makes sure that predictions are not scored against themselves.
+
+    Raises:
+        HS2SError: if both fields are given and are one
+    """
+    if pred_field and gt_field and pred_field.removeprefix("frames.") == gt_field.removeprefix("frames."):
+        raise HS2SError(f"the field {pred_field!r} cannot be its own ground truth: choose another one")

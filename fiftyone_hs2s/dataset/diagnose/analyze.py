@@ -13,6 +13,7 @@ from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
+from fiftyone_hs2s.dataset.fields import check_own_truth
 from fiftyone_hs2s.dataset.pieces import as_view, check_field, frame_rates
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Analysis, get_protocol
@@ -132,6 +133,7 @@ def analyze(
         scored = list(evaluated_series(samples, eval_key))
         protocol = protocol or load_evaluation(samples, eval_key).config.protocol
     else:
+        check_own_truth(pred_field, gt_field)
         protocol = protocol or "youtube-vos"
         prediction, truth = (
             check_field(samples, str(name), role)
