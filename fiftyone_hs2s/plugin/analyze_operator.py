@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.dataset.fields import check_own_truth
 
 from .execution import Outcome, execute
 from .work import MaskOperator, Samples, chosen, evaluation_choice, field_choice, target
@@ -37,9 +37,7 @@ class Analyze(MaskOperator):
         samples = ctx.target_view()
         field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
         field_choice(inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt"))
-        fields = ctx.params.get("pred_field"), ctx.params.get("gt_field")
-        if all(fields) and fields[0] == fields[1]:
-            raise HS2SError("the predictions cannot be their own ground truth: choose another field")
+        check_own_truth(ctx.params.get("pred_field"), ctx.params.get("gt_field"))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         yield from execute(ctx, "Analyze", lambda report: _analyze(ctx, report), _outcome)

@@ -9,7 +9,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.fields import detections_fields
+from fiftyone_hs2s.dataset.fields import check_own_truth, detections_fields
 from fiftyone_hs2s.dataset.pieces import check_field
 from fiftyone_hs2s.errors import HS2SError
 
@@ -41,9 +41,7 @@ class Evaluate(MaskOperator):
         note = f"Its name; empty for {default_key(pred)}" if pred else "Its name; empty for that of the field and _eval"
         inputs.str("eval_key", label="Evaluation key", description=note)
         forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
-        fields = ctx.params.get("pred_field"), ctx.params.get("gt_field")
-        if all(fields) and fields[0] == fields[1]:
-            raise HS2SError("the predictions cannot be their own ground truth: choose another field")
+        check_own_truth(ctx.params.get("pred_field"), ctx.params.get("gt_field"))
         key = ctx.params.get("eval_key") or (default_key(pred) if pred else None)
         if key and not key.isidentifier():
             raise HS2SError(f"{key!r} cannot name an evaluation: use letters, digits and underscores")

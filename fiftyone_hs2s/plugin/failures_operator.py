@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.compat import is_image_groups
-from fiftyone_hs2s.dataset.fields import check_samples
+from fiftyone_hs2s.dataset.fields import check_own_truth, check_samples
 from fiftyone_hs2s.dataset.pieces import check_field
 from fiftyone_hs2s.errors import HS2SError
 
@@ -61,8 +61,7 @@ class FindFailures(MaskOperator):
             label="Save views",
             description="One for each kind of event, and one with the worst first",
         )
-        if pred and pred == truth and not key:
-            raise HS2SError("the predictions cannot be their own ground truth: choose another field")
+        check_own_truth(pred, None if key else truth)
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         def outcome(report: Any) -> Outcome:

@@ -24,6 +24,7 @@ from fiftyone_hs2s.dataset.diagnose.event_labels import (
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
+from fiftyone_hs2s.dataset.fields import check_own_truth
 from fiftyone_hs2s.dataset.pieces import as_view, check_field
 from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
@@ -147,6 +148,7 @@ def find_failures(
     """
     samples = as_view(samples)
     prediction = check_field(samples, pred_field, "prediction")
+    check_own_truth(pred_field, None if eval_key else gt_field)
     if is_image_groups(samples):
         raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
     report = FailureReport(f"{prediction}_events")

@@ -21,6 +21,7 @@ from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.evaluate.evaluation_writer import COUNTS, SCORES, Writer, frame_means, label_scores
 from fiftyone_hs2s.dataset.evaluate.scoring import ScoredPiece, pack
 from fiftyone_hs2s.dataset.evaluate.workers import score_pieces
+from fiftyone_hs2s.dataset.fields import check_own_truth
 from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
 from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
@@ -88,8 +89,7 @@ def evaluate_propagation(
     """
     samples = as_view(samples)
     pred_name, gt_name = check_field(samples, pred_field, "prediction"), check_field(samples, gt_field, "ground truth")
-    if pred_name == gt_name:
-        raise HS2SError(f"the field {pred_field!r} cannot be its own ground truth: choose another one")
+    check_own_truth(pred_field, gt_field)
     _check_key(eval_key)
     prefix = "" if is_image_groups(samples) else "frames."
     config = PropagationEvaluationConfig(
