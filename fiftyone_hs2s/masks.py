@@ -6,14 +6,13 @@ In a ``uint8`` label map 255 means "void" (ignored): it is no object.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.files import check_file, new_file
+from fiftyone_hs2s.files import PathLike, check_file, new_file
 from fiftyone_hs2s.mask_files.layouts import list_label_maps, list_sequences
 from fiftyone_hs2s.mask_files.palettes import davis_palette
 from fiftyone_hs2s.mask_files.reading import VOID, aspect_error, read_label_map, same_aspect
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 
-def is_label_map(path: str | os.PathLike[str]) -> bool:
+def is_label_map(path: PathLike) -> bool:
     """Whether a file is a label map such as :func:`write_label_map` writes, by its head alone."""
     try:
         with Image.open(check_file(path)) as image:
@@ -46,7 +45,7 @@ def is_label_map(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray) -> None:
+def write_label_map(path: PathLike, label_map: np.ndarray) -> None:
     """Writes a label map as PNG: indexed with the DAVIS palette if uint8, 16-bit grayscale if uint16.
 
     The file appears complete or not at all: it is written beside its place and then renamed.
@@ -76,7 +75,7 @@ def label_image(label_map: np.ndarray) -> Image.Image:
     return image
 
 
-def read_written(path: str | os.PathLike[str]) -> np.ndarray:
+def read_written(path: PathLike) -> np.ndarray:
     """Reads what :func:`write_label_map` wrote, as it is; files of others need :func:`read_label_map`."""
     with Image.open(path) as image:
         return np.array(image, np.uint8 if image.mode == "P" else np.uint16)

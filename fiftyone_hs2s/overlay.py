@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 
+from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.masks import VOID, davis_palette
 from fiftyone_hs2s.video_writer import write_video
 
@@ -74,7 +74,7 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int = 4, gap: int = 4) 
 
 
 def write_overlay(
-    path: str | os.PathLike[str],
+    path: PathLike,
     frames: Iterable[np.ndarray],
     label_maps: Iterable[np.ndarray | None],
     fps: float = 25,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import ErrorDetails
 from typing_extensions import dataclass_transform
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import read_text
 
@@ -88,9 +88,7 @@ def check_names(names: Iterable[Any], known: Iterable[str], what: str) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise HS2SError(f"Unknown {what} {_SHORT.repr(name)}; {fix}")
+            raise HS2SError(f"Unknown {what} {_SHORT.repr(name)}; {did_you_mean(name, known)}")
 
 
 def parse_yaml(text: str, source: str) -> Any:

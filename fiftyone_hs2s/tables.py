@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tabulate import SEPARATING_LINE, tabulate
+
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import new_file, write_text
 

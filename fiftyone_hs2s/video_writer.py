@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from av.container import OutputContainer
 
 from fiftyone_hs2s.errors import HS2SError, VideoError
-from fiftyone_hs2s.files import new_file, reason
+from fiftyone_hs2s.files import PathLike, new_file, reason
 
 
 class VideoWriter:
@@ -35,7 +34,7 @@ class VideoWriter:
         HS2SError: if the file cannot be written
     """
 
-    def __init__(self, path: str | os.PathLike[str], fps: float = 25, crf: int = 23) -> None:
+    def __init__(self, path: PathLike, fps: float = 25, crf: int = 23) -> None:
         self._path, self._rate, self._crf = Path(path), Fraction(fps).limit_denominator(1001), crf
         self._output: OutputContainer | None = None
         self._size: tuple[int, int] | None = None
@@ -94,7 +93,7 @@ class VideoWriter:
             raise HS2SError(f"The video {self._path} cannot be written ({reason(error)}).") from error
 
 
-def write_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float = 25) -> None:
+def write_video(path: PathLike, frames: Iterable[np.ndarray], fps: float = 25) -> None:
     """Writes frames as an H.264 video that browsers play.
 
     Args:

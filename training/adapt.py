@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import object_ids
+from fiftyone_hs2s.masks import VOID, object_ids
 from fiftyone_hs2s.network.hs2s import HS2S
 from fiftyone_hs2s.training.data.augment import Size
 from fiftyone_hs2s.training.data.mix import MixedClips
 from fiftyone_hs2s.training.data.pictures import PictureClips
 from fiftyone_hs2s.training.freezing import freeze_norm, freeze_stages
-from fiftyone_hs2s.training.losses import VOID, split_objects, weighted_loss
+from fiftyone_hs2s.training.losses import split_objects, weighted_loss
 
 logger = logging.getLogger(__name__)
 

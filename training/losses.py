@@ -7,10 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.network.aggregation import Meeting
 from fiftyone_hs2s.network.decoder import BORDER_CLASSES
 
-VOID = 255
 BORDER = (BORDER_CLASSES - 2) // 2  # distances in pixels that have a class of their own, on either side
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.files import read_text
+from fiftyone_hs2s.files import PathLike, read_text
 from fiftyone_hs2s.mask_files.layouts import (
     IMAGES,
     MASKS,
@@ -20,8 +20,6 @@ from fiftyone_hs2s.mask_files.layouts import (
 from fiftyone_hs2s.mask_files.meta import Meta, read_meta
 
 logger = logging.getLogger(__name__)
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

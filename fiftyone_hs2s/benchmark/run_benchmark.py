@@ -16,7 +16,7 @@ import numpy as np
 from fiftyone_hs2s.benchmark.benchmark_data import BenchmarkData, check_sequence, find_benchmark
 from fiftyone_hs2s.benchmark.benchmark_result import BenchmarkResult
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import prepare_folder, read_text
+from fiftyone_hs2s.files import PathLike, prepare_folder, read_text
 from fiftyone_hs2s.mask_files.server_zip import write_server_zip
 from fiftyone_hs2s.metrics import Evaluation, evaluate_folders
 from fiftyone_hs2s.models import default_model, short_name
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PathLike = str | os.PathLike[str]
 _Report = dict[str, Any]
 """What is kept of a sequence that is done: its frames, prompted frames, confidences and time."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.export.track_source import FRAME_NAMES, FRAME_SIZE
 from fiftyone_hs2s.dataset.video_samples import open_dataset, video_sample
 from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_sequences, read_split
 from fiftyone_hs2s.mask_files.meta import Meta, read_meta
 from fiftyone_hs2s.progress import ProgressOption, counted
@@ -31,7 +31,7 @@ _CRF = 12
 
 
 def import_sequences(
-    root: str | os.PathLike[str],
+    root: PathLike,
     sequences: Sequence[str] | None = None,
     name: str | None = None,
     *,
@@ -39,7 +39,7 @@ def import_sequences(
     field: str = "ground_truth",
     void: int | None = None,
     fps: float = 24,
-    videos: str | os.PathLike[str] | None = None,
+    videos: PathLike | None = None,
     persistent: bool = False,
     progress: ProgressOption = None,
 ) -> fo.Dataset:

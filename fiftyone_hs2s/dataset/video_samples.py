@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.masks import label_dtype, object_ids
 
 
@@ -37,7 +37,7 @@ def open_dataset(name: str | None, persistent: bool = True) -> fo.Dataset:
 
 
 def video_sample(
-    video: str | os.PathLike[str],
+    video: PathLike,
     masks: Iterable[tuple[int, np.ndarray | Mapping[int, np.ndarray]]],
     field: str,
     labels: Mapping[int, str] | None = None,

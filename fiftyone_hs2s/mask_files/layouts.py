@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.files import read_text
-
-PathLike = str | os.PathLike[str]
+from fiftyone_hs2s.files import PathLike, read_text
 
 IMAGES, MASKS = "JPEGImages", "Annotations"
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")

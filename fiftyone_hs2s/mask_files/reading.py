@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,11 +13,9 @@ import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.files import check_file
+from fiftyone_hs2s.files import PathLike, check_file
 from fiftyone_hs2s.mask_files.palettes import grays_of_colors, ids_of_colors, read_indices
 from fiftyone_hs2s.mask_files.soft_edges import count_values, has_soft_edges
-
-PathLike = str | os.PathLike[str]
 
 VOID = 255
 """The value of a uint8 label map at pixels that are to be ignored."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,11 +11,10 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
-from fiftyone_hs2s.files import new_file
+from fiftyone_hs2s.files import PathLike, new_file
 from fiftyone_hs2s.mask_files.reading import VOID
 from fiftyone_hs2s.masks import is_label_map, label_image, read_label_map, read_written
 
-PathLike = str | os.PathLike[str]
 Masks = Iterable[tuple[str, np.ndarray | PathLike]]
 """Name of each frame (without ending) with its label map, uint8 (H, W), or the PNG that holds it."""
 

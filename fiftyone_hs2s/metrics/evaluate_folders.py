@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.mask_files.layouts import list_sequences, read_split
 from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
 from fiftyone_hs2s.metrics.analysis import Analysis, analyze
@@ -19,8 +19,6 @@ from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
 from fiftyone_hs2s.processes import run_in_processes
 from fiftyone_hs2s.progress import ProgressOption, counted, reporting
-
-PathLike = str | os.PathLike[str]
 
 
 def evaluate_folders(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScores
 
@@ -78,9 +78,7 @@ def get_protocol(name: str | Protocol) -> Protocol:
     if isinstance(name, Protocol):
         return name
     if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise HS2SError(f"There is no protocol '{name}': {hint}Choose one of {', '.join(PROTOCOLS)}.")
+        raise HS2SError(f"There is no protocol {name!r}; {did_you_mean(name, PROTOCOLS, len(PROTOCOLS))}")
     return PROTOCOLS[name]
 
 

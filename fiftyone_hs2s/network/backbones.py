@@ -105,7 +105,7 @@ def _efficientnet_lite0_stage(index: int) -> nn.Module:
     return nn.Sequential(*(block for group in groups for block in _mbconvs(*group)))
 
 
-BACKBONE_SPECS = {
+BACKBONES = {
     "resnet50": BackboneSpec((64, 64, 256, 512, 1024, 2048), _resnet50_stage, batch_norm=True),
     "efficientnet_lite0": BackboneSpec((32, 16, 24, 40, 112, 192), _efficientnet_lite0_stage, batch_norm=False),
 }
@@ -113,4 +113,4 @@ BACKBONE_SPECS = {
 
 def build_stages(backbone: str, first: int, last: int) -> nn.ModuleList:
     """Builds stages ``first`` to ``last`` (both included) with random weights."""
-    return nn.ModuleList(BACKBONE_SPECS[backbone].build_stage(index) for index in range(first, last + 1))
+    return nn.ModuleList(BACKBONES[backbone].build_stage(index) for index in range(first, last + 1))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network.backbones import BACKBONES
+from fiftyone_hs2s.network.convlstm import CELLS
 from fiftyone_hs2s.settings import Number, Share, Size, Whole, check_names, from_mapping, read_yaml, settings
 
 PRESETS = Path(__file__).parent / "presets"
-BACKBONES = ("resnet50", "efficientnet_lite0")
-CELLS = ("paper", "decay", "tanh", "bounded")
 MERGE_KINDS = ("global_convolution", "cosine")
 SKIP_MERGE_KINDS = (*MERGE_KINDS, "attention")
 REFERENCES = ("first", "previous")
@@ -150,8 +150,7 @@ class HS2SConfig:
             HS2SError: if there is none; names the near ones
         """
         if name not in available_models():
-            near = difflib.get_close_matches(name, available_models(), n=3) or available_models()
-            raise HS2SError(f"Unknown model {name!r}; did you mean {' or '.join(repr(n) for n in near)}?")
+            raise HS2SError(f"Unknown model {name!r}; {did_you_mean(name, available_models(), 3)}")
         values = read_yaml(PRESETS / f"{name}.yaml") or {}
         base = values.pop("base", None)
         inherited = cls.preset(base).to_dict() if base else {}

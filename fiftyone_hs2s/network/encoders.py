@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from fiftyone_hs2s.network.backbones import BACKBONE_SPECS, STRIDES, build_stages
+from fiftyone_hs2s.network.backbones import BACKBONES, STRIDES, build_stages
 from fiftyone_hs2s.network.config import HS2SConfig
 
 
@@ -100,7 +100,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: HS2SConfig, with_mask: bool = True) -> None:
         super().__init__()
-        spec = BACKBONE_SPECS[config.backbone]
+        spec = BACKBONES[config.backbone]
         channels = spec.channels
         self.joint_stage = config.mask_stage
         self.first = config.mask_stage + 1 if config.shared_trunk else 0

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fiftyone_hs2s.network.aggregation import Meeting
-from fiftyone_hs2s.network.backbones import BACKBONE_SPECS, STRIDES
+from fiftyone_hs2s.network.backbones import BACKBONES, STRIDES
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.convlstm import CELLS, ConvLSTMCell, Memory
 from fiftyone_hs2s.network.decoder import Decoder
@@ -32,7 +32,7 @@ class HS2S(nn.Module):
     def __init__(self, config: HS2SConfig) -> None:
         super().__init__()
         self.config = config
-        channels = BACKBONE_SPECS[config.backbone].channels
+        channels = BACKBONES[config.backbone].channels
         self.trunk = ImageTrunk(config) if config.shared_trunk else None
         self.encoder = Encoder(config, with_mask=config.encoder_mask)
         self.reference_encoder = Encoder(config) if config.references else None
@@ -266,7 +266,7 @@ class Initializer(nn.Module):
 
     def __init__(self, config: HS2SConfig) -> None:
         super().__init__()
-        channels = BACKBONE_SPECS[config.backbone].channels
+        channels = BACKBONES[config.backbone].channels
         self.encoder = Encoder(config)
         self.state = nn.Conv2d(config.width, 2 * config.width, 1)
         self.skip_state = nn.Conv2d(channels[4], 2 * config.skip_width, 1) if config.skip_width else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import check_file, new_file
 from fiftyone_hs2s.models import default_weights, shipped_models
@@ -78,8 +78,7 @@ def _known_preset(name: str) -> HS2SConfig:
     """Like :meth:`HS2SConfig.preset`, but names the registered models too where there is none."""
     if name not in available_models():
         known = [*available_models(), *list_models()]
-        near = difflib.get_close_matches(name, known, n=3) or known
-        raise HS2SError(f"Unknown model {name!r}; did you mean {' or '.join(map(repr, near))}?")
+        raise HS2SError(f"Unknown model {name!r}; {did_you_mean(name, known, 3)}")
     return HS2SConfig.preset(name)
 
 

@@ -8,8 +8,8 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
-from fiftyone_hs2s.dataset.propagate.prompts import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.errors import HS2SError
 
 REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, MaskError
+from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.mask_files.layouts import match_frames
 from fiftyone_hs2s.mask_files.reading import read_label_map
 from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
@@ -34,7 +34,7 @@ class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
         MaskError: if there is no mask with an object, one belongs to no frame, or does not fit
     """
 
-    def __init__(self, path: str | os.PathLike[str], frames: Frames, void: int | None = None) -> None:
+    def __init__(self, path: PathLike, frames: Frames, void: int | None = None) -> None:
         path = Path(path)
         self._size, self._path, self._void = frames.size, path, void
         self._sequence = MaskSequence(path, void) if path.is_dir() else None
@@ -99,7 +99,7 @@ def track_to_folder(
     tracker: Tracker,
     frames: Frames,
     prompts: Mapping[int, Mapping[int, np.ndarray]],
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     direction: str = "forward",
     prompts_mode: str = "first",
     on_step: Callable[[], object] = lambda: None,

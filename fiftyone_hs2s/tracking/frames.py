@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, VideoError
-from fiftyone_hs2s.files import check_file
+from fiftyone_hs2s.files import PathLike, check_file
 from fiftyone_hs2s.tracking.prefetch import prefetch
 from fiftyone_hs2s.tracking.sources import ArraySource, FolderSource, Source
 from fiftyone_hs2s.tracking.video import VideoSource
@@ -117,7 +117,7 @@ class Frames:
         return Frames(self._source, low, high + 1, self._backward)
 
 
-def open_frames(media: str | os.PathLike[str] | np.ndarray | Sequence[np.ndarray]) -> Frames:
+def open_frames(media: PathLike | np.ndarray | Sequence[np.ndarray]) -> Frames:
     """Opens a video.
 
     Args:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import label_dtype, read_written, write_label_map
@@ -17,9 +18,6 @@ from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.result import TrackedFrame
 from fiftyone_hs2s.tracking.tracker import Tracker
-
-DIRECTIONS = ("forward", "backward", "both")
-PROMPTS_MODES = ("first", "all")
 
 Prompts = Mapping[int, Mapping[int, np.ndarray]]
 """{frame index (0-based): {object id: bool mask (H, W)}}; may be one that reads the masks of a frame when asked."""
@@ -81,7 +79,7 @@ def choose_prompts(
         {frame index: ids of the objects to anchor on it}
     """
     _check_choice("direction", direction, DIRECTIONS)
-    _check_choice("prompts mode", prompts_mode, PROMPTS_MODES)
+    _check_choice("prompts mode", prompts_mode, PROMPT_MODES)
     every = _plan(prompts, frames)
     return every if prompts_mode == "all" else _first_only(every, direction == "backward")
 

@@ -141,7 +141,7 @@ def test_nothing_to_score():
 
 
 def test_unknown_protocol():
-    with pytest.raises(HS2SError, match="did you mean davis2017"):
+    with pytest.raises(HS2SError, match="did you mean 'davis2017'"):
         get_protocol("davis17")
 
 

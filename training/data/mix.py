@@ -10,9 +10,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.training.data.augment import Size, degrade, jitter_color
 from fiftyone_hs2s.training.data.clip import Clip, ClipSource
-from fiftyone_hs2s.training.losses import VOID, border_classes
+from fiftyone_hs2s.training.losses import border_classes
 from fiftyone_hs2s.training.stop import leave_stopping_to_main
 
 Batch = tuple[torch.Tensor, ...]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fiftyone_hs2s.choices import Direction
 from fiftyone_hs2s.dataset.evaluate.matching import Matching
 from fiftyone_hs2s.dataset.evaluate.scoring import Agreement, agreement
 from fiftyone_hs2s.dataset.pieces import Piece
-from fiftyone_hs2s.dataset.propagate.prompts import Direction, collect_prompts
+from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.dataset.sequences import find_sequences
 from fiftyone_hs2s.errors import HS2SError
 

@@ -12,15 +12,9 @@ import fiftyone.core.clips as foc
 import fiftyone.core.models as fom
 
 from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES, Direction, PromptMode
 from fiftyone_hs2s.dataset.objects import label_map_to_detections
-from fiftyone_hs2s.dataset.propagate.prompts import (
-    DIRECTIONS,
-    PROMPT_MODES,
-    Direction,
-    PromptMode,
-    Prompts,
-    collect_prompts,
-)
+from fiftyone_hs2s.dataset.propagate.prompts import Prompts, collect_prompts
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network

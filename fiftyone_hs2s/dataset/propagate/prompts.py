@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import fiftyone as fo
 import numpy as np
 
+from fiftyone_hs2s.choices import Direction, PromptMode
 from fiftyone_hs2s.dataset.objects import (
     FrameObject,
     Identity,
@@ -24,13 +25,7 @@ from fiftyone_hs2s.errors import HS2SError
 if TYPE_CHECKING:
     from fiftyone_hs2s.tracking import Frames
 
-Direction = Literal["forward", "backward", "both"]
-PromptMode = Literal["first", "all"]
-
 logger = logging.getLogger(__name__)
-
-DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "both")
-PROMPT_MODES: tuple[PromptMode, ...] = ("first", "all")
 
 
 class StoredMask:

@@ -10,20 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES, Direction, PromptMode
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
-from fiftyone_hs2s.dataset.propagate.prompts import (
-    DIRECTIONS,
-    PROMPT_MODES,
-    Direction,
-    PromptMode,
-    Prompts,
-    collect_prompts,
-)
+from fiftyone_hs2s.dataset.propagate.prompts import Prompts, collect_prompts
 from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
 from fiftyone_hs2s.errors import HS2SError

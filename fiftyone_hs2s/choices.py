@@ -1,0 +1,22 @@
+"""What users choose among by name, and what is said where there is no such name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+Direction = Literal["forward", "backward", "both"]
+"""Which way objects are tracked."""
+PromptMode = Literal["first", "all"]
+"""Whether an object is taken from its first mask alone, or anchored anew on each of its masks."""
+
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+PROMPT_MODES: tuple[PromptMode, ...] = get_args(PromptMode)
+
+
+def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:
+    """A question that suggests the nearest of the known names, or all of them where none is near."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=most)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(known)}"
