@@ -52,7 +52,7 @@ def adapted_tracker(
     chosen = choose_prompts(frames, prompts, direction, prompts_mode)
     count = len({i for ids in chosen.values() for i in ids})
     pictures = _read_pictures(frames, prompts, chosen, tracker.size_for(frames.size))
-    if not pictures:  # the video breaks off before them, as the tracking will tell
+    if not pictures:  # the video ends before them, as the tracking will say
         return tracker
     logger.info("Adapting to %d object%s, %g s", count, "s" if count > 1 else "", seconds)
     size, precision = tracker.size_for(frames.size), tracker.precision

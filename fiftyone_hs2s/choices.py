@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 Direction = Literal["forward", "backward", "both"]
 """Which way objects are tracked."""
 PromptMode = Literal["first", "all"]
-"""Whether an object is taken from its first mask alone, or anchored anew on each of its masks."""
+"""Whether an object is taken from its first mask alone, or anchored again on each of its masks."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 PROMPT_MODES: tuple[PromptMode, ...] = get_args(PromptMode)

@@ -1,10 +1,10 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 
 
 class HS2SError(ValueError):
-    """Bad input, said in one sentence that names the thing and the mend; the shell exits with status 2 on it."""
+    """Bad input, said in one sentence that names the thing and the fix; the shell exits with status 2 on it."""
 
 
 class VideoError(HS2SError):

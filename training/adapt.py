@@ -52,7 +52,7 @@ def adapt(
         pictures: uint8 RGB (H, W, 3) and label map uint8 (H, W) of each
         seconds: time to learn; at least one step is made
         size: (H, W) of the clips, multiples of 32: what the network sees in tracking
-        precision: to compute in; float32 is taken for float16
+        precision: to compute in; float32 is used in place of float16
         steps: learn so many steps at most
         seed: of everything random
 

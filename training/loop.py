@@ -40,13 +40,13 @@ logger = logging.getLogger(__name__)
 
 
 class LossNotFiniteError(HS2SError):
-    """The loss is not finite: the network may be spoilt, and is not to be saved."""
+    """The loss is not finite: the network may be corrupted, and must not be saved."""
 
 
 class Trainer:
     """Trains a network in a run folder, from its checkpoint if there is one.
 
-    The folder gets ``checkpoint.pt`` (everything to go on from), ``weights.safetensors`` (the averaged weights),
+    The folder gets ``checkpoint.pt`` (everything needed to resume), ``weights.safetensors`` (the averaged weights),
     ``best.safetensors`` (those with the best J&F, if there is validation) and what :class:`RunFolder` writes.
     Accelerate chooses the device and joins processes that ``accelerate launch`` started, which share each batch.
 
@@ -349,14 +349,14 @@ def _check_batches(config: TrainingConfig, processes: int) -> None:
 
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:
     start = None
-    if config.init:  # also to go on: it says of what form the network is, which presets may have left behind
+    if config.init:  # also to resume: it says what form the network has, which presets may no longer have
         start = load_network(config.model, None if config.init == "shipped" else config.init)
     settings = (start.config if start else HS2SConfig.preset(config.model)).to_dict()
     network = build_network(HS2SConfig.from_dict({**settings, **config.network}))
     if config.losses.get("border") and not network.config.border_head:
         raise HS2SError(f"The loss 'border' needs a border head, which {config.model!r} lacks: leave the loss out")
     if start:
-        # What the weights lack (others' masks, say) starts anew.
+        # What the weights lack (others' masks, say) starts untrained.
         network.load_state_dict({**network.state_dict(), **start.state_dict()})
     elif fresh:
         load_imagenet(network)

@@ -1,4 +1,4 @@
-"""What changes in the course of a run: learning rate, scheduled sampling, batch norm.
+"""What changes during a run: learning rate, scheduled sampling, batch norm.
 
 All goes by ``done``, the part of the run that is done, 0..1: of its steps, or of its time where that is limited.
 """

@@ -1,4 +1,4 @@
-"""Telling label maps from pictures of masks with soft edges, whose in-between values would be taken for objects."""
+"""Telling label maps from pictures of masks with soft edges, whose in-between values would be mistaken for objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIRECT = 0.1
 _FRAGMENTS = 4
 """Pieces of a value, at least, where areas are dithered or noisy, on average."""
 _FRAGMENT_AREA = 6
-"""Pixels of such a piece, at most, on average."""
+"""Pixels of such a fragment, at most, on average."""
 
 
 def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
@@ -26,7 +26,7 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
 
     A soft edge (of anti-aliasing, blur or scaling) goes all around: hardly anywhere does a solid area touch the
     background without thin rims of other values in between. Dithering and JPEG leave crumbs: values that come in many
-    pieces of a few pixels, next to each other. An object as thin as that (a leash, a pole) is one piece, or lies for
+    fragments of a few pixels, side by side. An object as thin as that (a leash, a pole) is one fragment, or lies for
     itself.
 
     Args:
@@ -111,9 +111,9 @@ def _go_around(labels: np.ndarray, rim: np.ndarray, flat: np.ndarray) -> bool:
 
 
 def _are_crumbs(labels: np.ndarray, rims: np.ndarray, counts: np.ndarray) -> bool:
-    """Whether the rims are many small pieces, and most of the values are."""
+    """Whether the rims are many small fragments, and most of the values are."""
     ids = np.flatnonzero(rims)
     if 2 * len(ids) <= np.count_nonzero(counts):
         return False
-    pieces = sum(cv2.connectedComponents((labels == i).astype(np.uint8), connectivity=4)[0] - 1 for i in ids[:64])
-    return pieces >= _FRAGMENTS * len(ids[:64]) and counts[ids[:64]].sum() <= _FRAGMENT_AREA * pieces
+    fragments = sum(cv2.connectedComponents((labels == i).astype(np.uint8), connectivity=4)[0] - 1 for i in ids[:64])
+    return fragments >= _FRAGMENTS * len(ids[:64]) and counts[ids[:64]].sum() <= _FRAGMENT_AREA * fragments

@@ -39,7 +39,7 @@ def evaluate_folders(
     A frame or a whole sequence without prediction counts as an empty prediction, and so does a frame of another size
     than the truth's; ids that are not in the truth are ignored. All of this is listed in the result's ``problems``.
     The official DAVIS code ends the program instead; what it would score is scored as it does. Predictions for frames
-    without truth are passed over (YouTube-VOS annotates every fifth frame).
+    without truth are skipped (YouTube-VOS annotates every fifth frame).
 
     Args:
         pred_dir: folder of sequences ``<sequence>/<frame>.png``, or ``<sequence>/<object>/<frame>.png`` as in SA-V,

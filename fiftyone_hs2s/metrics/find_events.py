@@ -1,4 +1,4 @@
-"""All events of a sequence, and what they come to."""
+"""All events of a sequence, and their totals."""
 
 from __future__ import annotations
 

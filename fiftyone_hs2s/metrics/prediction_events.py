@@ -6,7 +6,7 @@ reappeared          the frame on which the prediction is back
 area_jump           from one frame to the next the predicted area doubles or halves
 position_jump       the prediction moves by half its diameter more than it did on the frames before
 low_confidence      the tracker's confidence is under 0.5
-disagreement        J with the prediction of another run (such as the way back to the prompt) is under 0.5
+disagreement        J with the prediction of another run (such as backtracking to the prompt) is under 0.5
 =================== ===================================================================================================
 
 All numbers are fields of ``EventOptions``.
@@ -90,7 +90,7 @@ def _doubts(scores: ObjectScores, options: EventOptions) -> Iterator[Event]:
 
 
 def prompt_agreement(scores: ObjectScores) -> float | None:
-    """J with the prompt of a run that went the way back.
+    """J with the prompt of a run that tracked backward.
 
     It started on the object's last predicted frame, with the mask that is there, and J is taken on the first, where the
     prompt is; or the reverse, if the prompt came last. As J is 1 at the start, the smaller of the two is the one.

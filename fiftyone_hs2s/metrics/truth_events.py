@@ -13,7 +13,7 @@ hallucination       something is predicted while the object is absent
 low_score           mean J&F is under 0.7, and so it is on the frames without the failures above, half of all or more
 =================== ===================================================================================================
 
-All numbers are fields of ``EventOptions``. Frames without ground truth do not end an interval: it goes on over them.
+All numbers are fields of ``EventOptions``. Frames without ground truth do not end an interval.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def recompute(function: Callable[..., Any], network: nn.Module, *args: Any) -> A
 
 @contextmanager
 def _statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Batch norm goes on as before, but its running statistics stay."""
+    """Batch norm works as before, but its running statistics stay as they are."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

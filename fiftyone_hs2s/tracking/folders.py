@@ -107,7 +107,7 @@ def track_to_folder(
 ) -> dict[str, dict[int, float]]:
     """Tracks objects through a video, and writes each frame's label map as an indexed PNG under the frame's name.
 
-    What was written stays if the video breaks off, or the tracking fails.
+    What was written stays if the video ends early or the tracking fails.
 
     Args:
         tracker: it is reset first

@@ -48,7 +48,7 @@ class Frames:
     def incomplete(self) -> str | None:
         """Why frames of the stretch are missing or wrong, in a sentence; None as long as nothing is amiss.
 
-        Known once the place where the video is damaged or breaks off has been reached.
+        Known once the place where the video is damaged or ends early has been reached.
         """
         flaw = self._source.flaw
         return flaw.reason if flaw and (self._stop is None or flaw.number < self._stop) else None

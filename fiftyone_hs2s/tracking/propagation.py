@@ -43,14 +43,14 @@ def track(
     Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a temporary
     folder; objects from it have their mask (0 or 1) as probability.
 
-    A video that breaks off ends the iteration early; :class:`Steps` tells.
+    A video that cannot be read to its end ends the iteration early; :class:`Steps` says why.
 
     Args:
         tracker: it is reset first
         frames: the video
         prompts: masks by frame index and object id. An empty mask is none
         direction: "forward", "backward" or "both"
-        prompts_mode: "first" takes each object's first prompt in the direction of travel; "all" anchors it anew at
+        prompts_mode: "first" takes each object's first prompt in the direction of travel; "all" anchors it again at
             each of its prompts
         on_step: called after each frame of each pass, see :class:`Steps`
 

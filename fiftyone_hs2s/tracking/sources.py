@@ -91,7 +91,7 @@ class FolderSource(Source):
     """Images in a folder, in natural order of their names.
 
     Args:
-        folder: files of other kinds in it are passed over
+        folder: files of other kinds in it are skipped
     """
 
     def __init__(self, folder: Path) -> None:

@@ -111,7 +111,7 @@ class Tracker:
         return tuple(sorted(self._ids))
 
     def add_objects(self, frame: np.ndarray, masks: Mapping[int, np.ndarray]) -> TrackedFrame:
-        """Starts objects on the current frame, or anchors them anew, from their masks.
+        """Starts objects on the current frame, or anchors them again, from their masks.
 
         Other objects that are being tracked must be on this very frame; to anchor objects on the next one, use
         ``step(frame, masks)``.
@@ -132,7 +132,7 @@ class Tracker:
 
         Args:
             frame: uint8 (H, W, 3), RGB, of the same size as the frames before
-            masks: objects to start or to anchor anew on it, as for :meth:`add_objects`; they are taken as they are
+            masks: objects to start or to anchor again on it, as for :meth:`add_objects`; they are taken as they are
 
         Raises:
             HS2SError: if nothing is being tracked, or the network's output is not finite
@@ -144,7 +144,7 @@ class Tracker:
         return self._run(frame, masks or {}, advance=True)
 
     def remove_objects(self, ids: Iterable[int]) -> None:
-        """Stops tracking objects; unknown ids are passed over."""
+        """Stops tracking objects; unknown ids are ignored."""
         gone = set(ids)
         self._keep([index for index, object_id in enumerate(self._ids) if object_id not in gone])
 

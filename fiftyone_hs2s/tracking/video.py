@@ -89,7 +89,7 @@ class VideoSource(Source):
     def _read(self, start: int) -> Generator[av.VideoFrame]:
         """The frames from some number on, to the end.
 
-        Where several threads meet damage, or a seek does not give the right frames, it goes on without them.
+        Where several threads meet damage, or a seek does not give the right frames, it continues without them.
         """
         while True:
             with Reading(self.path, self._is_damaged, self._damaged_from) as reading:

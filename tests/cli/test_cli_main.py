@@ -21,7 +21,7 @@ def helped(capsys, *args):
 def test_help_names_every_command(capsys):
     text = helped(capsys)
     for command in COMMANDS:
-        assert re.search(rf"^ +{command} +\w", text, re.MULTILINE)
+        assert re.search(rf"^ +{command}\s+\w", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 120
 
 

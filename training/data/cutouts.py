@@ -42,7 +42,7 @@ class Cutout:
         )
 
     def shifted(self, shift: int) -> Cutout:
-        """It begins ``shift`` frames later in its own movement, which runs back when it has come to the end."""
+        """It begins ``shift`` frames later in its own movement, which runs backward once it has reached the end."""
         period = max(1, 2 * (len(self.images) - 1))
         turns = [(t + shift) % period for t in range(len(self.images))]
         order = [min(turn, period - turn) for turn in turns]

@@ -1,4 +1,4 @@
-"""The stream of clips of a run: clip number n is always the same, so that a run goes on exactly where it stopped."""
+"""The stream of clips of a run: clip number n is always the same, so that a run resumes exactly where it stopped."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m fiftyone_hs2s.training.synthetic",
-        description="Renders clips with exact masks in DAVIS layout; the same command goes on where it stopped.",
+        description="Renders clips with exact masks in DAVIS layout; the same command resumes where it stopped.",
     )
     parser.add_argument("--out", required=True, type=Path, help="folder of JPEGImages, Annotations and Stories")
     parser.add_argument("--clips", required=True, type=int, help="how many clips the folder shall have")

@@ -105,7 +105,7 @@ class ClipMaker:
         return f"{self.scenes[number % len(self.scenes)]}-{number:05d}"
 
     def make(self, number: int) -> RenderedClip:
-        """Makes a clip; draws anew until enough objects are to be seen and all that is drawn can be read.
+        """Makes a clip; draws again until enough objects are to be seen and all that is drawn can be read.
 
         Raises:
             HS2SError: if that does not happen
@@ -115,7 +115,7 @@ class ClipMaker:
                 if clip := self._attempt(number, attempt):
                     return clip
             except HS2SError as error:
-                logger.warning("%s, drawn anew: %s", self.name(number), error)
+                logger.warning("%s, drawn again: %s", self.name(number), error)
         raise HS2SError(f"No clip {self.name(number)} shows what is asked for; ask for fewer labels or less growth")
 
     def _attempt(self, number: int, attempt: int) -> RenderedClip | None:

@@ -16,7 +16,7 @@ def random_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def pattern(rng: np.random.Generator, photographs: list[np.ndarray]) -> np.ndarray:
-    """A texture, uint8 (SIDE, SIDE, 3): a piece of a photograph, or two colors in stripes, checks, dots or marble."""
+    """A texture, uint8 (SIDE, SIDE, 3): a crop of a photograph, or two colors in stripes, checks, dots or marble."""
     if photographs and rng.random() < 0.4:
         return crop(rng, photographs[rng.integers(len(photographs))], SIDE)
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -47,7 +47,7 @@ def clouds(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def crop(rng: np.random.Generator, image: np.ndarray, side: int) -> np.ndarray:
-    """A random square piece of a picture, scaled to (side, side, 3)."""
+    """A random square crop of a picture, scaled to (side, side, 3)."""
     height, width = image.shape[:2]
     edge = int(min(height, width) * rng.uniform(0.3, 0.9))
     top, left = rng.integers(height - edge + 1), rng.integers(width - edge + 1)
