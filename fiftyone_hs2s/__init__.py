@@ -18,6 +18,7 @@ if not (_HERE / "training").is_dir():  # in a clone a link to the folder beside 
 if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers; :data:`_PUBLIC` says the same
     from fiftyone_hs2s.benchmark import BenchmarkResult, run_benchmark
     from fiftyone_hs2s.dataset.diagnose.analyze import DatasetAnalysis, analyze
+    from fiftyone_hs2s.dataset.diagnose.attention_heatmaps import AttentionReport, attention_heatmaps
     from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport, find_failures
     from fiftyone_hs2s.dataset.evaluate.compare import (
         Comparison,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
 _PUBLIC = {
     "fiftyone_hs2s.benchmark": ("BenchmarkResult", "run_benchmark"),
     "fiftyone_hs2s.dataset.diagnose.analyze": ("DatasetAnalysis", "analyze"),
+    "fiftyone_hs2s.dataset.diagnose.attention_heatmaps": ("AttentionReport", "attention_heatmaps"),
     "fiftyone_hs2s.dataset.diagnose.find_failures": ("FailureReport", "find_failures"),
     "fiftyone_hs2s.dataset.evaluate.compare": (
         "Comparison",
@@ -64,6 +66,7 @@ _PUBLIC = {
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = [
+    "AttentionReport",
     "BenchmarkResult",
     "Comparison",
     "DatasetAnalysis",
@@ -77,6 +80,7 @@ __all__ = [
     "PropagationReport",
     "PropagationResults",
     "analyze",
+    "attention_heatmaps",
     "compare_evaluations",
     "default_weights",
     "evaluate_propagation",

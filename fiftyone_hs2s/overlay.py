@@ -41,6 +41,22 @@ def draw_overlay(
     return result
 
 
+def draw_attention(frame: np.ndarray, attention: np.ndarray, strength: float = 0.8) -> np.ndarray:
+    """Shows where an object looks in its first frame, from blue to red over the darkened frame.
+
+    Args:
+        frame: the object's first frame, uint8 (H, W, 3), RGB
+        attention: float32 (H, W) in 0..1, see ``Tracker.first_frame_attention``
+        strength: how much of the color covers the frame where the attention is greatest, 0..1
+
+    Returns:
+        uint8 (H, W, 3), RGB
+    """
+    colors = cv2.applyColorMap(np.round(attention * 255).astype(np.uint8), cv2.COLORMAP_JET)[..., ::-1]
+    cover = strength * attention[..., None]
+    return np.round(frame * 0.6 * (1 - cover) + colors * cover).astype(np.uint8)
+
+
 def _border(label_map: np.ndarray) -> np.ndarray:
     """Pixels near a pixel of another label; the line is about a 300th of the shorter side wide."""
     width = max(1, round(min(label_map.shape) / 300))

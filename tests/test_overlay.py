@@ -6,7 +6,7 @@ import pytest
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import davis_palette
-from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, write_overlay
+from fiftyone_hs2s.overlay import contact_sheet, draw_attention, draw_overlay, write_overlay
 from fiftyone_hs2s.tracking import open_frames
 from fiftyone_hs2s.video_writer import VideoWriter, write_video
 
@@ -82,3 +82,13 @@ def test_failure_leaves_no_file(tmp_path):
     with pytest.raises(HS2SError, match="cannot be written"):
         write_video(tmp_path / "nowhere" / "a.mp4", [gray()])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_attention_is_drawn_from_blue_to_red_over_the_darkened_frame():
+    frame, attention = np.full((4, 6, 3), 100, np.uint8), np.zeros((4, 6), np.float32)
+    attention[1, 2], attention[3, 3] = 1, 0.2
+    drawn = draw_attention(frame, attention)
+    assert drawn.shape == frame.shape and drawn.dtype == np.uint8
+    assert (drawn[0, 0] == 60).all() and (frame == 100).all()
+    assert drawn[1, 2].argmax() == 0 and drawn[1, 2, 0] > 100 > drawn[1, 2, 2]  # red
+    assert drawn[3, 3].argmax() == 2  # blue

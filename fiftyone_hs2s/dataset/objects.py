@@ -54,6 +54,29 @@ class Identity:
         """
         return next(((k, name) for k in (kind, *KINDS) if (name := getattr(self, k)) is not None), ("label", None))
 
+    @property
+    def name(self) -> str:
+        """What to call the object: its label and index, else its instance."""
+        parts = [str(part) for part in (self.label, self.index) if part is not None]
+        return " ".join(parts) or f"instance {self.instance}"
+
+
+def list_names(samples: fo.Dataset | fo.DatasetView, field: str, most: int = 10) -> list[str]:
+    """The names of the objects in a field, by label and index.
+
+    Args:
+        samples: videos, clips, or images
+        field: the field with the detections, with ``frames.`` where it is one of frames
+        most: how many of the samples are looked at
+    """
+    path = field.replace("frames.", "frames[].", 1)
+    rows = samples[:most].values([f"{path}.detections.{part}" for part in ("label", "index")])
+    found = {
+        pair for labels, indices in zip(*rows, strict=True) for pair in zip(labels or (), indices or (), strict=True)
+    }
+    ordered = sorted(found, key=lambda pair: (pair[0] or "", -1 if pair[1] is None else pair[1]))
+    return [Identity(label, index).name for label, index in ordered]
+
 
 def read_identities(labels: Sequence, indices: Sequence | None, instances: Sequence | None) -> list[Identity]:
     """The identities of a frame's detections, from the values of their fields; None where none has a field."""

@@ -61,8 +61,8 @@ class LabeledSequence(ABC):
         """Reads the detections of one frame."""
 
     @abstractmethod
-    def add_field(self, field: str) -> bool:
-        """Declares a field for detections, unless there is one; whether there was none."""
+    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections) -> bool:
+        """Declares a field for detections, or another kind of labels, unless there is one; whether there was none."""
 
     @abstractmethod
     def remove_field(self, field: str) -> None:
@@ -152,10 +152,11 @@ class VideoSequence(LabeledSequence):
         self._frames.reload()  # lets go of the frame
         return labels
 
-    def add_field(self, field: str) -> bool:
+    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections) -> bool:
         new = not self.dataset.has_frame_field(field)
-        self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-        self.dataset.add_frame_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
+        self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        if kind is fo.Detections:
+            self.dataset.add_frame_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
         return new
 
     def remove_field(self, field: str) -> None:
@@ -233,10 +234,11 @@ class ImageSequence(LabeledSequence):
     def read(self, field: str, index: int) -> fo.Detections | None:
         return self.group[index : index + 1].values(field)[0]
 
-    def add_field(self, field: str) -> bool:
+    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections) -> bool:
         new = not self.dataset.has_sample_field(field)
-        self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-        self.dataset.add_sample_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
+        self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        if kind is fo.Detections:
+            self.dataset.add_sample_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
         return new
 
     def remove_field(self, field: str) -> None:

@@ -15,6 +15,7 @@ if find_spec("fiftyone_hs2s") is None:
     sys.path.append(str(Path(__file__).resolve().parent / "path"))  # which processes started from here get too
 
 from .analyze_operator import Analyze
+from .attention_operator import ShowAttention
 from .evaluate_operator import Evaluate
 from .failures_operator import FindFailures
 from .panel import HS2SPanel
@@ -25,5 +26,5 @@ from .train_operator import Train
 
 def register(plugin: Any) -> None:
     """Registers the operators and the panel; FiftyOne calls this."""
-    for part in (Propagate, Evaluate, FindFailures, Analyze, Train, HS2SPanel, RunsPanel):
+    for part in (Propagate, Evaluate, FindFailures, Analyze, ShowAttention, Train, HS2SPanel, RunsPanel):
         plugin.register(part)

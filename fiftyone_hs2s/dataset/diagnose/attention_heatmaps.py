@@ -1,0 +1,228 @@
+"""Where in its first frame an object looks on a later one, as heatmaps: figure 1 of the paper for any dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.adaptation import adapted_tracker
+from fiftyone_hs2s.choices import Direction
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
+from fiftyone_hs2s.dataset.compat import root_dataset
+from fiftyone_hs2s.dataset.database import DatabaseError, reason
+from fiftyone_hs2s.dataset.fields import check_detections, check_samples
+from fiftyone_hs2s.dataset.objects import Identity
+from fiftyone_hs2s.dataset.propagate.model import load_model
+from fiftyone_hs2s.dataset.propagate.prompts import Prompts, collect_prompts
+from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, find_sequences, is_images
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.progress import ProgressOption, counted
+from fiftyone_hs2s.tracking import track
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
+    from fiftyone_hs2s.tracking import Frames
+
+logger = logging.getLogger(__name__)
+
+_MOST = 256
+"""Longer side of the heatmaps in pixels: many times finer than what they show."""
+
+
+@dataclass
+class AttentionReport:
+    """What :func:`attention_heatmaps` did.
+
+    Attributes:
+        field: the field with the heatmaps
+        written: by the name of the sample, the numbers of the frames that have one now: the objects' first ones
+        failed: why other samples have none, by name
+    """
+
+    field: str
+    written: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        failed = f", {len(self.failed)} without" if self.failed else ""
+        return f"{sum(map(len, self.written.values()))} heatmaps of {len(self.written)} samples in {self.field}{failed}"
+
+
+def attention_heatmaps(
+    samples: fo.Dataset | fo.DatasetView,
+    prompt_field: str,
+    label_field: str = "attention",
+    *,
+    frame: int,
+    object: int | str | None = None,
+    model: HS2SVideoModel | str | None = None,
+    skip_failures: bool = True,
+    progress: ProgressOption = None,
+) -> AttentionReport:
+    """Shows where in their first frame objects look on a chosen later one: what the network matches them with there.
+
+    The objects are tracked from their masks to the chosen frame, against time if that lies before all of the masks;
+    nothing but the heatmaps is written. A heatmap lies on the object's **first frame**, the one with its mask, since
+    that is what it is a picture of; its attributes ``of_frame`` and ``objects`` say what it shows. Objects that share a
+    first frame share its heatmap, the greatest value of them at each place. An earlier heatmap of the sample in the
+    same field is replaced.
+
+    Args:
+        samples: videos, clips, or images in ordered groups
+        prompt_field: the frame field with the masks to start from; ``frames.`` may be left out
+        label_field: the frame field for the heatmaps; ``frames.`` may be left out
+        frame: number of the chosen frame, from 1
+        object: index, label, both (``dog 2``) or instance id of the object; None for all objects
+        model: a model of :func:`fiftyone_hs2s.load_model`, or its name: that of the propagation, with its
+            options; None for the default
+        skip_failures: log a sample that fails and go on with the next one
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+            instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
+
+    Returns:
+        what was done
+
+    Raises:
+        HS2SError: if a field or the network cannot be used; without ``skip_failures`` also if a sample fails: it has no
+            such object or frame, or the object is not in view there
+    """
+    check_samples(samples)
+    prompts = check_detections(samples, prompt_field)
+    name = _check_label_field(samples, label_field)
+    if isinstance(frame, bool) or not isinstance(frame, int) or frame < 1:
+        raise HS2SError(f"the frame is a number from 1, not {frame!r}")
+    model = load_model(model) if model is None or isinstance(model, str) else model
+    report = AttentionReport(name)
+    sequences = find_sequences(samples)
+    with fiftyone_reporting(progress) as show, model:
+        for sequence in counted(sequences, len(sequences), show):
+            try:
+                maps = _maps(sequence, prompts, frame, object, model)
+                _declare(sequence, name)
+                _clear(sequence, name)
+                sequence.write(name, maps)
+            except DatabaseError:
+                raise
+            except Exception as error:
+                found = sequence.explain(error)
+                if not skip_failures or isinstance(found, DatabaseError):
+                    raise found from (None if found is error else error)
+                report.failed[sequence.name] = reason(found)
+                logger.warning("Skipped %s: %s", sequence.name, reason(found))
+            else:
+                report.written[sequence.name] = [index + sequence.first_number for index in maps]
+    return report
+
+
+def _check_label_field(samples: fo.Dataset | fo.DatasetView, label_field: str) -> str:
+    """The name without ``frames.``.
+
+    Raises:
+        HS2SError: if it is no name, or that of a field of another kind
+    """
+    name, dataset = label_field.removeprefix("frames."), root_dataset(samples)
+    if not name.isidentifier():
+        raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
+    there = dataset.get_field(name if is_images(samples) else f"frames.{name}")
+    if there is not None and getattr(there, "document_type", None) is not fo.Heatmap:
+        raise HS2SError(f"the field {label_field!r} holds other values than a Heatmap: choose another name")
+    return name
+
+
+def _maps(
+    sequence: LabeledSequence, prompt_field: str, frame: int, chosen: int | str | None, model: HS2SVideoModel
+) -> dict[int, fo.Heatmap]:
+    """The heatmaps of a sequence by the index of the objects' first frames."""
+    frames, index = sequence.open(), frame - sequence.first_number
+    if index >= len(frames):
+        frames.verify_length()
+    if not 0 <= index < len(frames):
+        span = f"{sequence.first_number} to {len(frames) + sequence.first_number - 1}"
+        raise HS2SError(frames.incomplete or f"there is no frame {frame}: choose one from {span}")
+    direction: Direction = "forward"
+    prompts = _collect(sequence, prompt_field, frames, direction)
+    if index < min(prompts.masks):
+        direction = "backward"
+        prompts = _collect(sequence, prompt_field, frames, direction)
+    identities = prompts.identities
+    ids = _choose(identities, chosen)
+    looked_at = _look(model, frames, prompts, direction, index, ids)
+    if not looked_at:
+        raise HS2SError(f"{_names(identities, ids)} is not in view on frame {frame}, so it looks nowhere")
+    first = {i: at for at, masks in prompts.masks.items() for i in masks}
+    groups = {at: [i for i in looked_at if first[i] == at] for at in sorted({first[i] for i in looked_at})}
+    return {
+        at: _heatmap(np.max([looked_at[i] for i in group], axis=0), frame, _names(identities, group))
+        for at, group in groups.items()
+    }
+
+
+def _collect(sequence: LabeledSequence, prompt_field: str, frames: Frames, direction: Direction) -> Prompts:
+    labels, first = sequence.labels(prompt_field), sequence.first_number
+    return collect_prompts(labels, lambda i: sequence.read(prompt_field, i), frames, "first", direction, first)
+
+
+def _look(
+    model: HS2SVideoModel, frames: Frames, prompts: Prompts, direction: Direction, index: int, ids: list[int]
+) -> dict[int, np.ndarray]:
+    """Where objects look on the frame ``index``, float32 (H, W) by id; those not in view are left out."""
+    tracker = adapted_tracker(model.tracker, frames, prompts.masks, model.adapt, direction, "first")
+    if not any(at == index for at, _ in track(tracker, frames, prompts.masks, direction, "first")):  # stops there
+        raise HS2SError(frames.incomplete or "the video ends before that frame: choose an earlier one")
+    found = {i: tracker.first_frame_attention(i) for i in ids if i in tracker.ids}
+    return {i: seen for i, seen in found.items() if seen.any()}
+
+
+def _choose(identities: dict[int, Identity], chosen: int | str | None) -> list[int]:
+    """The ids of the objects that are meant."""
+    found = [
+        i
+        for i, identity in identities.items()
+        if chosen is None or chosen in (identity.index, identity.label, identity.instance, identity.name)
+    ]
+    if not found:
+        raise HS2SError(f"there is no object {chosen!r}: choose one of {_names(identities, list(identities))}")
+    return found
+
+
+def _names(identities: dict[int, Identity], ids: list[int]) -> str:
+    return ", ".join(identities[i].name for i in ids)
+
+
+def _heatmap(attention: np.ndarray, frame: int, objects: str) -> fo.Heatmap:
+    scale = min(1.0, _MOST / max(attention.shape))
+    height, width = (max(1, round(side * scale)) for side in attention.shape)
+    small = cv2.resize(attention, (width, height), interpolation=cv2.INTER_AREA)
+    heatmap = fo.Heatmap(map=np.round(small / small.max() * 255).astype(np.uint8), range=[0, 255])
+    heatmap["of_frame"], heatmap["objects"] = frame, objects
+    return heatmap
+
+
+def _declare(sequence: LabeledSequence, name: str) -> None:
+    """Adds the field, with the attributes that its heatmaps have."""
+    sequence.add_field(name, fo.Heatmap)
+    kinds = {"of_frame": fo.IntField, "objects": fo.StringField}
+    for attribute, kind in kinds.items():
+        if isinstance(sequence, ImageSequence):
+            sequence.dataset.add_sample_field(f"{name}.{attribute}", kind)
+        else:
+            sequence.dataset.add_frame_field(f"{name}.{attribute}", kind)
+
+
+def _clear(sequence: LabeledSequence, name: str) -> None:
+    """Removes earlier heatmaps of the sequence."""
+    view = sequence.samples
+    if isinstance(sequence, ImageSequence):
+        ids, there = view.values(["id", f"{name}.id"])
+        path, key = name, "id"
+    else:
+        ids, there = view.values(["frames[].id", f"frames[].{name}.id"])
+        path, key = f"frames.{name}", "frames.id"
+    if old := [frame_id for frame_id, found in zip(ids, there, strict=True) if found]:
+        view.set_values(path, dict.fromkeys(old), key_field=key)
