@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import reason
+from fiftyone_hs2s.files import PathLike, reason
 from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, read_split
 from fiftyone_hs2s.mask_files.server_zip import write_server_zip
 from fiftyone_hs2s.track_files.tracks import Tracks, TrackWriter
@@ -53,7 +52,7 @@ class ServerWriter(TrackWriter):
         self.note_overlap(tracks.name, overlaps)
 
 
-def expected_frames(root: str | os.PathLike[str], split: str | None = None) -> Expected:
+def expected_frames(root: PathLike, split: str | None = None) -> Expected:
     """What a server asks for: the frames in a data set's ``JPEGImages``.
 
     Args:

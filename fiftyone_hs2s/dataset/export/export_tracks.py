@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from fiftyone_hs2s.dataset.export.overlay_videos import OverlayWriter, app_color
 from fiftyone_hs2s.dataset.export.track_source import number_objects, open_tracks, sequence_names
 from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.files import prepare_folder
+from fiftyone_hs2s.files import PathLike, prepare_folder
 from fiftyone_hs2s.mask_files.server_zip import SERVERS
 from fiftyone_hs2s.progress import ProgressOption, counted
 from fiftyone_hs2s.track_files.cvat_xml import CvatWriter
@@ -73,7 +72,7 @@ class ExportReport:
 def export_tracks(
     samples: Samples | fo.Sample,
     label_field: str,
-    export_dir: str | os.PathLike[str],
+    export_dir: PathLike,
     format: str = "davis",
     *,
     every: int = 1,
@@ -81,7 +80,7 @@ def export_tracks(
     renumber: bool = False,
     export_media: bool = False,
     split: str | None = None,
-    like: str | os.PathLike[str] | None = None,
+    like: PathLike | None = None,
     overwrite: bool = False,
     progress: ProgressOption = None,
 ) -> ExportReport:
@@ -151,7 +150,7 @@ def export_tracks(
     return export.finish()
 
 
-def _writer_options(format: str, split: str | None, like: str | os.PathLike[str] | None) -> dict[str, Any]:
+def _writer_options(format: str, split: str | None, like: PathLike | None) -> dict[str, Any]:
     if format not in FORMATS:
         raise HS2SError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
     if format in SERVER_FORMATS:
