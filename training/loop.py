@@ -34,6 +34,7 @@ from fiftyone_hs2s.training.pretrained import load_imagenet
 from fiftyone_hs2s.training.run_config import Stage, TrainingConfig
 from fiftyone_hs2s.training.run_folder import RunFolder
 from fiftyone_hs2s.training.schedules import hardest_share, norm_is_frozen, own_mask_probability, rate_factor
+from fiftyone_hs2s.training.transfer import transfer
 from fiftyone_hs2s.training.validation import PROTOCOL, ValidationSequence, score_sequences
 
 logger = logging.getLogger(__name__)
@@ -360,6 +361,8 @@ def _build(config: TrainingConfig, fresh: bool) -> HS2S:
         network.load_state_dict({**network.state_dict(), **start.state_dict()})
     elif fresh:
         load_imagenet(network)
+        if config.transfer:
+            transfer(network, config.transfer)
     return network.train()
 
 

@@ -101,6 +101,8 @@ class TrainingConfig:
         network: settings of the network that differ from the preset's, or from those of the weights to start from
         memory_every: as in the network's configuration, for clips, which are short
         init: weights to start from: a file, ``shipped``, or None for ImageNet's in the backbone
+        transfer: where ``init`` is None, weights of another network, of which what fits is taken: a file, or the name
+            of a shipped model, see :func:`fiftyone_hs2s.training.transfer.transfer`
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
@@ -160,6 +162,7 @@ class TrainingConfig:
     network: dict[str, Any] = field(default_factory=dict)
     memory_every: Size = 2
     init: str | None = None
+    transfer: str | None = None
     videos: Texts = ()
     pictures: Texts = ()
     exclude: Texts = ()

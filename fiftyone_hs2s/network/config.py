@@ -35,7 +35,12 @@ class HS2SConfig:
         backbone: one of :data:`BACKBONES`; the encoder and the reference encoder have this form and their own weights
         mask_stage: the backbone stage after which the mask joins the picture (0: in the stem, as in the paper). The
             stages before it see the picture alone: with ``shared_trunk`` they run once a frame for all objects and
-            both encoders
+            both encoders. 5: the whole backbone runs once a frame; the mask joins its output at stride 16, and goes on
+            to stride 32 from there
+        mask_width: channels of a mask on its way to where it joins, unless it does in the stem
+        image_decoder: (mixed, output) channels of the blocks that bring the backbone's output from stride 32 up, once
+            a frame for all objects; with ``mask_stage`` 5. What they give at strides 8 and 4 are the decoder's skips
+            in place of the backbone's
         shared_trunk: whether those stages are shared, and their outputs serve as the decoder's skips there
         encoder_mask: whether the encoder sees y_{t-1} besides x_t (eq. 8); the plain S2S sees the frame only
         others: whether each object's encoders and its attention also see where the other objects of the frame are: the
@@ -74,6 +79,8 @@ class HS2SConfig:
     backbone: str = "resnet50"
     mask_stage: Whole = 0
     shared_trunk: bool = False
+    mask_width: Size = 64
+    image_decoder: Annotated[tuple[tuple[Size, Size], ...], Field(max_length=3)] = ()
     encoder_mask: bool = True
     others: bool = False
     feedback: str = "own"
@@ -119,8 +126,10 @@ class HS2SConfig:
             raise HS2SError(f"Model {self.name!r}: 'std' is above 0")
         if self.reset_period < 0:
             raise HS2SError(f"Model {self.name!r}: 'reset_period' is a number of frames, or 0 for never")
-        if not 0 <= self.mask_stage <= 4 or (self.shared_trunk and self.mask_stage == 0):
-            raise HS2SError(f"Model {self.name!r}: 'mask_stage' is 0 to 4, and at least 1 with 'shared_trunk'")
+        if not 0 <= self.mask_stage <= 5 or (self.shared_trunk and self.mask_stage == 0):
+            raise HS2SError(f"Model {self.name!r}: 'mask_stage' is 0 to 5, and at least 1 with 'shared_trunk'")
+        if self.image_decoder and (self.mask_stage < 5 or len(self.image_decoder) < 3):
+            raise HS2SError(f"Model {self.name!r}: 'image_decoder' has three blocks, and takes 'mask_stage' 5")
         if self.skip_merge == "attention" and not self.shared_trunk:
             raise HS2SError(f"Model {self.name!r}: 'attention' reads keys of the picture alone; set 'shared_trunk'")
         if self.memory_frames and ("first" not in self.references or self.skip_merge == "global_convolution"):

@@ -9,6 +9,7 @@ from torch import nn
 
 from fiftyone_hs2s.network.backbones import BACKBONES, STRIDES, build_stages
 from fiftyone_hs2s.network.config import HS2SConfig
+from fiftyone_hs2s.network.decoder import DecoderBlock
 
 
 @dataclass
@@ -36,9 +37,12 @@ class ImageTrunk(nn.Module):
 
     def __init__(self, config: HS2SConfig) -> None:
         super().__init__()
-        self.joint_stage = config.mask_stage
+        channels = BACKBONES[config.backbone].channels
+        self.shared = config.mask_stage
+        self.joint_stage = min(config.mask_stage, 4)
         wants_keys = config.skip_merge == "attention" and bool(config.references) and config.skip_width > 0
         last = max(config.mask_stage, 4) if wants_keys else config.mask_stage
+        self.decoder = ImageDecoder(channels, config.image_decoder) if config.image_decoder else None
         self.stages = build_stages(config.backbone, 0, last)
         self.wants_keys = wants_keys
 
@@ -48,8 +52,35 @@ class ImageTrunk(nn.Module):
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
-        skips = {STRIDES[i]: outputs[i] for i in range(1, self.joint_stage + 1)}
+        skips = {STRIDES[i]: outputs[i] for i in range(1, self.shared + 1)}
+        if self.decoder is not None:
+            skips |= self.decoder(outputs)
         return ImageFeatures(outputs[self.joint_stage], skips, outputs[4] if self.wants_keys else None)
+
+
+class ImageDecoder(nn.Module):
+    """Brings the picture's features from stride 32 up to 4, once a frame: fine features that know what is where.
+
+    Args:
+        channels: of the backbone's stages
+        blocks: (mixed, output) channels of the blocks, from stride 32 up
+    """
+
+    def __init__(self, channels: tuple[int, ...], blocks: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        widths = [channels[5], *(outputs for _, outputs in blocks)]
+        skips = [0, channels[4], channels[3]]
+        self.blocks = nn.ModuleList(
+            DecoderBlock(widths[i], skips[i], mixed, outputs, 3) for i, (mixed, outputs) in enumerate(blocks)
+        )
+
+    def forward(self, stages: list[torch.Tensor]) -> dict[int, torch.Tensor]:
+        """The features at strides 8 and 4, of the backbone's outputs."""
+        x, skips = stages[5], {}
+        for block, skip, stride in zip(self.blocks, (stages[5][:, :0], stages[4], stages[3]), (16, 8, 4), strict=True):
+            x = block(x, skip)
+            skips[stride] = x
+        return {8: skips[8], 4: skips[4]}
 
 
 class MaskEmbedding(nn.Module):
@@ -58,12 +89,12 @@ class MaskEmbedding(nn.Module):
     With ``others``, also the sum of the other objects' masks; none of them is the same as zeros.
     """
 
-    def __init__(self, channels: int, stride: int, others: bool = False) -> None:
+    def __init__(self, channels: int, stride: int, others: bool = False, width: int = 64) -> None:
         super().__init__()
         self.unshuffle = nn.PixelUnshuffle(stride)
-        self.spread = nn.Conv2d(stride * stride, 64, 3, padding=1)
-        self.spread_others = _silent(nn.Conv2d(stride * stride, 64, 3, padding=1, bias=False)) if others else None
-        self.out = nn.Conv2d(64, channels, 1)
+        self.spread = nn.Conv2d(stride * stride, width, 3, padding=1)
+        self.spread_others = _silent(nn.Conv2d(stride * stride, width, 3, padding=1, bias=False)) if others else None
+        self.out = nn.Conv2d(width, channels, 1)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)  # it starts as the pretrained backbone on the picture alone
 
@@ -102,14 +133,15 @@ class Encoder(nn.Module):
         super().__init__()
         spec = BACKBONES[config.backbone]
         channels = spec.channels
-        self.joint_stage = config.mask_stage
+        self.joint_stage = joint = min(config.mask_stage, 4)
         self.first = config.mask_stage + 1 if config.shared_trunk else 0
+        self.deepen = nn.Conv2d(channels[4], channels[5], 2, 2) if config.mask_stage == 5 else None
         self.stages = build_stages(config.backbone, self.first, 5)
         self.mask_conv: nn.Module | None = None
         if with_mask and config.mask_stage == 0:
             self.mask_conv = StemMask(channels[0], config.others)
         elif with_mask:
-            self.mask_conv = MaskEmbedding(channels[config.mask_stage], STRIDES[config.mask_stage], config.others)
+            self.mask_conv = MaskEmbedding(channels[joint], STRIDES[joint], config.others, config.mask_width)
         self.reduce_conv = nn.Conv2d(channels[5], config.width, 1)
         self.reduce_bn = nn.BatchNorm2d(config.width) if spec.batch_norm else nn.Identity()
 
@@ -119,6 +151,11 @@ class Encoder(nn.Module):
         x, features = image.joint, {}
         if self.first > 0:
             x = self._join(x, mask, others)
+        if self.first > 4:
+            features[16] = x
+        if self.deepen is not None:
+            x = image.skips[32] + self.deepen(x)
+            features[32] = x
         for index, stage in enumerate(self.stages, start=self.first):
             x = stage(x)
             if index == self.joint_stage:

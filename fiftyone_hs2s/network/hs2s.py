@@ -53,7 +53,8 @@ class HS2S(nn.Module):
         config = self.config
         merged = config.merge_width if config.references else config.width
         skip_merged = (config.merge_width if config.references else config.skip_width) if config.skip_width else 0
-        skips = [channels[5], channels[4] + skip_merged, channels[3], channels[2], channels[1]]
+        shared = [width for _, width in config.image_decoder[1:]]
+        skips = [channels[5], channels[4] + skip_merged, *(shared or [channels[3], channels[2]]), channels[1]]
         return Decoder(merged, skips, config.decoder, config.decoder_kernel, config.border_head)
 
     def forward(

@@ -47,7 +47,7 @@ def test_every_variant_builds_runs_and_learns(variant: str, size: str) -> None:
     assert (network.merge is None) == (not config.references)
 
 
-@pytest.mark.parametrize("name", ["hs2s-lite", "hs2s_sim-lite", "s2s-lite", "hs2s-resnet50"])
+@pytest.mark.parametrize("name", ["hs2s-lite", "hs2s-lite-shared", "hs2s_sim-lite", "s2s-lite", "hs2s-resnet50"])
 def test_streaming_equals_the_clip_form(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(slim(name, memory_every=1)).eval()
