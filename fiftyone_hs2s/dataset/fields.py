@@ -23,6 +23,8 @@ _CONVERSIONS = {
     fo.Detection: "put each into fo.Detections(detections=[...])",
 }
 """What to do with labels that are not taken as they are."""
+MASKED = {"$elemMatch": {"$or": [{"mask": {"$ne": None}}, {"mask_path": {"$ne": None}}]}}
+"""Detections of which one has a mask, as the database asks for them."""
 
 
 def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 
+from fiftyone_hs2s.dataset.coloring import color_by_instance
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import PathLike
@@ -27,8 +28,7 @@ def open_dataset(name: str | None, persistent: bool = True) -> fo.Dataset:
     if name is None or not fo.dataset_exists(name):
         dataset = fo.Dataset(name, persistent=persistent)
         dataset.media_type = "video"
-        dataset.app_config.color_scheme = fo.ColorScheme(color_by="instance")
-        dataset.save()
+        color_by_instance(dataset)
         return dataset
     dataset = fo.load_dataset(name)
     if dataset.media_type != "video":

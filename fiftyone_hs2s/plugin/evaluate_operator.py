@@ -9,7 +9,8 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.fields import check_own_truth, detections_fields
+from fiftyone_hs2s.dataset.evaluate.truth import truth_fields
+from fiftyone_hs2s.dataset.fields import check_own_truth
 from fiftyone_hs2s.dataset.pieces import check_field
 from fiftyone_hs2s.errors import HS2SError
 
@@ -100,13 +101,12 @@ def check_truth(samples: fo.Dataset | fo.DatasetView, pred_field: str | None) ->
     """Makes sure that there is a field that can be the ground truth.
 
     Raises:
-        HS2SError: if all fields with masks hold predictions
+        HS2SError: if all masks are predictions, or were given to the tracker
     """
-    made = {name.removesuffix("_status") for name in samples.get_field_schema() if name.endswith("_status")}
-    if not set(detections_fields(samples)) - made - {(pred_field or "").removeprefix("frames.")}:
+    if not truth_fields(samples, pred_field):
         raise HS2SError(
-            "there is no ground truth, only propagated masks: add a Detections field with true masks, "
-            "or use HS2S: find failures, which needs none"
+            "there is no ground truth, only propagated masks and their prompts: add a Detections field with true "
+            "masks, or use HS2S: find failures, which needs none"
         )
 
 

@@ -24,8 +24,7 @@ _HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to 
 and F of each frame."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
-_STORE, _CHOICE = "hs2s_panel", "eval_key"
-"""Where the panel beside the grid leaves its choice for the one of the open sample, which has a state of its own."""
+_NAME = "hs2s_panel"
 _PLOT = {"displayModeBar": False}  # its buttons cover the titles
 _PLOTS = ("histogram", "time", "scatter")
 
@@ -57,7 +56,7 @@ class HS2SPanel(foo.Panel):
     @property
     def config(self) -> foo.PanelConfig:
         return foo.PanelConfig(
-            name="hs2s_panel",
+            name=_NAME,
             label="HS2S",
             icon="/assets/icon-light.svg",
             light_icon="/assets/icon-light.svg",
@@ -71,6 +70,7 @@ class HS2SPanel(foo.Panel):
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:
         self._refresh(ctx)
+        self._beside_video(ctx)
 
     @guarded
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
@@ -84,7 +84,11 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
-        self._refresh(ctx)
+        """The App tells this the panel beside the grid, too, which the open sample covers."""
+        covered = _beside_grid(ctx).get("component_id") == ctx.panel_id
+        if not (covered and ctx.current_sample):
+            self._refresh(ctx)
+        self._beside_video(ctx)
 
     @guarded
     def choose(self, ctx: foo.ExecutionContext) -> None:
@@ -92,8 +96,7 @@ class HS2SPanel(foo.Panel):
         key = ctx.params.get("value")
         ctx.panel.set_state("eval_key", key)
         ctx.panel.set_state("open_sample", ctx.current_sample)  # the choice holds, also if it did not score this
-        if ctx.dataset is not None:
-            ctx.store(_STORE).set(_CHOICE, key)
+        ctx.panel.set_state("picked", {"key": key, "instead_of": _choice_beside_grid(ctx)})
         self._refresh(ctx)
 
     @guarded
@@ -138,6 +141,11 @@ class HS2SPanel(foo.Panel):
         """Leaves the view."""
         ctx.ops.clear_view()
 
+    def _beside_video(self, ctx: foo.ExecutionContext) -> None:
+        """Puts the open sample's panel beside the video, by ``assets/beside_video.js``."""
+        if ctx.current_sample and ctx.panel.get_state("eval_keys"):
+            ctx.trigger("@hs2s/hs2s/beside_video")
+
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
         state = ctx.panel
         keys = list_evaluations(ctx.dataset) if ctx.dataset is not None else []
@@ -161,8 +169,14 @@ class HS2SPanel(foo.Panel):
             state.set_state("comparison", comparison(ctx.dataset, chosen, other) if known else None)
 
     def _choose_for_sample(self, ctx: foo.ExecutionContext, keys: list[str]) -> str | None:
-        """The choice made beside the grid, or the newest evaluation that scored the sample where that one did not."""
-        kept = ctx.store(_STORE).get(_CHOICE)
+        """The last choice, mostly made beside the grid, or the newest evaluation that scored the sample where that one
+        did not.
+        """
+        kept, picked = _choice_beside_grid(ctx), ctx.panel.get_state("picked") or {}
+        if picked and picked["instead_of"] == kept:
+            kept = picked["key"]
+        else:
+            ctx.panel.set_state("picked", None)
         kept = kept if kept in keys else keys[-1] if keys else None
         if kept is None or sample_curves(ctx.dataset, kept, _sample_id(ctx)).traces:
             return kept
@@ -243,6 +257,21 @@ class HS2SPanel(foo.Panel):
         hidden = panel.grid("hidden", componentsProps={"container": {"sx": {"display": "none"}}})
         hidden.obj("timeline", view=types.TimelineView(timeline_name=name, total_frames=1))
         panel.obj("soon", view=types.TimerView(timeout=300, on_timeout=self.follow))
+
+
+def _beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:
+    """The panel that this user has open beside the grid, with its id and state, as the App sends it along."""
+    spaces = [ctx.request_params.get("spaces") or {}]
+    for space in spaces:
+        if space.get("type") == _NAME:
+            return space
+        spaces += space.get("children") or []
+    return {}
+
+
+def _choice_beside_grid(ctx: foo.ExecutionContext) -> str | None:
+    state = _beside_grid(ctx).get("state") or {}
+    return (state.get("state") or {}).get("eval_key")
 
 
 def _sample_id(ctx: foo.ExecutionContext) -> str:

@@ -179,6 +179,8 @@ def _curves(scores: ObjectScores, name: str, number: int) -> Iterator[dict[str, 
             "x": scores.frames[known].tolist(),
             "y": getattr(scores, score)[known].tolist(),
             "name": f"{score} {name}",
+            "legendgroup": name,
+            "showlegend": score == "J",
             "line": {"color": _color(number), "dash": dash},
         }
 
@@ -204,11 +206,11 @@ def _color(number: int) -> str:
 def _curve_layout(events: list[Event], last: int) -> dict[str, Any]:
     worst = sorted(events, key=lambda event: -event.severity)[:_MAX_SHAPES]
     return {
-        "title": {"text": "J and F per frame"},
-        "xaxis": {"title": {"text": "frame"}, "range": [0, last + 1]},
+        "title": {"text": "J and F (dotted) per frame"},
+        "xaxis": {"title": {"text": "frame", "standoff": 5}, "range": [0, last + 1]},
         "yaxis": {"range": [0, 1.02]},
         "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top"},
+        "legend": {"orientation": "h", "x": 0, "y": -0.35, "xanchor": "left", "yanchor": "top"},
         "shapes": [_shade(event) for event in worst],
         **_COMPACT,
         "height": 360,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.coloring import SCHEME, has_own_colors
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.propagate.plan import plan
@@ -85,6 +86,8 @@ class Propagate(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
+        if not ctx.delegated and not has_own_colors(ctx.dataset):  # the open App does not look at the dataset's again
+            yield ctx.trigger("set_color_scheme", params=SCHEME)
         yield from execute(ctx, "Propagate masks", lambda report: _propagate(ctx, report), _outcome)
 
     def __call__(

@@ -210,10 +210,12 @@ class AppPage:
         self.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
 
     def open_curves(self) -> None:
-        """Opens our panel beside the open sample's video, and below this a track per object."""
-        self.page.locator("#modal [data-cy=panel-tab-hs2s_panel]").click()
+        """Waits until our panel is beside the open sample's video by itself; opens a track per object below this."""
         self.page.wait_for_selector(f"{MODAL_PANEL} .scatterlayer .trace", state="attached")
-        self.page.locator("#modal").get_by_title("Split horizontally").click()
+        video, panel = (
+            self.page.locator(name).bounding_box() for name in ("#modal [data-testid=timeline-ruler]", MODAL_PANEL)
+        )
+        assert video["x"] + video["width"] <= panel["x"] + 1, "the panel does not cover the video"
         self.page.locator("#modal [data-testid=timeline-controls-toggle]").click()
         self.page.locator("#modal [data-track-label]").first.wait_for()
 

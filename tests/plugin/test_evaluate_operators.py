@@ -197,6 +197,19 @@ def test_without_truth_find_failures_is_named(scored_dataset):
     assert "find failures" in message
 
 
+def test_prompts_are_no_ground_truth(scored_dataset):
+    scored_dataset.delete_frame_field("gt")
+    sample = scored_dataset.first()
+    for label in sample.frames[1].pred.detections:
+        label["keyframe"] = True
+    sample.frames[1]["prompts"] = sample.frames[1].pred.copy()
+    sample.save()
+    assert "find failures" in refusal(form("evaluate", scored_dataset))
+    sample.frames[5]["prompts"] = sample.frames[5].pred.copy()
+    sample.save()
+    assert "refusal" not in form("evaluate", scored_dataset)
+
+
 def test_what_has_a_default_is_not_marked_as_required(scored_dataset):
     properties = form("evaluate", scored_dataset)
     assert not any(properties[name].required for name in ("pred_field", "gt_field", "eval_key", "protocol"))

@@ -238,17 +238,65 @@ def test_opens_on_the_newest_evaluation(evaluated):
     assert "The whole evaluation" in panel.text
 
 
+def beside_grid(key: str) -> dict:
+    """The spaces that a user's App sends along, with the panel beside the grid."""
+    panel = {"component_id": "grid", "type": "hs2s_panel", "state": {"state": {"eval_key": key}}}
+    return {"children": [{"children": [{"type": "Samples"}]}, {"children": [panel]}]}
+
+
 def test_open_sample_keeps_the_choice_or_takes_an_evaluation_that_scored_it(evaluated, video):
     first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
     evaluate_propagation(evaluated.select(second), "pred", "gt", "second_eval")
-    Panel(evaluated).do("choose", value="ev")
     for sample_id, key in ((first, "ev"), (second, "second_eval")):
-        panel = Panel(evaluated, current_sample=sample_id)
+        panel = Panel(evaluated, current_sample=sample_id, spaces=beside_grid("ev"))
         panel.do("on_load")
         assert panel.state["eval_key"] == key
         assert "curves" in panel.shown
     panel.do("choose", value="ev")
     assert "was not scored" in panel.text, "what was chosen for this very sample holds"
+
+
+def test_each_user_has_a_choice_of_their_own(evaluated):
+    evaluate_propagation(evaluated, "pred", "gt", "newer")
+    sample_id = evaluated.first().id
+    for key in ("ev", "newer"):  # two browsers of one server
+        Panel(evaluated, spaces=beside_grid("ev")).do("choose", value=key)
+        panel = Panel(evaluated, current_sample=sample_id, spaces=beside_grid(key))
+        panel.do("on_load")
+        assert panel.state["eval_key"] == key
+
+
+def test_the_last_choice_holds_in_the_next_sample(evaluated, video):
+    first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
+    for key in ("ev", "newer"):
+        evaluate_propagation(evaluated, "pred", "gt", key)
+    panel = Panel(evaluated, current_sample=first, spaces=beside_grid("newer"))
+    panel.do("on_load")
+    panel.do("choose", value="ev")
+    panel.context["current_sample"] = second
+    panel.do("on_change_current_sample")
+    assert panel.state["eval_key"] == "ev", "chosen beside the video"
+    panel.context |= {"current_sample": first, "spaces": beside_grid("ev")}
+    panel.do("on_change_current_sample")
+    panel.context |= {"current_sample": second, "spaces": beside_grid("newer")}
+    panel.do("on_change_current_sample")
+    assert panel.state["eval_key"] == "newer", "chosen beside the grid since"
+
+
+def test_a_sample_opens_with_the_panel_beside_its_video(evaluated):
+    sample_id = evaluated.first().id
+    panel = Panel(evaluated, spaces=beside_grid("ev"))
+    panel.do("on_load", panel_id="grid")
+    assert "beside_video" not in panel.requests
+    overview = panel.shown
+    panel.context["current_sample"] = sample_id
+    panel.do("on_change_current_sample", panel_id="grid")
+    assert "beside_video" in panel.requests
+    assert "curves" not in panel.data, "the panel beside the grid is covered"
+    assert overview.keys() >= PLOTS
+    modal = Panel(evaluated, current_sample=sample_id, spaces=beside_grid("ev"))
+    modal.do("on_load", panel_id="hs2s_panel")
+    assert "beside_video" in modal.requests
 
 
 def test_notes_are_by_file_name_and_once(evaluated, video):

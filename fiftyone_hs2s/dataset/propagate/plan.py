@@ -8,11 +8,8 @@ import fiftyone as fo
 from bson import ObjectId
 
 from fiftyone_hs2s.dataset.compat import frame_collection, is_clips, is_image_groups, root_dataset
-from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.fields import MASKED, check_fields
 from fiftyone_hs2s.dataset.propagate.status import StatusField
-
-_MASKED = {"$elemMatch": {"$or": [{"mask": {"$ne": None}}, {"mask_path": {"$ne": None}}]}}
-"""Detections of which one has a mask, as the database asks for them."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def _have_masks(
     if collection is None:
         return [False] * len(pieces)
     rows = collection.find(
-        {"_sample_id": {"$in": ids}, f"{field}.detections": _MASKED}, {"_sample_id": 1, "frame_number": 1}
+        {"_sample_id": {"$in": ids}, f"{field}.detections": MASKED}, {"_sample_id": 1, "frame_number": 1}
     )
     frames: dict[str, list[int]] = {}
     for row in rows:

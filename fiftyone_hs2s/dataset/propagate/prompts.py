@@ -175,10 +175,19 @@ class _Census:
             refuse_shared_label(label, first, second, otherwise=", or keep the masks of one frame")
 
     def named(self) -> dict[ObjectKey, Identity]:
-        """The identities; objects that share a bare label get a free index."""
+        """The identities; objects that share a bare label get a free index.
+
+        Those with no more than a label get an instance: the App colors and lists them by that, or each frame's mask by
+        itself.
+        """
         taken = {identity.index for identity in self.identities.values()}
         free = (number for number in range(1, len(self.identities) + len(taken) + 1) if number not in taken)
-        return {
+        named = {
             key: replace(identity, index=next(free)) if key[0] == "label" and key[1] in self._ambiguous else identity
             for key, identity in self.identities.items()
         }
+        return {key: _with_instance(identity) if key[0] == "label" else identity for key, identity in named.items()}
+
+
+def _with_instance(identity: Identity) -> Identity:
+    return replace(identity, instance=str(fo.Instance().id))

@@ -13,6 +13,7 @@ import fiftyone as fo
 from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES, Direction, PromptMode
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
+from fiftyone_hs2s.dataset.coloring import color_by_instance
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
@@ -131,6 +132,8 @@ def propagate(
     complete ones, and does those again that were interrupted or failed. Several runs, on several machines too, may work
     on the same samples and fields at once: each sample is done by the run that comes to it first.
 
+    The App then colors the dataset's labels by object, unless somebody has chosen its colors.
+
     Args:
         samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
@@ -211,6 +214,8 @@ class _Job:
                 self._tidy(todo)
                 raise
             self._tidy(todo)
+        if self.report.frames:
+            color_by_instance(self.status.dataset)
         logger.info("Propagated %s to %s: %s", self.prompt_field, self.label_field, self.report)
         return self.report
 
