@@ -19,6 +19,7 @@ from fiftyone_hs2s.files import read_text
 from fiftyone_hs2s.mask_files.layouts import list_sequences
 from fiftyone_hs2s.mask_files.meta import read_meta
 from fiftyone_hs2s.metrics import PROTOCOLS, evaluate_folders
+from fiftyone_hs2s.metrics.first_frame_match import MATCHES
 
 DESCRIPTION = """\
 Scores predicted masks against true ones: region similarity J, boundary accuracy F and their mean.
@@ -46,6 +47,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_folder_arguments(parser)
     parser.add_argument("--protocol", default="davis2017", help=f"one of {', '.join(PROTOCOLS)}")
+    parser.add_argument(
+        "--match",
+        default="identity",
+        choices=MATCHES,
+        help="identity: objects have the ids of the true ones; first_frame: ids mean nothing, and each true object is "
+        "matched with the one that overlaps it most on its first frame",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this JSON file")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of the objects")
     parser.add_argument("--frames-csv", type=Path, metavar="FILE", help="write a table of the objects' frames")
@@ -97,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         args.protocol,
         **meta,
         seen=seen,
+        match=args.match,
         void=args.void,
         split=args.split,
         num_workers=args.workers,

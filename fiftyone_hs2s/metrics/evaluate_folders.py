@@ -14,6 +14,8 @@ from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.mask_files.layouts import list_sequences, read_split
 from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
 from fiftyone_hs2s.metrics.analysis import Analysis, analyze
+from fiftyone_hs2s.metrics.first_frame_match import check_match, match_problem
+from fiftyone_hs2s.metrics.matched_masks import MatchedMasks
 from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
 from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
@@ -29,6 +31,7 @@ def evaluate_folders(
     classes: Mapping[str, Mapping[int, str]] | None = None,
     seen: Collection[str] | None = None,
     frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
+    match: str = "identity",
     void: int | None = None,
     split: str | Sequence[str] | None = None,
     num_workers: int = 1,
@@ -50,6 +53,9 @@ def evaluate_folders(
         classes: class name of each object, by sequence and id, for the seen/unseen split
         seen: names of the classes that were seen in training
         frames: names of the frames of each object, by sequence and id, for ``youtube-vos``, see ``summarize``
+        match: ``identity``: predicted objects have the ids of the true ones; ``first_frame``: their ids mean nothing,
+            and each true object is matched with the predicted one that overlaps it most on its first frame, see
+            :class:`fiftyone_hs2s.metrics.first_frame_match.FirstFrames`
         void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
         split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file; or
             their names
@@ -62,11 +68,11 @@ def evaluate_folders(
     """
     protocol = get_protocol(protocol)
     sequences, problems = score_folders(
-        pred_dir, gt_dir, protocol, void=void, split=split, num_workers=num_workers, progress=progress
+        pred_dir, gt_dir, protocol, match=match, void=void, split=split, num_workers=num_workers, progress=progress
     )
     evaluation = summarize(sequences, protocol, classes, seen, frames)
     problems = [counted for problem in problems if (counted := _counted(problem, evaluation))]
-    return replace(evaluation, problems=problems + evaluation.problems)
+    return replace(evaluation, problems=problems + evaluation.problems, match=match)
 
 
 def _counted(problem: Problem, evaluation: Evaluation) -> Problem | None:
@@ -110,6 +116,7 @@ def score_folders(
     gt_dir: PathLike,
     protocol: str | Protocol = "all",
     *,
+    match: str = "identity",
     void: int | None = None,
     split: str | Sequence[str] | None = None,
     num_workers: int = 1,
@@ -119,12 +126,13 @@ def score_folders(
 
     Args: as for ``evaluate_folders``. Of the protocol only the treatment of void and of several objects matters.
     """
-    protocol = get_protocol(protocol)
+    protocol, match = get_protocol(protocol), check_match(match)
     pairs = pair_sequences(gt_dir, pred_dir, split)
     for folders in pairs.values():
         _check_names(*folders)
     tasks = [
-        _Task(name, *folders, protocol.exclude_void, protocol.merge_objects, void) for name, folders in pairs.items()
+        _Task(name, *folders, protocol.exclude_void, protocol.merge_objects, void, match)
+        for name, folders in pairs.items()
     ]
     done: dict[str, tuple[SequenceScores, list[Problem]]] = {}
     with reporting(progress) as report, closing(_run(tasks, min(num_workers, len(tasks)))) as results:
@@ -186,6 +194,7 @@ class _Task(NamedTuple):
     exclude_void: bool
     merge_objects: bool
     void: int | None
+    match: str = "identity"
 
 
 def _run(tasks: list[_Task], num_workers: int) -> Generator[tuple[str, SequenceScores, list[Problem]]]:
@@ -199,18 +208,24 @@ def _run(tasks: list[_Task], num_workers: int) -> Generator[tuple[str, SequenceS
 
 def _score_sequence(task: _Task) -> tuple[str, SequenceScores, list[Problem]]:
     truth = MaskSequence(task.truth, task.void)
-    prediction = MaskSequence(task.prediction, task.void, like=truth) if task.prediction else None
+    files = MaskSequence(task.prediction, task.void, like=truth) if task.prediction else None
+    there = set(files.names) if files else set()
+    other_size = tuple(f for f in truth.names if files and f in there and files.size(f) != truth.size(f))
+    problems = _file_problems(task, tuple(frame for frame in truth.names if frame not in there), other_size)
+    there -= {*other_size}
+    prediction: MaskSequence | MatchedMasks | None = files
+    if files and task.match == "first_frame" and not task.merge_objects:
+        prediction = MatchedMasks(files, truth, there)
+        if doubts := match_problem({i: f"object {i}" for i in prediction.true_ids}, prediction.matches):
+            problems.append(Problem("match", task.name, doubts))
     scorer = SequenceScorer(task.exclude_void, task.merge_objects, task.void)
     layered = not task.merge_objects and (truth.is_layered or (prediction is not None and prediction.is_layered))
-    there = set(prediction.names) if prediction else set()
-    other_size = tuple(f for f in truth.names if prediction and f in there and prediction.size(f) != truth.size(f))
     for frame in truth.names:
-        predicted = prediction if frame in there and frame not in other_size else None
+        predicted = prediction if frame in there else None
         if layered:
             scorer.update_layers(truth.layers(frame), predicted.layers(frame) if predicted else {})
         else:
             scorer.update(truth.label_map(frame), predicted.label_map(frame) if predicted else None)
-    problems = _file_problems(task, tuple(frame for frame in truth.names if frame not in there), other_size)
     notes = {note for sequence in (truth, prediction) if sequence and (note := sequence.note)}
     problems += [Problem("gray", task.name, note) for note in sorted(notes)]
     return task.name, scorer.finish(tuple(truth.names)), problems

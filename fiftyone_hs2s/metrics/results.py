@@ -32,7 +32,7 @@ class Problem:
     """Something in the input that is not as it should be, and how it was scored."""
 
     kind: str
-    """missing-sequence, missing-frame, size, extra-id, late-object, unlisted, no-frames, prompts, or no-class."""
+    """missing-sequence, missing-frame, size, extra-id, late-object, match, unlisted, no-frames, prompts, no-class."""
     sequence: str
     message: str
     frames: tuple[str, ...] = ()
@@ -116,6 +116,8 @@ class Evaluation(_Means):
     protocol: Protocol
     sequences: dict[str, SequenceResult]
     problems: list[Problem] = field(default_factory=list)
+    match: str = "identity"
+    """How predicted objects were matched with true ones, see :mod:`fiftyone_hs2s.metrics.first_frame_match`."""
 
     @property
     def results(self) -> list[ObjectResult]:
@@ -140,6 +142,7 @@ class Evaluation(_Means):
         """What ``hs2s evaluate --json`` writes: only dicts, lists, strings, numbers; None for what is not defined."""
         return {
             "protocol": self.protocol.name,
+            "match": self.match,
             **_numbers(self),
             **self.splits,
             "J_statistics": _finite(asdict(self.J_statistics)),
@@ -178,7 +181,8 @@ class Evaluation(_Means):
             rows.append((result.sequence, result.object_id, len(result.frames), *map(percent, numbers)))
         means = (self.J, self.F, self.JF, self.J_statistics.recall, self.J_statistics.decay)
         counts = (len(self.results), sum(len(result.frames) for result in self.results))
-        rows.append((f"all, {self.protocol.name}", *counts, *map(percent, means)))
+        how = "" if self.match == "identity" else f", match {self.match}"
+        rows.append((f"all, {self.protocol.name}{how}", *counts, *map(percent, means)))
         splits = [f"{name.replace('_', ' ')} {percent(value)}" for name, value in self.splits.items()]
         return "\n".join([text_table(rows, total=True), *([", ".join(splits)] if splits else [])])
 

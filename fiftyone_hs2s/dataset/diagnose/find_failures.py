@@ -23,6 +23,7 @@ from fiftyone_hs2s.dataset.diagnose.event_labels import (
 )
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.dataset.evaluate import figures
+from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.fields import check_own_truth
 from fiftyone_hs2s.dataset.pieces import as_view, check_field
@@ -30,6 +31,7 @@ from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
+from fiftyone_hs2s.metrics.first_frame_match import check_match
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 from fiftyone_hs2s.progress import ProgressOption
 from fiftyone_hs2s.tables import data_frame, text_table
@@ -55,12 +57,14 @@ class FailureReport:
         track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has made of it
         problems: samples that could not be looked at, and why
         field: the field that holds the events
+        match: how predicted objects were matched with true ones; None without ground truth
     """
 
     field: str
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     track_back: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    match: str | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -73,6 +77,8 @@ class FailureReport:
         rows = sorted(self.events, key=lambda row: -row["severity"])
         lines = [(row["sample_id"], *(_cell(row[name]) for name in columns)) for row in rows]
         print(text_table([("sample", *columns), *lines]) if lines else "no events")
+        if self.match == "first_frame":
+            print("objects matched by overlap on their first frame, not by identity")
         for problem in self.problems:
             print(f"note: sample {problem['sample_id']}: {problem['message']}")
 
@@ -86,7 +92,8 @@ class FailureReport:
         return figures.figure([figures.counts(self.counts)], figures.EVENTS)
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
+        found = ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
+        return f"{found} (objects matched by overlap on their first frame)" if self.match == "first_frame" else found
 
 
 @explained
@@ -96,6 +103,7 @@ def find_failures(
     gt_field: str | None = None,
     eval_key: str | None = None,
     *,
+    match: str | None = None,
     other_field: str | None = None,
     track_back: bool | str | HS2SVideoModel = False,
     options: EventOptions | None = None,
@@ -128,6 +136,8 @@ def find_failures(
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth, if there is one
         eval_key: an evaluation of these fields; its scores are used, so that no mask is read again
+        match: how predicted objects are matched with true ones: ``identity`` (the default) or ``first_frame``, as in
+            :func:`evaluate_propagation`; an evaluation has done so already
         other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``. Only
             without ground truth
         track_back: whether to track the objects back and compare; or the model that does it (or its name), best the
@@ -153,11 +163,12 @@ def find_failures(
         raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
     report = FailureReport(f"{prediction}_events")
     other = _other_run(samples, other_field, track_back, has_truth=bool(gt_field or eval_key))
+    report.match = _match(samples, match, gt_field, eval_key)
     if eval_key is not None:
         scored = evaluated_series(samples, eval_key, prediction)
     else:
-        truth = check_field(samples, gt_field, "ground truth") if gt_field else None
-        scored = new_series(samples, truth, prediction, report.problems, progress, other)
+        truth, how = check_field(samples, gt_field, "ground truth") if gt_field else None, report.match or "identity"
+        scored = new_series(samples, truth, prediction, report.problems, progress, other, match=how)
     events: Found = {}
     with closing(scored):  # and its progress bar
         for item in scored:
@@ -210,6 +221,16 @@ def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView
     conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
     severities = F(f"{events}.detections").filter(~F("kind").is_in(conditions)).map(F("severity"))
     return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)
+
+
+def _match(samples: Samples, match: str | None, gt_field: str | None, eval_key: str | None) -> str | None:
+    """How objects are matched; None without ground truth."""
+    if match is not None:
+        check_match(match)
+    known = load_evaluation(samples, eval_key).config.match if eval_key else None
+    if match is not None and known not in (None, match):
+        raise HS2SError(f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate anew")
+    return known or ((match or "identity") if gt_field else None)
 
 
 def _other_run(

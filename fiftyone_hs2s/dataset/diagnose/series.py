@@ -61,6 +61,7 @@ def new_series(
     progress: ProgressOption,
     other: str | HS2SVideoModel | None = None,
     protocol: str = "youtube-vos",
+    match: str = "identity",
 ) -> Generator[Series]:
     """Scores samples, one after the other.
 
@@ -72,13 +73,16 @@ def new_series(
         progress: as in ``evaluate_propagation()``
         other: what to compare the predictions with: field of another run, or a model that tracks them back
         protocol: which frames count; how void and several objects are taken
+        match: how predicted objects are matched with true ones
     """
     pieces = find_pieces(samples)
     with fiftyone_reporting(progress) as report:
         for piece in counted(pieces, len(pieces), report):
             try:
                 other_run = other if isinstance(other, str | None) else _way_back(piece, prediction, other, problems)
-                found = score_piece(piece, truth, prediction, protocol, other=other_run)
+                found = score_piece(piece, truth, prediction, protocol, other=other_run, match=match)
+                if match == "first_frame" and found.problem:
+                    problems.append({"sample_id": piece.sample_id, "message": found.problem})
             except HS2SError as error:
                 logger.warning("Passed over: %s", error)
                 problems.append({"sample_id": piece.sample_id, "message": str(error)})

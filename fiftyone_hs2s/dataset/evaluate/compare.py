@@ -99,6 +99,8 @@ def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None
         raise HS2SError(f"no object was scored by all of the evaluations {', '.join(keys)}")
     rows = [_row(key, results, frames) for key, results in found.items()]
     notes = list(_notes(found, frames))
+    if by_overlap := [key for key, run in runs.items() if run.config.match == "first_frame"]:
+        notes.append(f"objects of {', '.join(by_overlap)} were matched by overlap on their first frame")
     for note in notes:
         logger.warning("Compared %s: %s", ", ".join(keys), note)
     for row in rows:

@@ -26,6 +26,7 @@ from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_piece
 from fiftyone_hs2s.dataset.sequences import all_samples
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
+from fiftyone_hs2s.metrics.first_frame_match import check_match
 from fiftyone_hs2s.progress import ProgressOption, counted
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def evaluate_propagation(
     eval_key: str | None = None,
     protocol: str = "davis2017",
     *,
+    match: str = "identity",
     iou: float = 0.5,
     num_workers: int = 1,
     progress: ProgressOption = None,
@@ -51,6 +53,9 @@ def evaluate_propagation(
     """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean J&F.
 
     Objects are matched by identity: by ``instance`` if both fields share one, else by ``index``, else by ``label``.
+    For predictions that lost it (FiftyOne's SAM 2 numbers objects anew) ``match="first_frame"`` matches each true
+    object with a predicted one, one to one, by their overlap on the first annotated frame that shows the true one;
+    which with which is in the results' ``objects``, and what is doubtful in their ``problems``.
     Only frames with ground truth count, without those that the protocol leaves out. A mask that the tracker was given,
     a first mask or a correction, is no result: :func:`propagate` marks it (``keyframe`` of the detection), and all
     protocols but ``all`` leave the frame out for that object. With an ``eval_key`` these are written:
@@ -73,6 +78,7 @@ def evaluate_propagation(
         gt_field: the frame field with the ground truth
         eval_key: name of the evaluation, an identifier; None to write nothing
         protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see ``fiftyone_hs2s.metrics.PROTOCOLS``
+        match: ``identity`` or ``first_frame``, see above
         iou: from this J on a label counts as found
         num_workers: number of processes; more than one takes some seconds to start, and needs
             ``if __name__ == "__main__":`` in a script that calls this
@@ -93,7 +99,7 @@ def evaluate_propagation(
     _check_key(eval_key)
     prefix = "" if is_image_groups(samples) else "frames."
     config = PropagationEvaluationConfig(
-        prefix + pred_name, prefix + gt_name, iou, protocol=get_protocol(protocol).name
+        prefix + pred_name, prefix + gt_name, iou, protocol=get_protocol(protocol).name, match=check_match(match)
     )
     method = config.build()
     options = {"progress": progress, "num_workers": num_workers}
@@ -119,16 +125,24 @@ class PropagationEvaluationConfig(foud.DetectionEvaluationConfig):
         gt_field: the field with the ground truth
         iou: from this J on a label counts as found
         protocol: name of the protocol
+        match: how predicted objects are matched with true ones
         **kwargs: what ``evaluate_detections()`` passes to every backend; ``classwise``, ``use_masks`` and ``use_boxes``
-            have no meaning here, since objects are matched by identity
+            have no meaning here, since objects are matched as wholes
     """
 
     def __init__(
-        self, pred_field: str, gt_field: str, iou: float = 0.5, protocol: str = "davis2017", **kwargs: Any
+        self,
+        pred_field: str,
+        gt_field: str,
+        iou: float = 0.5,
+        protocol: str = "davis2017",
+        match: str = "identity",
+        **kwargs: Any,
     ) -> None:
         kwargs = {name: value for name, value in kwargs.items() if name not in ("classwise", "use_masks", "use_boxes")}
         super().__init__(pred_field, gt_field, iou=iou, classwise=False, **kwargs)
         self.protocol = protocol
+        self.match = match
 
     @property
     def method(self) -> str:
@@ -244,7 +258,8 @@ class _Run:
 
     def score(self, pieces: list[Piece], num_workers: int) -> Iterator[tuple[Piece, ScoredPiece | HS2SError]]:
         """Scores pieces, see :func:`fiftyone_hs2s.dataset.evaluate.workers.score_pieces`."""
-        return score_pieces(pieces, self._truth, self._prediction, self._protocol, num_workers)
+        match = self.method.config.match
+        return score_pieces(pieces, self._truth, self._prediction, self._protocol, num_workers, match)
 
     def add(self, piece: Piece, scored: ScoredPiece | HS2SError) -> None:
         """Takes the scores of a piece; one that cannot be scored is noted and left out."""

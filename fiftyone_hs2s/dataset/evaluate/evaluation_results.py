@@ -129,12 +129,12 @@ class PropagationResults(foud.DetectionResults):
             classes: classes of the latter; None for all
 
         Returns:
-            ``J``, ``F`` (each with ``mean``, ``recall``, ``decay``), ``J&F``, ``protocol``, ``objects``, ``samples``,
-            and the report's own entries
+            ``J``, ``F`` (each with ``mean``, ``recall``, ``decay``), ``J&F``, ``protocol``, ``match``, ``objects``,
+            ``samples``, and the report's own entries
         """
         statistics = {name: self._statistics(name) for name in ("J", "F")}
         counts = {"objects": len(self.objects), "samples": len({row["sample_id"] for row in self.objects})}
-        own = {**statistics, "J&F": self.JF, "protocol": self.config.protocol, **counts}
+        own = {**statistics, "J&F": self.JF, "protocol": self.config.protocol, "match": self.config.match, **counts}
         return {**super().report(classes=classes), **own}
 
     def print_report(self, classes: Sequence[str] | None = None, digits: int = 3, worst: int = 5) -> None:
@@ -158,6 +158,8 @@ class PropagationResults(foud.DetectionResults):
         report = self.report()
         counts = f"{report['objects']} objects, {report['samples']} samples"
         print(f"J&F {percent(self.JF)}  ({report['protocol']}: {counts})")
+        if self.config.match == "first_frame":
+            print("objects matched by overlap on their first frame, not by identity")
         for name in ("J", "F"):
             print(name, "  ".join(f"{part} {percent(value)}" for part, value in report[name].items()))
         print("\nworst objects")
@@ -177,7 +179,8 @@ class PropagationResults(foud.DetectionResults):
         ``label``; ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted;
         ``prompts`` (frames left out because their mask was given to the tracker; by the protocol ``all`` they count);
         ``length`` (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated
-        frames without it, after its first one).
+        frames without it, after its first one); where objects were matched by overlap, ``matched`` says with which
+        predicted one, None for none.
 
         Raises:
             HS2SError: if pandas is not installed
@@ -271,6 +274,7 @@ def object_rows(scored: ScoredPiece, result: SequenceResult, protocol: Protocol)
             "frames": len(found.frames),
             "prompts": counted_prompts(scored.sequence.objects[number], protocol),
             **_visibility(scored.sequence.objects[number]),
+            **({"matched": scored.matched.get(number)} if scored.matched else {}),
         }
         for number, found in result.objects.items()
     ]

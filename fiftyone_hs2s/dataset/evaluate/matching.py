@@ -1,8 +1,8 @@
-"""Which predicted object is which true one: by identity, never by overlap."""
+"""Which predicted object is which true one: by identity, or by overlap where that is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import fiftyone as fo
 
@@ -13,9 +13,12 @@ from fiftyone_hs2s.dataset.objects import (
     ObjectKey,
     check_distinct,
     read_identities,
+    read_objects,
     render,
 )
 from fiftyone_hs2s.dataset.pieces import Piece
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics.first_frame_match import FirstFrames, Match, match_problem
 
 Census = list[tuple[int, list[Identity]]]
 """The objects that the detections of each frame name, by frame number."""
@@ -26,55 +29,98 @@ _PATHS = ("detections.label", "detections.index", "detections.instance._id")
 class Matching:
     """Numbers the objects of a piece from 1, the same in the truth and in the prediction.
 
-    Both are matched by ``instance`` if they share one, else by ``index``, else by ``label``. True objects come first:
-    by index, else as they appear, whatever they are matched by, so that their numbers are the same in all evaluations.
+    By identity both are matched by ``instance`` if they share one, else by ``index``, else by ``label``. Where
+    predictions have lost their identity, ``first_frame`` matches by overlap, see :class:`FirstFrames`. True objects
+    come first: by index, else as they appear, whatever they are matched by, so that their numbers are the same in all
+    evaluations.
 
     Args:
         piece: the video, clip or group
         truth: field of the ground truth; None if there is none
         prediction: field of the predictions
+        match: ``identity`` or ``first_frame``
 
     Raises:
-        HS2SError: if several objects of a frame have nothing but the same label
+        HS2SError: if several objects of a frame have nothing but the same label, or a mask is unusable
     """
 
-    def __init__(self, piece: Piece, truth: str | None, prediction: str) -> None:
+    def __init__(self, piece: Piece, truth: str | None, prediction: str, match: str = "identity") -> None:
         self._piece = piece
         true = list(census(piece, truth)) if truth else []
         predicted = list(census(piece, prediction))
-        self.kind = _shared_kind(true, predicted)
-        for number, names in (*true, *predicted) if self.kind == "label" else ():
-            check_distinct([identity.key("label") for identity in names], number)
+        self.by_overlap = by_overlap = bool(truth) and match == "first_frame"
+        self.kind = KINDS[0] if by_overlap else _shared_kind(true, predicted)
+        for number, names in (*true, *predicted) if by_overlap or self.kind == "label" else ():
+            check_distinct([identity.key(self.kind) for identity in names], number)
         keys = [keys_in_order(side, self.kind) for side in (true, predicted)]
-        self.numbers: dict[ObjectKey, int] = {
-            key: number for number, key in enumerate(dict.fromkeys([*keys[0], *keys[1]]), start=1)
-        }
+        self.matches = _overlaps(piece, truth, prediction) if truth and by_overlap else {}
+        """What each true object was matched with by overlap."""
+        same = {found.predicted: key for key, found in self.matches.items()}
+        same = same if by_overlap else {key: key for key in keys[1] if key in keys[0]}
+        self._true: dict[ObjectKey, int] = {key: number for number, key in enumerate(keys[0], start=1)}
+        others = (key for key in keys[1] if key not in same)
+        self._predicted = {key: self._true[same[key]] for key in keys[1] if key in same}
+        self._predicted |= {key: number for number, key in enumerate(others, start=len(keys[0]) + 1)}
         self.num_truth = len(keys[0])
         self.predicted_numbers = [number for number, names in predicted if names]
-        self.shares_identity = bool(set(keys[0]) & set(keys[1]))
+        self.shares_identity = bool(same)
         self.has_predictions = bool(predicted)
-        self.labels = self._labels([*true, *predicted])
+        self.labels = {**self._labels(predicted, self._predicted), **self._labels(true, self._true)}
+        self.labels = dict(sorted(self.labels.items()))
         self.names = {number: _name(*names) for number, names in self.labels.items()}
 
-    def objects(self, detections: fo.Detections | None) -> FrameObjects:
+    def objects(self, detections: fo.Detections | None, true: bool = False) -> FrameObjects:
         """Draws a frame's detections as a label map.
+
+        Args:
+            detections: the frame's
+            true: whether they are the truth
 
         Raises:
             HS2SError: if a mask is unusable
         """
-        return render(detections, self._piece.size, lambda key: self.numbers[key[:2]], self.kind)
+        numbers = self._true if true else self._predicted
+        return render(detections, self._piece.size, lambda key: numbers[key[:2]], self.kind)
+
+    @property
+    def doubts(self) -> str | None:
+        """What is doubtful about objects matched by overlap, in words."""
+        return match_problem({key: self.name(number) for key, number in self._true.items()}, self.matches)
+
+    @property
+    def matched_names(self) -> dict[int, str]:
+        """By number, what true objects were matched with by overlap: ``index 0, J 0.97``."""
+        return {
+            self._true[key]: f"{found.predicted[0]} {found.predicted[1]}, J {found.J:.2f}"
+            for key, found in self.matches.items()
+        }
 
     def name(self, number: int) -> str:
         """What to call an object: its label, with its index if it has one."""
         return self.names.get(number, f"object {number}")
 
-    def _labels(self, found: Census) -> dict[int, tuple[str, int | None]]:
+    def _labels(self, found: Census, numbers: Mapping[ObjectKey, int]) -> dict[int, tuple[str, int | None]]:
         """Label and index of each object, as it is first called."""
         labels: dict[int, tuple[str, int | None]] = {}
         for _, frame in found:
             for names in frame:
-                labels.setdefault(self.numbers[names.key(self.kind)], (names.label or "object", names.index))
+                labels.setdefault(numbers[names.key(self.kind)], (names.label or "object", names.index))
         return labels
+
+
+def _overlaps(piece: Piece, truth: str, prediction: str) -> dict[ObjectKey, Match[ObjectKey]]:
+    """What each true object is matched with, by its key."""
+    found: FirstFrames[ObjectKey, ObjectKey] = FirstFrames()
+    for frame in piece.read(truth, prediction):
+        true, predicted = frame.labels
+        try:
+            shown = read_objects(true, piece.size)
+            if predicted is not None and found.new(shown):
+                others = read_objects(predicted, piece.size)
+                found.update(*({key: o.mask for key, o in side.items()} for side in (shown, others)))
+        except HS2SError as error:
+            raise HS2SError(f"frame {frame.number}: {error}") from error
+    return found.finish()
 
 
 def census(piece: Piece, field: str) -> Iterator[tuple[int, list[Identity]]]:

@@ -55,6 +55,8 @@ class ScoredPiece:
     """On each of these frames, the labels by the number of their object. Empty unless kept."""
     problem: str | None = None
     """What is odd about the identities."""
+    matched: dict[int, str] = field(default_factory=dict)
+    """By number, what objects were matched with where that went by overlap."""
 
 
 def score_piece(
@@ -65,6 +67,7 @@ def score_piece(
     *,
     other: str | Agreement | None = None,
     keep_labels: bool = False,
+    match: str = "identity",
 ) -> ScoredPiece:
     """Scores a piece in one pass over its frames; masks are read some frames at a time.
 
@@ -75,6 +78,7 @@ def score_piece(
         protocol: how void and several objects are taken
         other: field of another run, to compare the predictions with where there is no truth; or how they compare
         keep_labels: whether to list the labels by frame
+        match: how objects are matched, see :class:`Matching`
 
     Raises:
         HS2SError: if the media, a mask or the identities are unusable, or there is no prediction
@@ -82,12 +86,16 @@ def score_piece(
     protocol = get_protocol(protocol)
     if not all(piece.size):
         raise HS2SError(f"{piece.name} cannot be read: restore the file, or set the sample's metadata")
-    matching = _match(piece, truth, prediction)
+    matching = _match(piece, truth, prediction, "identity" if protocol.merge_objects else match)
     scorer = SequenceScorer(protocol.exclude_void, protocol.merge_objects)
     frame_ids, labels = [], []
     names = [name for name in (prediction, truth, other) if isinstance(name, str)]
     for frame in piece.read(*names):
-        sides = dict(zip(names, (_objects(matching, piece, frame.number, d) for d in frame.labels), strict=True))
+        drawn = (
+            _objects(matching, piece, frame.number, labels_of, name == truth)
+            for name, labels_of in zip(names, frame.labels, strict=True)
+        )
+        sides = dict(zip(names, drawn, strict=True))
         predicted, true = sides[prediction], sides[truth] if truth else FrameObjects(None, {})
         if true.label_map is None and predicted.label_map is None:
             continue
@@ -105,13 +113,15 @@ def score_piece(
             labels.append(_object_labels(true, predicted, protocol.merge_objects))
     merged = {1: "all objects"} if protocol.merge_objects else None
     classes = merged or {number: label for number, (label, _) in matching.labels.items()}
-    problem = _identity_problem(matching, truth)
-    return ScoredPiece(piece, scorer.finish(), merged or matching.names, classes, frame_ids, labels, problem)
+    sequence = scorer.finish()
+    problem = _identity_problem(matching, sequence) if truth and not protocol.merge_objects else None
+    named = merged or matching.names
+    return ScoredPiece(piece, sequence, named, classes, frame_ids, labels, problem, matching.matched_names)
 
 
-def _match(piece: Piece, truth: str | None, prediction: str) -> Matching:
+def _match(piece: Piece, truth: str | None, prediction: str, match: str) -> Matching:
     try:
-        matching = Matching(piece, truth, prediction)
+        matching = Matching(piece, truth, prediction, match)
     except HS2SError as error:
         raise HS2SError(f"{piece.name}: {error}") from error
     if not matching.has_predictions:
@@ -119,16 +129,30 @@ def _match(piece: Piece, truth: str | None, prediction: str) -> Matching:
     return matching
 
 
-def _identity_problem(matching: Matching, truth: str | None) -> str | None:
-    """Warns where nothing could be matched."""
-    if not truth or not matching.num_truth or matching.shares_identity:
+def _identity_problem(matching: Matching, sequence: SequenceScores) -> str | None:
+    """What is odd about which object was taken for which."""
+    if matching.by_overlap:
+        return matching.doubts
+    hint = '; if identities were lost, match="first_frame" goes by overlap'
+    if matching.num_truth and not matching.shares_identity:
+        return f"no predicted object has the instance, index or label of a true one: all of them count as missed{hint}"
+    if matching.kind == "instance":
         return None
-    return "no predicted object has the instance, index or label of a true one: all of them count as missed"
+    astray = [matching.name(number) for number, scores in sequence.objects.items() if _starts_elsewhere(scores)]
+    return f"{', '.join(astray)}: predicted, but elsewhere, on its first frame{hint}" if astray else None
 
 
-def _objects(matching: Matching, piece: Piece, number: int, detections: fo.Detections | None) -> FrameObjects:
+def _starts_elsewhere(scores: ObjectScores) -> bool:
+    """Whether an object is predicted on its first visible frame, and nowhere near."""
+    first = int(scores.visible().argmax())
+    return bool(scores.visible().any() and scores.predicted_area[first] and not scores.intersection[first])
+
+
+def _objects(
+    matching: Matching, piece: Piece, number: int, detections: fo.Detections | None, true: bool
+) -> FrameObjects:
     try:
-        return matching.objects(detections)
+        return matching.objects(detections, true)
     except HS2SError as error:
         raise HS2SError(f"{piece.name}, frame {number}: {error}") from error
 

@@ -18,7 +18,7 @@ Scored = ScoredPiece | HS2SError
 
 
 def score_pieces(
-    pieces: list[Piece], truth: str, prediction: str, protocol: Protocol, num_workers: int = 1
+    pieces: list[Piece], truth: str, prediction: str, protocol: Protocol, num_workers: int = 1, match: str = "identity"
 ) -> Iterator[tuple[Piece, Scored]]:
     """Scores pieces, with their labels.
 
@@ -28,23 +28,24 @@ def score_pieces(
         prediction: field of the predictions
         protocol: how void and several objects are taken
         num_workers: number of processes
+        match: how objects are matched
 
     Yields:
         in order, each piece and its scores, or why it has none
     """
     if min(num_workers, len(pieces)) <= 1:
-        yield from ((piece, _score(piece, truth, prediction, protocol)) for piece in pieces)
+        yield from ((piece, _score(piece, truth, prediction, protocol, match)) for piece in pieces)
         return
-    tasks = ((StoredView.of(p.view), replace(p, view=None), truth, prediction, protocol) for p in pieces)
+    tasks = ((StoredView.of(p.view), replace(p, view=None), truth, prediction, protocol, match) for p in pieces)
     with run_in_processes(_score_remotely, tasks, min(num_workers, len(pieces))) as futures:
         for piece, future in zip(pieces, futures, strict=True):
             scored = future.result()
             yield piece, scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)
 
 
-def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Scored:
+def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol, match: str) -> Scored:
     try:
-        return score_piece(piece, truth, prediction, protocol, keep_labels=True)
+        return score_piece(piece, truth, prediction, protocol, keep_labels=True, match=match)
     except Exception as error:
         found = explain(error, lambda: check_there(root_dataset(piece.view), [piece.sample_id]))
         if isinstance(found, HS2SError) and not isinstance(found, DatabaseError):
@@ -52,6 +53,8 @@ def _score(piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Sco
         raise found from (error.__cause__ if found is error else error)
 
 
-def _score_remotely(stored: StoredView, piece: Piece, truth: str, prediction: str, protocol: Protocol) -> Scored:
-    scored = _score(replace(piece, view=stored.load()), truth, prediction, protocol)
+def _score_remotely(
+    stored: StoredView, piece: Piece, truth: str, prediction: str, protocol: Protocol, match: str
+) -> Scored:
+    scored = _score(replace(piece, view=stored.load()), truth, prediction, protocol, match)
     return scored if isinstance(scored, HS2SError) else replace(scored, piece=piece)
