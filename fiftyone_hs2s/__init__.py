@@ -17,6 +17,7 @@ if not (_HERE / "training").is_dir():  # in a clone a link to the folder beside 
 
 if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers; :data:`_PUBLIC` says the same
     from fiftyone_hs2s.benchmark import BenchmarkResult, run_benchmark
+    from fiftyone_hs2s.dataset.dataset_types import DAVISDataset, SAVDataset, YouTubeVOSDataset
     from fiftyone_hs2s.dataset.diagnose.analyze import DatasetAnalysis, analyze
     from fiftyone_hs2s.dataset.diagnose.attention_heatmaps import AttentionReport, attention_heatmaps
     from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport, find_failures
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
 
 _PUBLIC = {
     "fiftyone_hs2s.benchmark": ("BenchmarkResult", "run_benchmark"),
+    "fiftyone_hs2s.dataset.dataset_types": ("DAVISDataset", "SAVDataset", "YouTubeVOSDataset"),
     "fiftyone_hs2s.dataset.diagnose.analyze": ("DatasetAnalysis", "analyze"),
     "fiftyone_hs2s.dataset.diagnose.attention_heatmaps": ("AttentionReport", "attention_heatmaps"),
     "fiftyone_hs2s.dataset.diagnose.find_failures": ("FailureReport", "find_failures"),
@@ -69,6 +71,7 @@ __all__ = [
     "AttentionReport",
     "BenchmarkResult",
     "Comparison",
+    "DAVISDataset",
     "DatasetAnalysis",
     "EventOptions",
     "ExportReport",
@@ -79,6 +82,8 @@ __all__ = [
     "Progress",
     "PropagationReport",
     "PropagationResults",
+    "SAVDataset",
+    "YouTubeVOSDataset",
     "analyze",
     "attention_heatmaps",
     "compare_evaluations",

@@ -78,36 +78,71 @@ def import_sequences(
     Raises:
         HS2SError: if there are no such folders, the dataset is not one of videos, or no sequence could be imported
     """
-    root = Path(root).resolve()
-    images, masks = _parts(root)
-    if sequences is None:
-        sequences = list(list_sequences(masks)) if split is None else read_split(root, split)
-    names, classes = list(sequences), _classes(root)
     is_new = name is None or not fo.dataset_exists(name)
+    found = SequenceFolders(root, sequences, split, field, void, fps)
     dataset = open_dataset(name, persistent)
-    folder = Path(videos or Path(fo.config.default_dataset_dir) / dataset.name) / root.name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(videos or Path(fo.config.default_dataset_dir) / dataset.name) / found.root.name
     there, errors = set(dataset.values("filepath")), []
     with fiftyone_reporting(progress) as report:
-        for sequence in counted(names, len(names), report, "sequence"):
-            video = (folder / f"{sequence}.mp4").resolve()
-            if str(video) in there:
+        for sequence in counted(found.names, len(found.names), report, "sequence"):
+            if str(found.video(folder, sequence)) in there:
                 continue
             try:
-                labels = classes.get(sequence, {})
-                dataset.add_sample(_import(images / sequence, masks / sequence, video, field, fps, labels, void))
+                dataset.add_sample(found.sample(folder, sequence))
             except HS2SError as error:
                 logger.warning("Skipped the sequence %s: %s", sequence, error)
                 errors.append(error)
-    if errors and len(errors) == len(names):
+    if errors and len(errors) == len(found.names):
         if is_new:
             dataset.delete()
-        raise HS2SError(f"no sequence of {root} could be imported: {errors[0]}") from errors[0]
+        raise HS2SError(f"no sequence of {found.root} could be imported: {errors[0]}") from errors[0]
     return dataset
 
 
 import_davis = import_sequences
 """The former name."""
+
+
+class SequenceFolders:
+    """The sequences of a data set, to be made into samples; arguments as for :func:`import_sequences`.
+
+    Attributes:
+        root: the data set's folder
+        names: of the sequences
+
+    Raises:
+        HS2SError: if there are no such folders
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        sequences: Sequence[str] | None = None,
+        split: str | None = None,
+        field: str = "ground_truth",
+        void: int | None = None,
+        fps: float = 24,
+    ) -> None:
+        self.root = Path(root).resolve()
+        self._images, self._masks = _parts(self.root)
+        if sequences is None:
+            sequences = list(list_sequences(self._masks)) if split is None else read_split(self.root, split)
+        self.names = list(sequences)
+        self._classes, self._field, self._void, self._fps = _classes(self.root), field, void, fps
+
+    def video(self, folder: Path, name: str) -> Path:
+        """Where the video of a sequence lies."""
+        return (folder / f"{name}.mp4").resolve()
+
+    def sample(self, folder: Path, name: str) -> fo.Sample:
+        """Makes the sample of a sequence, and its video.
+
+        Raises:
+            HS2SError: if it cannot be used
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        images, masks, labels = self._images / name, self._masks / name, self._classes.get(name, {})
+        return _import(images, masks, self.video(folder, name), self._field, self._fps, labels, self._void)
 
 
 def _parts(root: Path) -> tuple[Path, Path]:

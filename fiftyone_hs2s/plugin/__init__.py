@@ -17,6 +17,7 @@ if find_spec("fiftyone_hs2s") is None:
 from .analyze_operator import Analyze
 from .attention_operator import ShowAttention
 from .evaluate_operator import Evaluate
+from .export_operator import ExportTracks
 from .failures_operator import FindFailures
 from .panel import HS2SPanel
 from .propagate_operator import Propagate
@@ -26,5 +27,5 @@ from .train_operator import Train
 
 def register(plugin: Any) -> None:
     """Registers the operators and the panel; FiftyOne calls this."""
-    for part in (Propagate, Evaluate, FindFailures, Analyze, ShowAttention, Train, HS2SPanel, RunsPanel):
+    for part in (Propagate, Evaluate, FindFailures, Analyze, ShowAttention, Train, ExportTracks, HS2SPanel, RunsPanel):
         plugin.register(part)

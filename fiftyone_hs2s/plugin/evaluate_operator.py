@@ -42,6 +42,7 @@ class Evaluate(MaskOperator):
         note = f"Its name; empty for {default_key(pred)}" if pred else "Its name; empty for that of the field and _eval"
         inputs.str("eval_key", label="Evaluation key", description=note)
         forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
+        forms.match_input(inputs)
         check_own_truth(ctx.params.get("pred_field"), ctx.params.get("gt_field"))
         key = ctx.params.get("eval_key") or (default_key(pred) if pred else None)
         if key and not key.isidentifier():
@@ -53,6 +54,7 @@ class Evaluate(MaskOperator):
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         def outcome(results: Any) -> Outcome:
             text = f"J&F {results.JF:.3f}, J {results.J:.3f}, F {results.F:.3f}"
+            text += " (objects matched on their first frame)" * (results.config.match == "first_frame")
             return Outcome(f"{_key(ctx)}: {text}", named(ctx.dataset, results.problems))
 
         yield from execute(ctx, "Evaluate masks", lambda report: _evaluate(ctx, report), outcome)
@@ -64,6 +66,7 @@ class Evaluate(MaskOperator):
         gt_field: str,
         eval_key: str | None = None,
         protocol: str = "davis2017",
+        match: str = "identity",
         delegate: bool = False,
     ) -> Any:
         """Runs the operator from Python; arguments as in ``evaluate_propagation()``.
@@ -74,6 +77,7 @@ class Evaluate(MaskOperator):
             gt_field: the field with the ground truth
             eval_key: name of the evaluation; None for that of the field and ``_eval``
             protocol: name of the protocol
+            match: how predicted objects are matched with true ones
             delegate: whether to queue the work instead of doing it now
 
         Returns:
@@ -82,6 +86,7 @@ class Evaluate(MaskOperator):
         prefix = forms.field_prefix(samples)
         params = {"pred_field": prefix + check_field(samples, pred_field, "prediction"), "eval_key": eval_key}
         params |= {"gt_field": prefix + check_field(samples, gt_field, "ground truth"), "protocol": protocol}
+        params |= {"match": match}
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
@@ -89,7 +94,10 @@ def _evaluate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any
     from fiftyone_hs2s import evaluate_propagation
 
     fields = ctx.params["pred_field"], ctx.params["gt_field"]
-    return evaluate_propagation(ctx.target_view(), *fields, _key(ctx), ctx.params["protocol"], progress=progress)
+    match = ctx.params.get("match") or "identity"
+    return evaluate_propagation(
+        ctx.target_view(), *fields, _key(ctx), ctx.params["protocol"], match=match, progress=progress
+    )
 
 
 def default_key(field: str) -> str:

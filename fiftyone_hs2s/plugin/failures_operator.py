@@ -46,6 +46,8 @@ class FindFailures(MaskOperator):
         if not key:
             what = "The true masks; None if there are none, or to track back"
             field_choice(inputs, samples, "gt_field", "Ground truth", what, required=False)
+        if truth and not key:
+            forms.match_input(inputs)
         if _has_truth(ctx):
             note = "Up to so many true pixels an object counts as hidden; the paper takes 0, 50 and 100"
             inputs.int("occlusion_area", default=0, min=0, label="Occluded up to", description=note)
@@ -76,8 +78,8 @@ class FindFailures(MaskOperator):
             samples: the videos
             pred_field: the field with the predictions
             delegate: whether to queue the work instead of doing it now
-            **params: ``gt_field``, ``eval_key``, ``track_back``, ``tag``, ``save_views`` as in ``find_failures()``;
-                ``occlusion_area`` as in ``EventOptions``
+            **params: ``gt_field``, ``eval_key``, ``match``, ``track_back``, ``tag``, ``save_views`` as in
+                ``find_failures()``; ``occlusion_area`` as in ``EventOptions``
 
         Returns:
             the operator's result
@@ -117,6 +119,7 @@ def _find(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
         params["pred_field"],
         chosen(ctx, "gt_field"),
         _eval_key(ctx),
+        match=None if _eval_key(ctx) or not chosen(ctx, "gt_field") else params.get("match"),
         track_back=bool(params.get("track_back")) and not _has_truth(ctx),
         options=EventOptions(occlusion_area=int(params.get("occlusion_area") or 0)),
         tag=bool(params.get("tag")),

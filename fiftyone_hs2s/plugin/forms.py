@@ -11,6 +11,7 @@ from fiftyone_hs2s.averages import LABELS
 from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics.first_frame_match import MATCHES
 
 REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")
 """What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
@@ -21,6 +22,10 @@ _DIRECTION_LABELS = {
     "forward": "Forward: to the end of the video",
     "backward": "Backward: to its start",
     "both": "Both ways",
+}
+_MATCH_LABELS = {
+    "identity": "By identity: instance, index or label",
+    "first_frame": "By overlap on their first frame: for trackers that number objects anew, such as SAM 2",
 }
 _PROMPT_LABELS = {
     "first": "The first mask of each object",
@@ -115,6 +120,11 @@ def direction_input(inputs: types.Object) -> None:
 def prompts_input(inputs: types.Object) -> None:
     """Adds the choice of the prompts."""
     choice(inputs, "prompts", {name: _PROMPT_LABELS[name] for name in PROMPT_MODES}, "Prompts", "first")
+
+
+def match_input(inputs: types.Object) -> None:
+    """Adds the choice of how predicted objects are matched with true ones."""
+    choice(inputs, "match", {name: _MATCH_LABELS[name] for name in MATCHES}, "Match objects", MATCHES[0])
 
 
 def paper_model_inputs(inputs: types.Object) -> None:

@@ -129,7 +129,8 @@ class TrackWriter(ABC):
     def note_overlap(self, name: str, frames: int) -> None:
         """Notes on how many frames objects had to be put on top of each other."""
         if frames:
-            self.note(name, f"objects overlap on {frames} frames, and the format has one object a pixel: the smaller")
+            count = "1 frame" if frames == 1 else f"{frames} frames"
+            self.note(name, f"objects overlap on {count}, and the format has one object a pixel: the smaller")
 
     def check_free(self, *paths: Path) -> None:
         """Makes sure that nothing is replaced that nobody wanted to be.

@@ -85,7 +85,7 @@ def test_doubts_are_listed(folders):
     (problem,) = (problem for problem in found.problems if problem.kind == "match")
     assert problem.message == (
         "object 1, object 300: no predicted object overlaps on its first frame, counted as missed; "
-        "object 2: matched on its first frame, but with J 0.12 there"
+        "object 2: matched on its first frame, but with J 0.10 there"
     )
 
 
