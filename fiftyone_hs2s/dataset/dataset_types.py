@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from fiftyone_hs2s.dataset.export.export_tracks import ExportReport, export_trac
 from fiftyone_hs2s.dataset.fields import detections_fields
 from fiftyone_hs2s.dataset.importing import SequenceFolders
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.progress import ProgressOption
 
 logger = logging.getLogger(__name__)
@@ -40,13 +40,13 @@ class SequenceImporter(foud.GenericSampleDatasetImporter):
 
     def __init__(
         self,
-        dataset_dir: str | os.PathLike[str] | None = None,
+        dataset_dir: PathLike | None = None,
         sequences: Sequence[str] | None = None,
         split: str | None = None,
         field: str = "ground_truth",
         void: int | None = None,
         fps: float = 24,
-        videos: str | os.PathLike[str] | None = None,
+        videos: PathLike | None = None,
         shuffle: bool = False,
         seed: int | None = None,
         max_samples: int | None = None,
@@ -113,7 +113,7 @@ class TrackExporter(foud.BatchDatasetExporter):
 
     def __init__(  # FiftyOne hands on what is named here
         self,
-        export_dir: str | os.PathLike[str] | None = None,
+        export_dir: PathLike | None = None,
         field: str | None = None,
         format: str | None = None,
         every: int = 1,
@@ -121,7 +121,7 @@ class TrackExporter(foud.BatchDatasetExporter):
         renumber: bool = False,
         export_media: bool | str | None = None,
         split: str | None = None,
-        like: str | os.PathLike[str] | None = None,
+        like: PathLike | None = None,
     ) -> None:
         super().__init__(export_dir=export_dir)
         self._field, self._format = field, format or type(self).format

@@ -116,7 +116,7 @@ class SequenceFolders:
 
     def __init__(
         self,
-        root: str | os.PathLike[str],
+        root: PathLike,
         sequences: Sequence[str] | None = None,
         split: str | None = None,
         field: str = "ground_truth",
