@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.evaluate.evaluate import evaluate_propagation
     from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
     from fiftyone_hs2s.dataset.export.export_tracks import ExportReport, export_tracks
+    from fiftyone_hs2s.dataset.export.segmentations import to_segmentations
     from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
     from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport, propagate
@@ -55,6 +56,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.evaluate.evaluate": ("evaluate_propagation",),
     "fiftyone_hs2s.dataset.evaluate.evaluation_results": ("PropagationResults",),
     "fiftyone_hs2s.dataset.export.export_tracks": ("ExportReport", "export_tracks"),
+    "fiftyone_hs2s.dataset.export.segmentations": ("to_segmentations",),
     "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
     "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
     "fiftyone_hs2s.dataset.propagate.propagate": ("PropagationReport", "propagate"),
@@ -101,6 +103,7 @@ __all__ = [
     "propagate",
     "register_model",
     "run_benchmark",
+    "to_segmentations",
 ]
 
 

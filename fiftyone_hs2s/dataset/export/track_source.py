@@ -77,7 +77,9 @@ def number_objects(piece: Piece, field: str, renumber: bool = False) -> Numberin
     return Numbering(ids, {ids[key]: first[key].label or f"object {ids[key]}" for key in keys}, note)
 
 
-def open_tracks(piece: Piece, field: str, name: str, numbering: Numbering, every: int, fill: bool) -> Tracks:
+def open_tracks(
+    piece: Piece, field: str, name: str, numbering: Numbering, every: int = 1, fill: bool = False, crop: bool = True
+) -> Tracks:
     """A piece as tracks; its masks and frames are read when they are written.
 
     Args:
@@ -87,6 +89,7 @@ def open_tracks(piece: Piece, field: str, name: str, numbering: Numbering, every
         numbering: the objects' ids
         every: export each of so many frames, from the first on
         fill: whether frames without labels count as ones without an object
+        crop: whether frames get back the odd size that they were imported with
 
     Raises:
         HS2SError: if the media cannot be read
@@ -94,7 +97,7 @@ def open_tracks(piece: Piece, field: str, name: str, numbering: Numbering, every
     if not all(piece.size):
         raise HS2SError(f"{piece.name} cannot be read: restore the file, or set the sample's metadata")
     sequence = find_sequences(piece.view)[0] if piece.is_video else ImageSequence(piece.view)
-    first, size = sequence.first_number, _stored(piece, FRAME_SIZE) or piece.size
+    first, size = sequence.first_number, (crop and _stored(piece, FRAME_SIZE)) or piece.size
     numbers = piece.values("frame_number")[0] if piece.is_video else range(1, len(piece.view) + 1)
     names = _frame_names(piece, first, max([_length(piece, first), *(number - first + 1 for number in numbers)]))
 
@@ -106,8 +109,8 @@ def open_tracks(piece: Piece, field: str, name: str, numbering: Numbering, every
                     objects = read_objects(detections, piece.size)
                 except HS2SError as error:
                     raise HS2SError(f"{piece.name}, frame {frame.number}: {error}") from error
-                crop = (slice(size[0]), slice(size[1]))
-                yield frame.number - first, {numbering.ids[key]: o.mask[crop] for key, o in objects.items()}
+                kept = (slice(size[0]), slice(size[1]))
+                yield frame.number - first, {numbering.ids[key]: o.mask[kept] for key, o in objects.items()}
 
     def images() -> Iterator[np.ndarray]:
         frames = sequence.open()

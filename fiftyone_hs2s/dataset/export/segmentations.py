@@ -1,0 +1,133 @@
+"""Detections with masks as ``Segmentation`` labels: one mask a frame, whose values are the objects' ids."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+from PIL import Image
+
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
+from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.database import explained
+from fiftyone_hs2s.dataset.export.export_tracks import ExportReport
+from fiftyone_hs2s.dataset.export.track_source import number_objects, open_tracks, sequence_names
+from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
+from fiftyone_hs2s.dataset.sequences import ImageSequence, find_sequences
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.files import PathLike, new_folder, prepare_folder
+from fiftyone_hs2s.progress import ProgressOption, counted
+
+logger = logging.getLogger(__name__)
+
+_BLOCK = 100
+"""Frames whose masks are written at once."""
+
+
+@explained
+def to_segmentations(
+    samples: Samples | fo.Sample,
+    label_field: str,
+    segmentation_field: str,
+    output_dir: PathLike | None = None,
+    *,
+    renumber: bool = False,
+    overwrite: bool = False,
+    progress: ProgressOption = None,
+) -> ExportReport:
+    """Writes the masks of each frame as one ``Segmentation``, in the database or, by ``mask_path``, in PNG files.
+
+    Pixels have the ids that :func:`export_tracks` gives; where objects overlap, the smaller one is on top. Frames
+    without labels get none. To have the masks of the detections themselves in files, FiftyOne's
+    ``fiftyone.utils.labels.export_segmentations(dataset, "frames.<label_field>", output_dir)`` moves them there.
+
+    Args:
+        samples: videos, clips, images in dynamic groups, or one sample
+        label_field: the field with the masks; ``frames.`` may be left out
+        segmentation_field: the field for the segmentations, made if there is none
+        output_dir: folder for ``<sequence>/<frame>.png``, 8-bit grayscale, 16-bit for ids above 255; None for masks in
+            the database
+        renumber: whether to number objects from 1 whatever their index
+        overwrite: whether files in ``output_dir`` may be replaced
+        progress: as in :func:`export_tracks`
+
+    Returns:
+        what was written
+
+    Raises:
+        HS2SError: if a field or the folder is unusable, or nothing could be written
+    """
+    samples = as_view(samples)
+    name, field = check_field(samples, label_field, "label"), segmentation_field.removeprefix("frames.")
+    _add_field(samples, field)
+    folder = None if output_dir is None else Path(output_dir).resolve()
+    if folder:
+        prepare_folder(folder, "choose another output_dir")
+    task, report = _Task(name, field, folder, renumber, overwrite), ExportReport(folder or Path())
+    pieces = find_pieces(samples)
+    with fiftyone_reporting(progress) as told:
+        for piece, sequence in counted(zip(pieces, sequence_names(pieces), strict=True), len(pieces), told):
+            try:
+                report.frames += task.write(piece, sequence, report)
+                report.sequences.append(sequence)
+            except HS2SError as error:
+                logger.warning("No segmentations: %s", error)
+                report.problems.append({"sample_id": piece.sample_id, "message": str(error)})
+    if not report.sequences:
+        raise HS2SError(
+            f"nothing could be written: {report.problems[0]['message'] if report.problems else 'no samples'}"
+        )
+    return report
+
+
+def _add_field(samples: Samples, field: str) -> None:
+    dataset, groups = root_dataset(samples), is_image_groups(samples)
+    known = (dataset.get_field_schema() if groups else dataset.get_frame_field_schema() or {}).get(field)
+    if known is not None and getattr(known, "document_type", None) is not fo.Segmentation:
+        raise HS2SError(f"the field {field!r} holds something else than Segmentation: choose another name")
+    if not field.isidentifier():
+        raise HS2SError(f"{field!r} cannot be a field name: use letters, digits and underscores")
+    add = dataset.add_sample_field if groups else dataset.add_frame_field
+    add(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Segmentation)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What :func:`to_segmentations` does with each piece."""
+
+    name: str
+    field: str
+    folder: Path | None
+    renumber: bool
+    overwrite: bool
+
+    def write(self, piece: Piece, sequence: str, report: ExportReport) -> int:
+        """Writes a piece; the number of frames."""
+        numbering = number_objects(piece, self.name, self.renumber)
+        tracks = open_tracks(piece, self.name, sequence, numbering, crop=False)
+        place = self.folder / sequence if self.folder else None
+        if place and place.exists() and not self.overwrite:
+            raise HS2SError(f"{place} exists already: give another output_dir, or overwrite=True")
+        target = find_sequences(piece.view)[0] if piece.is_video else ImageSequence(piece.view)
+        labels: dict[int, fo.Segmentation] = {}
+        overlaps = count = 0
+        with new_folder(place) if place else nullcontext() as part:
+            for index, masks in tracks.masks():
+                label_map, claimed = tracks.label_map(masks)
+                overlaps, count = overlaps + (claimed > 0), count + 1
+                if place and part:
+                    Image.fromarray(label_map).save(part / f"{tracks.frames[index]}.png")
+                    labels[index] = fo.Segmentation(mask_path=str(place / f"{tracks.frames[index]}.png"))
+                    continue
+                labels[index] = fo.Segmentation(mask=label_map)
+                if len(labels) == _BLOCK:
+                    target.write(self.field, labels)
+                    labels = {}
+        target.write(self.field, labels)
+        about = [numbering.note, f"objects overlap on {overlaps} frames: the smaller is on top" if overlaps else None]
+        notes = ({"sample_id": piece.sample_id, "message": f"{sequence}: {note}"} for note in about if note)
+        report.notes.extend(notes)
+        return count
