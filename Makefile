@@ -2,7 +2,7 @@
 PYTHON_OF_VENV = .venv/bin/python
 DEMO = $(PYTHON_OF_VENV) -m fiftyone_hs2s.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MASK),--mask "$(MASK)")
 
-.PHONY: help setup demo app test lint
+.PHONY: help setup demo app test lint docs
 
 help:
 	@echo "make demo                            track the demo clip: scores, overlay video, contact sheet"
@@ -10,6 +10,7 @@ help:
 	@echo "make app                             open the same dataset in the FiftyOne App"
 	@echo "make test                            the whole test suite (ARGS='-k name' for a part of it)"
 	@echo "make lint                            ruff, its format, mypy"
+	@echo "make docs                            the site, build/site; a link that leads nowhere is an error"
 
 setup:
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -30,3 +31,6 @@ lint: setup
 	@$(PYTHON_OF_VENV) -m ruff check --quiet .
 	@$(PYTHON_OF_VENV) -m ruff format --check --quiet . || { echo "make lint: run 'ruff format .'" >&2; exit 1; }
 	@$(PYTHON_OF_VENV) -m mypy
+
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON_OF_VENV) -m mkdocs build --strict --quiet

@@ -13,6 +13,7 @@ import pytest
 from fiftyone_kit import T, iou, prompted_sample, truth
 from install_kit import REPO, make_environment, run, write_script
 
+from fiftyone_hs2s import __version__
 from fiftyone_hs2s.masks import read_label_map, write_label_map
 
 pytest.importorskip("hatchling", reason="a wheel is built: pip install hatchling")
@@ -38,7 +39,7 @@ def test_what_is_in_it(wheel):
         names = file.namelist()
         (metadata,) = (Parser().parsestr(file.read(n).decode()) for n in names if n.endswith(".dist-info/METADATA"))
         card = file.read("fiftyone_hs2s/weights/README.md").decode()
-    assert {name.partition("/")[0] for name in names} == {"fiftyone_hs2s", "fiftyone_hs2s-0.1.0.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {"fiftyone_hs2s", f"fiftyone_hs2s-{__version__}.dist-info"}
     assert len(names) == len(set(names))
     for folder in (REPO / "training", REPO / "fiftyone_hs2s"):
         inside = [path.relative_to(folder.parent) for path in folder.rglob("*.py") if path.parent.name != "path"]
