@@ -10,8 +10,8 @@ import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import draw_masks, fit_mask
-from fiftyone_hs2s.tracking import Frames, Tracker, choose_prompts
-from fiftyone_hs2s.tracking.propagation import Prompts
+from fiftyone_hs2s.tracking import Frames, PromptPlan, Prompts, Tracker, plan_prompts
+from fiftyone_hs2s.tracking.prompt_plan import MasksByFrame
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +25,10 @@ Picture = tuple[np.ndarray, np.ndarray]
 def adapted_tracker(
     tracker: Tracker,
     frames: Frames,
-    prompts: Prompts,
+    prompts: Prompts | MasksByFrame | PromptPlan,
     seconds: float,
     direction: str = "forward",
-    prompts_mode: str = "first",
+    prompt_frames: str = "first",
     steps: int | None = None,
 ) -> Tracker:
     """A tracker for one video, whose network has learned from the masks that :func:`fiftyone_hs2s.tracking.track` uses.
@@ -36,10 +36,10 @@ def adapted_tracker(
     Args:
         tracker: stays as it is
         frames: the video
-        prompts: masks by frame index and object id; those that the tracking does not use are not looked at
+        prompts: as for ``track``; those that the tracking does not use are not looked at
         seconds: how long to learn, see :func:`check_seconds`; 0 gives the tracker itself
         direction: as for ``track``
-        prompts_mode: as for ``track``
+        prompt_frames: as for ``track``
         steps: learn so many steps at most: then the result depends on nothing else, if ``seconds`` suffice
 
     Raises:
@@ -49,9 +49,9 @@ def adapted_tracker(
         return tracker
     from fiftyone_hs2s.training.adapt import adapt
 
-    chosen = choose_prompts(frames, prompts, direction, prompts_mode)
-    count = len({i for ids in chosen.values() for i in ids})
-    pictures = _read_pictures(frames, prompts, chosen, tracker.size_for(frames.size))
+    plan = plan_prompts(frames, prompts, direction, prompt_frames)
+    count = len({i for ids in plan.anchors.values() for i in ids})
+    pictures = _read_pictures(frames, plan, tracker.size_for(frames.size))
     if not pictures:  # the video ends before them, as the tracking will say
         return tracker
     logger.info("Adapting to %d object%s, %g s", count, "s" if count > 1 else "", seconds)
@@ -70,19 +70,16 @@ def check_seconds(seconds: float) -> float:
     return float(seconds)
 
 
-def _read_pictures(
-    frames: Frames, prompts: Prompts, chosen: dict[int, list[int]], size: tuple[int, int]
-) -> list[Picture]:
+def _read_pictures(frames: Frames, plan: PromptPlan, size: tuple[int, int]) -> list[Picture]:
     """The frames with masks, spread evenly where there are many, at no more than twice the network's size."""
-    indices = sorted(chosen)
+    indices = sorted(plan.anchors)
     places = np.linspace(0, len(indices) - 1, min(MOST_PICTURES, len(indices))).round().astype(int)
     wanted = {indices[place] for place in places}
     first = min(wanted)
     pictures = []
     for index, frame in enumerate(frames[first : max(wanted) + 1], first):
         if index in wanted:
-            masks = prompts[index]
-            pictures.append(_picture(frame, {i: masks[i] for i in chosen[index]}, size))
+            pictures.append(_picture(frame, plan.masks(index), size))
     return pictures
 
 

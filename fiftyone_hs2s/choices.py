@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 
 Direction = Literal["forward", "backward", "both"]
 """Which way objects are tracked."""
-PromptMode = Literal["first", "all"]
+PromptFrames = Literal["first", "all"]
 """Whether an object is taken from its first mask alone, or anchored again on each of its masks."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-PROMPT_MODES: tuple[PromptMode, ...] = get_args(PromptMode)
+PROMPT_FRAMES: tuple[PromptFrames, ...] = get_args(PromptFrames)
 
 
 def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:

@@ -73,7 +73,7 @@ def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
     try:
         forms.prompt_field_input(inputs, ctx.dataset)
         forms.direction_input(inputs)
-        forms.prompts_input(inputs)
+        forms.prompt_frames_input(inputs)
         if "resnet50" in model_name:
             forms.paper_model_inputs(inputs)
         forms.quality_inputs(inputs)

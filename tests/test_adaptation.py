@@ -119,7 +119,7 @@ def test_memory_is_bound_and_large_frames_shrink(monkeypatch, tracker, video):
     monkeypatch.setattr(adapt, lambda network, pictures, *_: given.extend(pictures) or network)
     large = [cv2.resize(frame, None, fx=5, fy=5) for frame in video]
     prompts = {t: {300 + i: np.kron(mask, np.ones((5, 5), bool)) for i, mask in place(t).items()} for t in range(6)}
-    adapted_tracker(tracker, open_frames(large), prompts, 20, prompts_mode="all")
+    adapted_tracker(tracker, open_frames(large), prompts, 20, prompt_frames="all")
     assert [image.shape for image, _ in given] == [(128, 192, 3)] * 3
     for t, (_, labels) in zip((0, 2, 5), given, strict=True):
         expected = sum(i * mask.astype(np.uint8) for i, mask in place(t).items())

@@ -174,7 +174,7 @@ def given_paths(tmp_path_factory) -> dict[str, str]:
 
 
 OPTIONS = {
-    "track": ["--mask", "--out", "--overwrite", "--direction", "--prompts", "--overlay", "--json", "--model",
+    "track": ["--mask", "--out", "--overwrite", "--direction", "--prompt-frames", "--overlay", "--json", "--model",
               "--weights", "--size", "--reset-period", "--device", "--precision", "--aggregation"],
     "evaluate": ["--gt", "--pred", "--workers", "--protocol", "--json", "--csv", "--frames-csv", "--meta", "--seen"],
     "analyze": ["--gt", "--pred", "--workers", "--fps", "--protocol", "--json", "--csv"],

@@ -215,25 +215,25 @@ def _track_sequence(
     on_frame: Callable[[Progress], object],
 ) -> _Report:
     from fiftyone_hs2s.adaptation import adapted_tracker
-    from fiftyone_hs2s.tracking import Steps, choose_prompts, open_frames
+    from fiftyone_hs2s.tracking import Steps, open_frames, plan_prompts
     from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
 
     images, masks = check_sequence(data, name)
     frames = open_frames(images)
     prompts = MaskFiles(masks, frames, void)
-    plan = choose_prompts(frames, prompts)
+    plan = plan_prompts(frames, prompts)
     prepare_folder(folder)
-    tracker = adapted_tracker(tracker, frames, prompts, adapt)
+    tracker = adapted_tracker(tracker, frames, plan, adapt)
     start = time.perf_counter()
-    steps = Steps(frames, prompts, "forward", on_frame)
-    confidence = track_to_folder(tracker, frames, prompts, folder, on_step=steps, overwrite=True)
+    steps = Steps(frames, plan, on_frame)
+    confidence = track_to_folder(tracker, frames, plan, folder, on_step=steps, overwrite=True)
     if steps.incomplete:
         raise HS2SError(steps.incomplete)
     return {
         "frames": [frames.name(index) for index in range(len(frames))],
         "size": list(frames.size),
-        "prompts": {frames.name(index): ids for index, ids in plan.items()},
-        "num_annotated": len(prompts),
+        "prompts": {frames.name(index): ids for index, ids in plan.anchors.items()},
+        "num_annotated": len(prompts.indices),
         "num_frames": len(confidence),
         "seconds": time.perf_counter() - start,
         "confidence": confidence,

@@ -67,7 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--direction", choices=("forward", "backward", "both"), default="forward", help="default forward"
     )
     parser.add_argument(
-        "--prompts",
+        "--prompt-frames",
         choices=("first", "all"),
         default="first",
         help="start each object from its first mask (default), or anchor it anew at each of its masks",
@@ -191,7 +191,7 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
     from fiftyone_hs2s.adaptation import adapted_tracker
     from fiftyone_hs2s.files import prepare_folder
     from fiftyone_hs2s.overlay import write_overlay
-    from fiftyone_hs2s.tracking import Steps, open_frames
+    from fiftyone_hs2s.tracking import Steps, open_frames, plan_prompts
     from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
 
     frames = open_frames(args.video)
@@ -199,11 +199,12 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
     _keep_inputs(args, prompts.files)
     prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
-    tracker = adapted_tracker(make_tracker(), frames, prompts, args.adapt, args.direction, args.prompts)
+    plan = plan_prompts(frames, prompts, args.direction, args.prompt_frames)
+    tracker = adapted_tracker(make_tracker(), frames, plan, args.adapt)
     start = time.perf_counter()
     with reporting() as report:
-        steps = Steps(frames, prompts, args.direction, report)
-        found = track_to_folder(tracker, frames, prompts, args.out, args.direction, args.prompts, steps, args.overwrite)
+        steps = Steps(frames, plan, report)
+        found = track_to_folder(tracker, frames, plan, args.out, steps, args.overwrite)
     seconds = (time.perf_counter() - start) / len(found)
     print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
     if args.overlay:

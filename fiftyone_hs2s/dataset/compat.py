@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -58,6 +59,16 @@ def sample_collection(dataset: fo.Dataset) -> Collection:
 def frame_collection(dataset: fo.Dataset) -> Collection | None:
     """Where the database keeps the frames of a dataset of videos; None if it has none."""
     return _private(dataset, "_frame_collection")
+
+
+def needs_frames(view: fo.DatasetView) -> bool:
+    """Whether a view looks at the frames of its videos, as filters of their labels do."""
+    return _private(view, "_needs_frames")()
+
+
+def aggregate_frames(view: fo.DatasetView, stages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The documents of the frames that a view shows, after more stages in MongoDB's form."""
+    yield from _private(view, "_aggregate")(frames_only=True, post_pipeline=stages)
 
 
 def view_stages(samples: Samples) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from bson import ObjectId
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from fiftyone_hs2s.dataset.compat import collection_of, dataset_id, frame_collection, root_dataset, sample_collection
+from fiftyone_hs2s.dataset.frame_paths import field_name, frame_path
 from fiftyone_hs2s.errors import HS2SError
 
 P = ParamSpec("P")
@@ -106,14 +107,14 @@ def declared_fields(dataset: fo.Dataset) -> set[str]:
 
 def is_empty(dataset: fo.Dataset, path: str) -> bool:
     """Whether a field has no value in any sample, of whatever group slice, or in any frame (``frames.<name>``)."""
-    name = path.removeprefix("frames.")
+    name = field_name(path)
     collection = sample_collection(dataset) if name == path else frame_collection(dataset)
     return collection is None or collection.find_one({name: {"$ne": None}}, ["_id"]) is None
 
 
 def unset(dataset: fo.Dataset, paths: Iterable[str]) -> None:
     """Removes values of fields that are no longer declared: FiftyOne cannot read a sample that has such."""
-    names = {path: path.removeprefix("frames.") for path in paths}
+    names = {path: field_name(path) for path in paths}
     for collection, is_frame in ((sample_collection(dataset), False), (frame_collection(dataset), True)):
         wanted = {name: "" for path, name in names.items() if (path != name) == is_frame}
         if wanted and collection is not None:
@@ -132,7 +133,7 @@ def _document(dataset: fo.Dataset) -> dict[str, Any] | None:
 
 
 def _fields(document: dict[str, Any]) -> set[str]:
-    frames = {f"frames.{field['name']}" for field in document.get("frame_fields") or ()}
+    frames = {frame_path(field["name"]) for field in document.get("frame_fields") or ()}
     return {field["name"] for field in document.get("sample_fields") or ()} | frames
 
 

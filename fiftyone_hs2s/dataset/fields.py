@@ -5,8 +5,8 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.core.video as fov
 
-from fiftyone_hs2s.dataset.compat import is_dynamic_groups, is_image_groups, root_dataset
-from fiftyone_hs2s.dataset.sequences import is_images
+from fiftyone_hs2s.dataset.compat import Samples, is_dynamic_groups, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.frame_paths import field_name, field_path
 from fiftyone_hs2s.errors import HS2SError
 
 _SEGMENT_ANYTHING = "foz.load_zoo_model('segment-anything-2-hiera-tiny-image-torch')"
@@ -80,7 +80,7 @@ def check_detections(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
     Raises:
         HS2SError: if it holds no ``Detections``
     """
-    name = field.removeprefix("frames.")
+    name = field_name(field)
     if name not in detections_fields(samples):
         fix = field_fix(samples, name, "add instance masks")
         raise HS2SError(f"the dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {fix}")
@@ -102,7 +102,7 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
         HS2SError: if the first is no ``Detections`` field, or the second is the first or holds something else
     """
     check_samples(samples)
-    prompt, label = prompt_field.removeprefix("frames."), label_field.removeprefix("frames.")
+    prompt, label = field_name(prompt_field), field_name(label_field)
     if prompt not in detections_fields(samples):
         what = "is no Detections field" if prompt in _schema(samples) else "does not exist"
         raise HS2SError(
@@ -119,6 +119,30 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
     return prompt, label
 
 
+def check_field(samples: Samples, field: str, role: str) -> str:
+    """Makes sure that a field holds detections.
+
+    Args:
+        samples: videos, clips, or images in dynamic groups
+        field: name of the field; ``frames.`` may be left out
+        role: what it is for, for the message
+
+    Returns:
+        the name without ``frames.``
+
+    Raises:
+        HS2SError: if it does not
+    """
+    check_samples(samples)
+    name = field_name(field)
+    if name not in detections_fields(samples):
+        fix = field_fix(samples, name, "it has no such fields at all")
+        raise HS2SError(
+            f"the {role} field {field!r} is no Detections field of the frames of {root_dataset(samples).name!r}: {fix}"
+        )
+    return name
+
+
 def field_fix(samples: fo.Dataset | fo.DatasetView, name: str, otherwise: str) -> str:
     """What to do about a field that holds no ``Detections``: FiftyOne's own conversion, or another field.
 
@@ -129,8 +153,7 @@ def field_fix(samples: fo.Dataset | fo.DatasetView, name: str, otherwise: str) -
     """
     kind = getattr(_schema(samples).get(name), "document_type", None)
     if kind is not None and kind in _CONVERSIONS:
-        path = name if is_images(samples) else f"frames.{name}"
-        return f"it holds {kind.__name__}; {_CONVERSIONS[kind].format(path=path)}"
+        return f"it holds {kind.__name__}; {_CONVERSIONS[kind].format(path=field_path(samples, name))}"
     candidates = detections_fields(samples)
     return f"choose one of {', '.join(candidates)}" if candidates else otherwise
 
@@ -160,5 +183,5 @@ def check_own_truth(pred_field: str | None, gt_field: str | None) -> None:
     Raises:
         HS2SError: if both fields are given and are one
     """
-    if pred_field and gt_field and pred_field.removeprefix("frames.") == gt_field.removeprefix("frames."):
+    if pred_field and gt_field and field_name(pred_field) == field_name(gt_field):
         raise HS2SError(f"the field {pred_field!r} cannot be its own ground truth: choose another one")

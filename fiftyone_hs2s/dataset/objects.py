@@ -13,8 +13,8 @@ import fiftyone as fo
 import numpy as np
 from scipy import ndimage
 
+from fiftyone_hs2s.dataset.frame_paths import KEYFRAME
 from fiftyone_hs2s.dataset.labels import detection_mask
-from fiftyone_hs2s.dataset.sequences import KEYFRAME
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import join_masks
 

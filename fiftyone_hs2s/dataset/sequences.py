@@ -1,4 +1,7 @@
-"""What propagation works on: videos, clips of videos, and groups of images in order.
+"""Sequences: videos, clips of videos, and groups of images in order, with labels by frame.
+
+All that works with a dataset's frames does it here: propagation, evaluation, diagnosis, export and training. Outside of
+this file frames are counted from 0; :meth:`LabeledSequence.number` gives the number that FiftyOne's users read.
 
 Opening frames takes OpenCV and torch; they are imported there, since the App asks here which fields there are.
 """
@@ -6,84 +9,118 @@ Opening frames takes OpenCV and torch; they are imported there, since the App as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from fiftyone_hs2s.dataset.compat import is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.database import check_there, explain, is_empty
+from fiftyone_hs2s.dataset.frame_documents import frame_documents, is_labeled, value_at
+from fiftyone_hs2s.dataset.frame_paths import KEYFRAME, frame_path
+from fiftyone_hs2s.dataset.sample_views import all_samples
+from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.tracking import Frames
 
-KEYFRAME = "keyframe"
-"""Attribute of detections whose mask was given, as the App's tracks have it: its timeline marks such frames."""
 _BLOCK = 100
-"""Frames whose labels are held at once."""
+"""Images whose labels are held at once."""
 
 
 class LabeledSequence(ABC):
-    """Frames in order with labels that are read and written by 0-based frame index.
+    """Frames in order with labels that are read and written by 0-based frame index. Can be sent to another process.
 
     Attributes:
-        dataset: the dataset that holds the labels
-        samples: the samples that carry the sequence's status, without the filters that the prompts come through
-        span: the part of the sample that is meant, such as ``"10-40"``; empty for all of it
         name: what to call the sequence in messages
         owner: what to call the sample, or samples, that it is of: what one run at a time may write to
-        filepath: its video, or its first image
-        first_number: the frame number of index 0
+        key: names it in results: the sample's id, for a clip with its frames: ``<id>:10-40``
+        sample_id: the video, or the first image
+        span: the part of the sample that is meant, such as ``"10-40"``; empty for all of it
+        filepaths: its video, or its images in order
+        start: where its first frame lies in the sample's media: 0 but for clips
+        is_video: whether the labels are those of a video's frames
+        view: the samples as they are shown: the filters of the view hold for what is read
     """
 
-    dataset: fo.Dataset
-    samples: fo.DatasetView
-    span = ""
     name: str
     owner: str
-    filepath: str
-    first_number = 1
+    key: str
+    sample_id: str
+    span = ""
+    filepaths: list[str]
+    start = 0
+    is_video: bool
+    view: fo.DatasetView
+    _stored: StoredView
+    _sample_ids: Sequence[str]
+
+    @cached_property
+    def dataset(self) -> fo.Dataset:
+        """The dataset that holds the labels."""
+        return root_dataset(self._stored.samples)
+
+    @property
+    def all_samples(self) -> Samples:
+        """All samples of the dataset that may be in sequences like this one."""
+        return all_samples(self._stored.samples)
+
+    @cached_property
+    def samples(self) -> fo.DatasetView:
+        """The samples that carry the sequence's status, without the filters of the view."""
+        return self.all_samples.select(self._sample_ids)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the frames in pixels; (0, 0) where the media cannot be read."""
+        try:
+            return self.open().size
+        except HS2SError:
+            prefix = "metadata.frame_" if self.is_video else "metadata."
+            return self.sample_value(f"{prefix}height") or 0, self.sample_value(f"{prefix}width") or 0
+
+    @property
+    def filepath(self) -> str:
+        """Its video, or its first image."""
+        return self.filepaths[0]
+
+    def sample_value(self, path: str) -> Any:
+        """A value of the (first) sample, whatever the view shows; None if there is no such field."""
+        return self.samples[:1].values(path)[0] if self.dataset.has_field(path) else None
+
+    def number(self, index: int) -> int:
+        """The number of a frame, as FiftyOne's users know it."""
+        return self.start + index + 1
 
     @abstractmethod
     def open(self) -> Frames:
-        """Opens the frames."""
+        """Opens the frames; a VideoError says why they cannot be read."""
 
     @abstractmethod
-    def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
-        """Reads the detections of all labeled frames in order, some at a time."""
+    def known_length(self) -> int:
+        """How many frames there are, as far as the dataset tells without the media."""
 
     @abstractmethod
-    def read(self, field: str, index: int) -> fo.Detections | None:
+    def read(self, *paths: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Reads the labeled frames in order, some at a time.
+
+        Args:
+            *paths: fields of the frames such as ``pred``, ``pred.detections.label`` or ``id``
+
+        Yields:
+            the index and the values of each frame that has one of the fields, ``id`` apart
+        """
+
+    @abstractmethod
+    def read_at(self, field: str, index: int) -> fo.Detections | None:
         """Reads the detections of one frame."""
 
     @abstractmethod
-    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections) -> bool:
-        """Declares a field for detections, or another kind of labels, unless there is one; whether there was none."""
-
-    @abstractmethod
-    def remove_field(self, field: str) -> None:
-        """Removes a field from the dataset, if no sample has labels in it."""
-
-    @abstractmethod
-    def check_there(self, *fields: str) -> None:
-        """Makes sure that nobody has deleted the sequence's samples, or fields, meanwhile.
-
-        Raises:
-            HS2SError: if a sample was deleted; a :class:`~fiftyone_hs2s.dataset.database.DatabaseError` if the dataset
-                or a field was
-        """
-
-    def explain(self, error: Exception) -> Exception:
-        """What an error comes from: see :func:`fiftyone_hs2s.dataset.database.explain`."""
-        return explain(error, self.check_there)
-
-    @abstractmethod
-    def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
-        """Writes the detections of some frames at once."""
+    def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
+        """Writes the labels of some frames at once."""
 
     @abstractmethod
     def has_labels(self, field: str) -> bool:
@@ -93,118 +130,128 @@ class LabeledSequence(ABC):
     def clear(self, field: str) -> None:
         """Removes the field's labels from all frames."""
 
+    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections, **attributes: type[fo.Field]) -> bool:
+        """Declares a field for detections, or other labels with attributes, unless there is one; whether it is new."""
+        new = not self.dataset.has_field(self._path(field))
+        add = self.dataset.add_frame_field if self.is_video else self.dataset.add_sample_field
+        add(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        names = {f"detections.{KEYFRAME}": fo.BooleanField} if kind is fo.Detections else attributes
+        for name, attribute in names.items():
+            add(f"{field}.{name}", attribute)
+        return new
+
+    def remove_field(self, field: str) -> None:
+        """Removes a field from the dataset, if no sample has labels in it."""
+        if is_empty(self.dataset, self._path(field)):
+            remove = self.dataset.delete_frame_field if self.is_video else self.dataset.delete_sample_field
+            remove(field, error_level=2)
+
+    def check_there(self, *fields: str) -> None:
+        """Makes sure that nobody has deleted the sequence's samples, or fields, meanwhile.
+
+        Raises:
+            HS2SError: if a sample was deleted; a :class:`~fiftyone_hs2s.dataset.database.DatabaseError` if the dataset
+                or a field was
+        """
+        check_there(self.dataset, self._sample_ids, [self._path(field) for field in fields])
+
+    def explain(self, error: Exception) -> Exception:
+        """What an error comes from: see :func:`fiftyone_hs2s.dataset.database.explain`."""
+        return explain(error, self.check_there)
+
+    def _path(self, field: str) -> str:
+        return frame_path(field, self.is_video)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kind = type(self)
+        return {k: v for k, v in self.__dict__.items() if not isinstance(getattr(kind, k, None), cached_property)}
+
 
 class VideoSequence(LabeledSequence):
     """A video sample, or a clip of one.
 
     Args:
-        samples: the view that the sample comes from: its filters hold for the prompts
+        stored: the view that the sample comes from
         view_id: the id of the sample, or of the clip, in this view
         sample_id: the id of the video sample
         filepath: the video
         support: a clip's first and last frame number; None for the whole video
     """
 
+    is_video = True
+
     def __init__(
-        self,
-        samples: fo.Dataset | fo.DatasetView,
-        view_id: str,
-        sample_id: str,
-        filepath: str,
-        support: tuple[int, int] | None = None,
+        self, stored: StoredView, view_id: str, sample_id: str, filepath: str, support: tuple[int, int] | None = None
     ) -> None:
-        self.dataset = root_dataset(samples)
-        self.filepath = filepath
+        self._stored, self._view_id, self._last = stored, view_id, None
+        self.sample_id, self._sample_ids, self.filepaths = sample_id, [sample_id], [filepath]
         self.name = self.owner = f"sample {sample_id} ({Path(filepath).name})"
-        self._view, self._sample_id = samples.select(view_id), sample_id
-        self.samples = all_samples(samples).select(sample_id)
-        self.view_id, self.sample_id, self.support = view_id, sample_id, support
+        self.key = sample_id
         if support is not None:
-            self.first_number = support[0]
+            self.start, self._last = support[0] - 1, support[1]
             self.span = f"{support[0]}-{support[1]}"
             self.name = f"frames {self.span} of {self.name}"
+            self.key = f"{sample_id}:{self.span}"
+
+    @cached_property
+    def view(self) -> fo.DatasetView:
+        return self._stored.samples.select(self._view_id)
 
     def open(self) -> Frames:
         from fiftyone_hs2s.tracking import open_frames
 
-        last = self.support[1] if self.support else None
-        return open_frames(self.filepath)[self.first_number - 1 : last]
+        return open_frames(self.filepath)[self.start : self._last]
 
-    def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
-        labeled = [number for _, number, there in self._survey(self._view, field) if there]
-        if len(labeled) < self._view.count("frames") / 4:
-            yield from ((number - self.first_number, self._read(field, number)) for number in labeled)
-            return
-        for count, (number, frame) in enumerate(self._frames.items(), start=1):
-            if count % _BLOCK == 0:
-                self._frames.reload()  # lets go of the frames so far
-            yield number - self.first_number, frame[field]
+    def known_length(self) -> int:
+        if self._last is not None:
+            return self._last - self.start
+        labeled = (document["frame_number"] for document in self._documents(self.view, {}))
+        return max(self.sample_value("metadata.total_frame_count") or 0, *labeled, 0)
 
-    def read(self, field: str, index: int) -> fo.Detections | None:
-        return self._read(field, self.first_number + index)
+    def read(self, *paths: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        fields = {path.split(".")[0] for path in paths} - {"id"}
+        query = {"$or": [{field: {"$ne": None}} for field in fields]}
+        for document in self._documents(self.view, query, paths):
+            values = tuple(value_at(document, path) for path in paths)
+            if is_labeled(paths, values):
+                yield document["frame_number"] - self.number(0), values
 
-    @cached_property
-    def _frames(self) -> fo.core.frame.FramesView:
-        return self._view.first().frames
+    def read_at(self, field: str, index: int) -> fo.Detections | None:
+        document = next(self._documents(self.view, {"frame_number": self.number(index)}, [field]), {})
+        return value_at(document, field)
 
-    def _read(self, field: str, number: int) -> fo.Detections | None:
-        labels = self._frames[number][field]
-        self._frames.reload()  # lets go of the frame
-        return labels
-
-    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections) -> bool:
-        new = not self.dataset.has_frame_field(field)
-        self.dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
-        if kind is fo.Detections:
-            self.dataset.add_frame_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
-        return new
-
-    def remove_field(self, field: str) -> None:
-        if is_empty(self.dataset, f"frames.{field}"):
-            self.dataset.delete_frame_field(field, error_level=2)
-
-    def check_there(self, *fields: str) -> None:
-        check_there(self.dataset, [self._sample_id], [f"frames.{field}" for field in fields])
-
-    def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
-        ids = {number: frame_id for frame_id, number, _ in self._survey(self.samples)}
+    def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
+        by_number = {self.number(index): detections for index, detections in labels.items()}
+        found = list(self._documents(self.samples, {"frame_number": {"$in": list(by_number)}}))
+        known = {str(document["_id"]): by_number.pop(document["frame_number"]) for document in found}
         frames = self.samples.first().frames
-        known = {}
-        for index, detections in labels.items():
-            number = self.first_number + index
-            if number in ids:
-                known[ids[number]] = detections
-            else:
-                frames.add_frame(number, fo.Frame(**{field: detections}))
+        for number, detections in by_number.items():
+            frames.add_frame(number, fo.Frame(**{field: detections}))
         frames.save()
         if known:
-            self.samples.set_values(f"frames.{field}", known, key_field="frames.id")
+            self.samples.set_values(self._path(field), known, key_field=self._path("id"))
 
     def has_labels(self, field: str) -> bool:
-        return bool(self._labeled_frames(field))
+        return any(True for _ in self._labeled(field))
 
     def clear(self, field: str) -> None:
-        frame_ids = self._labeled_frames(field)
+        frame_ids = [str(document["_id"]) for document in self._labeled(field)]
         if frame_ids:
-            self.samples.set_values(f"frames.{field}", dict.fromkeys(frame_ids), key_field="frames.id")
+            self.samples.set_values(self._path(field), dict.fromkeys(frame_ids), key_field=self._path("id"))
 
-    def _labeled_frames(self, field: str) -> list[str]:
-        """Ids of the frames with labels, whatever filters the prompts come through."""
-        if not self.dataset.has_frame_field(field):
-            return []
-        first, last = self.support or (1, float("inf"))
-        return [i for i, number, there in self._survey(self.samples, field) if there and first <= number <= last]
+    def _labeled(self, field: str) -> Iterator[dict[str, Any]]:
+        """The frames with labels, whatever filters the view has."""
+        there = {field: {"$ne": None}}
+        return self._documents(self.samples, there) if self.dataset.has_frame_field(field) else iter(())
 
-    @staticmethod
-    def _survey(view: fo.DatasetView, field: str = "") -> list[tuple[str, int, bool]]:
-        """Id and number of each frame, and whether it has labels in a field.
+    def _documents(
+        self, view: fo.DatasetView, query: dict[str, Any], paths: Sequence[str] = ()
+    ) -> Iterator[dict[str, Any]]:
+        return frame_documents(view, self.sample_id, (self.number(0), self._last), query, paths)
 
-        ``frames[]`` makes the database take the frames one by one. In other forms a query puts all frames of a sample
-        into one document first, and fails where their labels are larger than it allows: some thousand frames.
-        """
-        paths = ["frames[].id", "frames[].frame_number", *([f"frames[].{field}.detections.id"] if field else [])]
-        rows = zip(*view.values(paths), strict=True)
-        return [(frame_id, number, any(label is not None for label in rest)) for frame_id, number, *rest in rows]
+    def shows(self, number: int) -> bool:
+        """Whether a frame number of the video is within the sequence."""
+        return self.start < number <= (self._last or number)
 
 
 class ImageSequence(LabeledSequence):
@@ -214,42 +261,38 @@ class ImageSequence(LabeledSequence):
         group: the group's samples
     """
 
+    is_video = False
+
     def __init__(self, group: fo.DatasetView) -> None:
-        self.dataset = root_dataset(group)
-        self._ids, self._filepaths = group.values(["id", "filepath"])
-        self.samples = all_samples(group).select(self._ids)
-        self.filepath = self._filepaths[0]
-        self.name = self.owner = f"the image group of sample {self._ids[0]} ({Path(self.filepath).name})"
-        self.group = group
+        self._stored = StoredView(group)
+        self._sample_ids, self.filepaths = group.values(["id", "filepath"])
+        self.sample_id = self.key = self._sample_ids[0]
+        self.name = self.owner = f"the image group of sample {self.sample_id} ({Path(self.filepath).name})"
+
+    @property
+    def view(self) -> fo.DatasetView:
+        return self._stored.samples
 
     def open(self) -> Frames:
         from fiftyone_hs2s.dataset.image_frames import open_images
 
-        return open_images(self._filepaths)
+        return open_images(self.filepaths)
 
-    def labels(self, field: str) -> Iterator[tuple[int, fo.Detections | None]]:
-        for start in range(0, len(self._ids), _BLOCK):
-            yield from enumerate(self.group[start : start + _BLOCK].values(field), start)
+    def known_length(self) -> int:
+        return len(self._sample_ids)
 
-    def read(self, field: str, index: int) -> fo.Detections | None:
-        return self.group[index : index + 1].values(field)[0]
+    def read(self, *paths: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        for start in range(0, len(self._sample_ids), _BLOCK):
+            columns = self.view[start : start + _BLOCK].values(list(paths))
+            for index, row in enumerate(zip(*columns, strict=True), start):
+                if is_labeled(paths, row):
+                    yield index, row
 
-    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections) -> bool:
-        new = not self.dataset.has_sample_field(field)
-        self.dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
-        if kind is fo.Detections:
-            self.dataset.add_sample_field(f"{field}.detections.{KEYFRAME}", fo.BooleanField)
-        return new
+    def read_at(self, field: str, index: int) -> fo.Detections | None:
+        return self.view[index : index + 1].values(field)[0]
 
-    def remove_field(self, field: str) -> None:
-        if is_empty(self.dataset, field):
-            self.dataset.delete_sample_field(field, error_level=2)
-
-    def check_there(self, *fields: str) -> None:
-        check_there(self.dataset, self._ids, fields)
-
-    def write(self, field: str, labels: dict[int, fo.Detections]) -> None:
-        by_id = {self._ids[index]: detections for index, detections in labels.items()}
+    def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
+        by_id = {self._sample_ids[index]: detections for index, detections in labels.items()}
         self.samples.set_values(field, by_id, key_field="id")
 
     def has_labels(self, field: str) -> bool:
@@ -257,48 +300,4 @@ class ImageSequence(LabeledSequence):
 
     def clear(self, field: str) -> None:
         if self.has_labels(field):
-            self.samples.set_values(field, dict.fromkeys(self._ids), key_field="id")
-
-
-def find_sequences(samples: fo.Dataset | fo.DatasetView) -> list[LabeledSequence]:
-    """Lists what there is to propagate through.
-
-    Args:
-        samples: video samples, a clips view, or images in dynamic groups
-
-    Returns:
-        the sequences
-
-    Raises:
-        HS2SError: if clips of a sample overlap, since the labels of one would replace those of the other
-    """
-    if is_image_groups(samples):
-        return [ImageSequence(group) for group in samples.iter_dynamic_groups()]
-    if is_clips(samples):
-        rows = list(zip(*samples.values(["id", "sample_id", "filepath", "support"]), strict=True))
-        _check_overlap(sorted((sample_id, support) for _, sample_id, _, support in rows))
-        return [VideoSequence(samples, *row) for row in rows]
-    rows = list(zip(*samples.values(["id", "id", "filepath"]), strict=True))
-    return [VideoSequence(samples, *row) for row in rows]
-
-
-def _check_overlap(clips: list[tuple[str, list[int]]]) -> None:
-    for (sample_id, (first, last)), (other_id, (start, end)) in pairwise(clips):
-        if sample_id == other_id and start <= last:
-            raise HS2SError(
-                f"the clips of frames {first}-{last} and {start}-{end} of sample {sample_id} overlap: "
-                "make clips that don't, or use the whole video"
-            )
-
-
-def all_samples(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset | fo.DatasetView:
-    """All samples of a view's dataset; of a grouped one, which shows one slice at a time, all slices of that kind."""
-    dataset = root_dataset(samples)
-    if dataset.media_type != "group":
-        return dataset
-    return dataset.select_group_slices(media_type="image" if is_images(samples) else "video")
-
-
-def is_images(samples: fo.Dataset | fo.DatasetView) -> bool:
-    """Whether the samples are images, in groups or not."""
-    return samples.media_type == "image" or is_image_groups(samples)
+            self.samples.set_values(field, dict.fromkeys(self._sample_ids), key_field="id")

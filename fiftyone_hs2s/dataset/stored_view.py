@@ -1,33 +1,34 @@
-"""A dataset or a view as another process can read it: FiftyOne's own objects cannot be sent."""
+"""A dataset or a view that can be sent to another process, which FiftyOne's own objects cannot be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_hs2s.dataset.compat import build_view, root_dataset, view_stages
+from fiftyone_hs2s.dataset.compat import Samples, build_view, root_dataset, view_stages
 
 
-@dataclass(frozen=True, eq=False)  # two of one name may be of two datasets, one after the other
 class StoredView:
-    """What makes a view.
+    """Holds a dataset or a view; another process makes it anew at its first use.
 
-    Attributes:
-        dataset: its dataset's name
-        stages: its stages, as FiftyOne writes them
+    Args:
+        samples: the dataset or the view
     """
 
-    dataset: str
-    stages: list[dict[str, Any]]
+    def __init__(self, samples: Samples) -> None:
+        self._samples: Samples | None = samples
+        self._made_of: tuple[str, list[dict[str, Any]]] | None = None
 
-    @classmethod
-    def of(cls, samples: fo.Dataset | fo.DatasetView) -> StoredView:
-        """Packs a dataset or a view."""
-        stages = view_stages(samples)
-        return cls(root_dataset(samples).name, stages)
+    @property
+    def samples(self) -> Samples:
+        """The dataset or the view."""
+        if self._samples is None:
+            assert self._made_of is not None
+            name, stages = self._made_of
+            self._samples = build_view(fo.load_dataset(name), stages)
+        return self._samples
 
-    def load(self) -> fo.DatasetView:
-        """The view, made anew."""
-        return build_view(fo.load_dataset(self.dataset), self.stages)
+    def __getstate__(self) -> dict[str, Any]:
+        made_of = self._made_of or (root_dataset(self.samples).name, view_stages(self.samples))
+        return {"_samples": None, "_made_of": made_of}

@@ -95,7 +95,7 @@ def _own_video(args: argparse.Namespace) -> tuple[Path, list[np.ndarray], dict[i
     if args.mask.is_dir():
         raise HS2SError(f"{args.mask} is a folder: give the mask of the first frame, an indexed PNG")
     frames = open_frames(args.video)
-    return args.video, [join_masks(MaskFiles(args.mask, frames)[0], frames.size)], {}
+    return args.video, [join_masks(MaskFiles(args.mask, frames).masks(0), frames.size)], {}
 
 
 def _draw(frames: Frames, label_maps: list[np.ndarray | None], name: Path) -> None:

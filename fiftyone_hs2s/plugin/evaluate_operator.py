@@ -10,8 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.evaluate.truth import truth_fields
-from fiftyone_hs2s.dataset.fields import check_own_truth
-from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
+from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
@@ -102,7 +102,7 @@ def _evaluate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any
 
 def default_key(field: str) -> str:
     """What an evaluation is called if nothing else is said: the scores of each field are kept apart."""
-    return f"{field.removeprefix('frames.')}_eval"
+    return f"{field_name(field)}_eval"
 
 
 def check_truth(samples: fo.Dataset | fo.DatasetView, pred_field: str | None) -> None:

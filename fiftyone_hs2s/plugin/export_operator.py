@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.export.export_tracks import FORMATS, SERVER_FORMATS
-from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.dataset.fields import check_field
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms

@@ -9,8 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.compat import is_image_groups
-from fiftyone_hs2s.dataset.fields import check_own_truth, check_samples
-from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.dataset.fields import check_field, check_own_truth, check_samples
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms

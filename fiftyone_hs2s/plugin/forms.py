@@ -8,8 +8,9 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
+from fiftyone_hs2s.dataset.frame_paths import frame_path
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.first_frame_match import MATCHES
 
@@ -83,7 +84,7 @@ def choice(
 
 def field_prefix(samples: fo.Dataset | fo.DatasetView) -> str:
     """What the names of the label fields start with."""
-    return "frames." if samples.media_type == "video" else ""
+    return frame_path("", samples.media_type == "video")
 
 
 def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetView) -> None:
@@ -117,9 +118,9 @@ def direction_input(inputs: types.Object) -> None:
     choice(inputs, "direction", {name: _DIRECTION_LABELS[name] for name in DIRECTIONS}, "Direction", "forward")
 
 
-def prompts_input(inputs: types.Object) -> None:
-    """Adds the choice of the prompts."""
-    choice(inputs, "prompts", {name: _PROMPT_LABELS[name] for name in PROMPT_MODES}, "Prompts", "first")
+def prompt_frames_input(inputs: types.Object) -> None:
+    """Adds the choice of the masks of each object to use."""
+    choice(inputs, "prompt_frames", {name: _PROMPT_LABELS[name] for name in PROMPT_FRAMES}, "Prompts", "first")
 
 
 def match_input(inputs: types.Object) -> None:

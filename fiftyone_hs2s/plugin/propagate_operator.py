@@ -11,9 +11,9 @@ from fiftyone.operators import types
 from fiftyone_hs2s.dataset.coloring import SCHEME, has_own_colors
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.propagate.plan import plan
 from fiftyone_hs2s.dataset.propagate.status import StatusField
-from fiftyone_hs2s.dataset.sequences import find_sequences
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.models import SUFFIX, default_model, shipped_models
 from fiftyone_hs2s.registry import list_models
@@ -72,7 +72,7 @@ class Propagate(foo.Operator):
         if ctx.params.get("model") == _RESNET50:
             forms.paper_model_inputs(inputs)
         forms.direction_input(inputs)
-        forms.prompts_input(inputs)
+        forms.prompt_frames_input(inputs)
         forms.quality_inputs(inputs)
         inputs.bool(
             "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
@@ -105,8 +105,8 @@ class Propagate(foo.Operator):
             prompt_field: the frame field with the masks to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
-            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``direction``, ``prompts``,
-                ``overwrite`` as in ``load_model()`` and ``propagate()``
+            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``direction``,
+                ``prompt_frames``, ``overwrite`` as in ``load_model()`` and ``propagate()``
 
         Returns:
             the operator's result
@@ -162,7 +162,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         loaded,
         **fields,
         direction=params.get("direction"),
-        prompts=params.get("prompts"),
+        prompt_frames=params.get("prompt_frames"),
         overwrite=bool(params.get("overwrite")),
         progress=progress,
     )

@@ -9,6 +9,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.frame_paths import field_name, field_path
 from fiftyone_hs2s.dataset.train.finetune import presets
 from fiftyone_hs2s.dataset.train.training_checks import (
     check_training_field,
@@ -100,7 +101,7 @@ class Train(MaskOperator):
         check_name(name, overwrite)
         check_training_field(samples, field)
         params = {
-            "field": forms.field_prefix(samples) + field.removeprefix("frames."),
+            "field": field_path(samples, field_name(field)),
             "name": name,
             "config": config,
             "length": "minutes" if minutes is not None else "steps" if steps is not None else "config",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,15 @@ from fiftyone_hs2s.mask_files.reading import read_label_map
 from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
 from fiftyone_hs2s.masks import fit_mask, is_label_map, list_label_maps, split_label_map, write_label_map
 from fiftyone_hs2s.tracking.frames import Frames
+from fiftyone_hs2s.tracking.prompt_plan import PromptPlan
 from fiftyone_hs2s.tracking.propagation import track
 from fiftyone_hs2s.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
 
-class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
-    """Prompts that lie in PNG files; a file is read when its masks are asked for.
+class MaskFiles:
+    """Prompts in PNG files: each is read once to learn which objects it shows, and when its masks are asked for.
 
     Args:
         path: a PNG for the first frame; or a folder of PNGs, or of a folder of PNGs for each object, named as the
@@ -39,14 +40,34 @@ class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
         self._size, self._path, self._void = frames.size, path, void
         self._sequence = MaskSequence(path, void) if path.is_dir() else None
         self._names = {0: ""} if self._sequence is None else _match_names(self._sequence, frames)
-        if not any(self[index] for index in self):
+        self._ids: dict[int, list[int]] = {}
+        if not any(self._ids_of(index) for index in self.indices):
             raise MaskError(
                 f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ... (255 means void)."
             )
         if self._sequence and self._sequence.note:
             logger.warning("The masks in %s: %s", path, self._sequence.note)
 
-    def __getitem__(self, index: int) -> dict[int, np.ndarray]:
+    @property
+    def indices(self) -> list[int]:
+        """The frames that have a file, 0-based and ascending."""
+        return sorted(self._names)
+
+    def ids(self) -> dict[int, list[int]]:
+        """The ids of the objects with pixels, by frame index."""
+        return {index: self._ids_of(index) for index in self.indices}
+
+    def _ids_of(self, index: int) -> list[int]:
+        if index not in self._ids:
+            self._ids[index] = [i for i, mask in self.masks(index).items() if mask.any()]
+        return self._ids[index]
+
+    def masks(self, index: int) -> dict[int, np.ndarray]:
+        """The bool masks (H, W) of a frame, by object id, of the frame's size.
+
+        Raises:
+            MaskError: if a file cannot be read or does not fit
+        """
         name = self._names[index]
         if self._sequence:
             masks = self._sequence.masks(name, self._size)
@@ -54,12 +75,6 @@ class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
             found = split_label_map(read_label_map(self._path, self._size, self._void))
             masks = {i: mask for i, mask in found.items() if i != self._void}
         return {i: fit_mask(mask, self._size, f"mask {self._path / name}") for i, mask in masks.items()}
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
     @property
     def files(self) -> list[Path]:
@@ -98,10 +113,8 @@ def _count_from(first: str) -> str:
 def track_to_folder(
     tracker: Tracker,
     frames: Frames,
-    prompts: Mapping[int, Mapping[int, np.ndarray]],
+    plan: PromptPlan,
     folder: PathLike,
-    direction: str = "forward",
-    prompts_mode: str = "first",
     on_step: Callable[[], object] = lambda: None,
     overwrite: bool = False,
 ) -> dict[str, dict[int, float]]:
@@ -112,10 +125,8 @@ def track_to_folder(
     Args:
         tracker: it is reset first
         frames: the video
-        prompts: masks by frame index and object id
+        plan: of the prompts, see :func:`plan_prompts`
         folder: where to write: one that is there, and may be written to
-        direction: as for :func:`track`
-        prompts_mode: as for :func:`track`
         on_step: as for :func:`track`
         overwrite: remove the label maps of an earlier run, once the first new one is written
 
@@ -128,14 +139,14 @@ def track_to_folder(
     folder = Path(folder)
     old = set(_earlier_masks(folder)) if overwrite else set()
     confidence = {}
-    for index, tracked in track(tracker, frames, prompts, direction, prompts_mode, on_step):
+    for index, tracked in track(tracker, frames, plan, on_step=on_step):
         file = folder / f"{frames.name(index)}.png"
         write_label_map(file, tracked.label_map)
         for earlier in old - {file}:
             earlier.unlink()
         old.clear()
         confidence[frames.name(index)] = tracked.confidence
-    return dict(reversed(confidence.items())) if direction == "backward" else confidence
+    return dict(reversed(confidence.items())) if plan.direction == "backward" else confidence
 
 
 def _earlier_masks(folder: Path) -> Iterator[Path]:

@@ -10,28 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES
-from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import label_dtype, read_written, write_label_map
 from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.tracking.frames import Frames
+from fiftyone_hs2s.tracking.prompt_plan import MasksByFrame, PromptPlan, Prompts, missing_frame, plan_prompts
 from fiftyone_hs2s.tracking.result import TrackedFrame
 from fiftyone_hs2s.tracking.tracker import Tracker
-
-Prompts = Mapping[int, Mapping[int, np.ndarray]]
-"""{frame index (0-based): {object id: bool mask (H, W)}}; may be one that reads the masks of a frame when asked."""
-
-_Plan = dict[int, list[int]]
-"""{frame index: ids of the objects to anchor on it}: all that is held of the prompts throughout."""
 
 
 def track(
     tracker: Tracker,
     frames: Frames,
-    prompts: Prompts,
+    prompts: Prompts | MasksByFrame | PromptPlan,
     direction: str = "forward",
-    prompts_mode: str = "first",
+    prompt_frames: str = "first",
     on_step: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """Tracks objects through a video.
@@ -43,14 +36,15 @@ def track(
     Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a temporary
     folder; objects from it have their mask (0 or 1) as probability.
 
-    A video that cannot be read to its end ends the iteration early; :class:`Steps` says why.
+    A video that breaks off ends the iteration early; :class:`Steps` tells.
 
     Args:
         tracker: it is reset first
         frames: the video
-        prompts: masks by frame index and object id. An empty mask is none
+        prompts: masks by frame index and object id, of which an empty one is none; or something that reads them when
+            asked; or a plan of :func:`plan_prompts`, with direction and frames chosen already
         direction: "forward", "backward" or "both"
-        prompts_mode: "first" takes each object's first prompt in the direction of travel; "all" anchors it again at
+        prompt_frames: "first" takes each object's first prompt in the direction of travel; "all" anchors it again at
             each of its prompts
         on_step: called after each frame of each pass, see :class:`Steps`
 
@@ -63,44 +57,8 @@ def track(
         VideoError: if a prompt lies beyond the end of the video
         HS2SError: if an argument is unknown
     """
-    plan = choose_prompts(frames, prompts, direction, prompts_mode)
-    if direction == "both":
-        yield from _track_both(tracker, frames, prompts, plan, on_step)
-    else:
-        yield from _track_one_way(tracker, frames, prompts, plan, direction == "backward", on_step)
-
-
-def choose_prompts(
-    frames: Frames, prompts: Prompts, direction: str = "forward", prompts_mode: str = "first"
-) -> dict[int, list[int]]:
-    """The prompts that :func:`track` uses, of which it documents arguments and errors.
-
-    Returns:
-        {frame index: ids of the objects to anchor on it}
-    """
-    _check_choice("direction", direction, DIRECTIONS)
-    _check_choice("prompts mode", prompts_mode, PROMPT_MODES)
-    every = _plan(prompts, frames)
-    return every if prompts_mode == "all" else _first_only(every, direction == "backward")
-
-
-class MissingFrameError(VideoError):
-    """A frame that has a mask cannot be read.
-
-    Args:
-        index: the frame, 0-based
-        reason: why, in a sentence
-        first_number: number of the video's first frame, for readers who do not count from 0
-    """
-
-    def __init__(self, index: int, reason: str, first_number: int = 0) -> None:
-        self.index, self.reason = index, reason
-        counted = "" if first_number else " (counted from 0)"
-        super().__init__(f"There is a mask for frame {index + first_number}{counted}, which cannot be read. {reason}")
-
-    def numbered_from(self, first_number: int) -> MissingFrameError:
-        """The same, in other frame numbers."""
-        return MissingFrameError(self.index, self.reason, first_number)
+    plan = plan_prompts(frames, prompts, direction, prompt_frames)
+    yield from (_track_both if plan.direction == "both" else _track_one_way)(tracker, frames, plan, on_step)
 
 
 class Steps:
@@ -108,8 +66,7 @@ class Steps:
 
     Args:
         frames: the video
-        prompts: as for :func:`track`
-        direction: as for :func:`track`
+        plan: what :func:`track` is given
         report: told of each frame that is done
 
     Attributes:
@@ -117,17 +74,10 @@ class Steps:
         total: how many there will be, as exact as the length of the video was known beforehand
     """
 
-    def __init__(
-        self,
-        frames: Frames,
-        prompts: Prompts,
-        direction: str = "forward",
-        report: Report = lambda progress: None,
-    ) -> None:
-        plan = _visible(prompts)
-        self.done, self.total = 0, _count_steps(frames, plan, direction)
+    def __init__(self, frames: Frames, plan: PromptPlan, report: Report = lambda progress: None) -> None:
+        self.done, self.total = 0, _count_steps(frames, plan)
         self._report = report
-        self._needed = frames[: max(plan) + 1] if plan and direction == "backward" else frames
+        self._needed = frames[: plan.last + 1] if plan.direction == "backward" else frames
 
     def __call__(self) -> None:
         self.done += 1
@@ -139,48 +89,46 @@ class Steps:
         return self._needed.incomplete
 
 
-def _count_steps(frames: Frames, plan: _Plan, direction: str) -> int:
-    if not plan:
-        return 0
-    forward, backward = len(frames) - min(plan), max(plan) + 1
-    if direction == "both":
-        last = max(_first_only(plan, backward=False))
-        return forward + (last + 1 if last else 0)
-    return backward if direction == "backward" else forward
+def _count_steps(frames: Frames, plan: PromptPlan) -> int:
+    if plan.direction == "backward":
+        return plan.last + 1
+    back = max(plan.starts()) if plan.direction == "both" else 0
+    return len(frames) - plan.first + (back + 1 if back else 0)
 
 
 def _track_one_way(
-    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, backward: bool, on_step: Callable[[], object]
+    tracker: Tracker, frames: Frames, plan: PromptPlan, on_step: Callable[[], object]
 ) -> Iterator[tuple[int, TrackedFrame]]:
     tracker.reset()
-    start = max(plan) if backward else min(plan)
+    backward = plan.direction == "backward"
+    start = plan.last if backward else plan.first
     view = frames[: start + 1].reversed() if backward else frames[start:]
     if backward and len(view) <= start:
-        raise _missing(start, frames)
+        raise missing_frame(start, frames)
     index = start
     for frame in view:
-        masks = prompts[index] if index in plan else {}
-        tracked = tracker.step(frame, {i: masks[i] for i in plan.get(index, ())})
+        tracked = tracker.step(frame, plan.masks(index))
         on_step()
         yield index, tracked
         index += -1 if backward else 1
-    last = start if backward else max(plan)
+    last = start if backward else plan.last
     if index == start or (index <= last and not backward and not frames.incomplete):
-        raise _missing(last, frames)
+        raise missing_frame(last, frames)
 
 
 def _track_both(
-    tracker: Tracker, frames: Frames, prompts: Prompts, plan: _Plan, on_step: Callable[[], object]
+    tracker: Tracker, frames: Frames, plan: PromptPlan, on_step: Callable[[], object]
 ) -> Iterator[tuple[int, TrackedFrame]]:
-    first = _first_only(plan, backward=False)
+    first = plan.starts()
+    backward, forward = plan.both_ways()
     since = {object_id: index for index, ids in first.items() for object_id in ids}
     with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
         spool = _Spool(Path(folder))
-        if later := {index: ids for index, ids in first.items() if index > 0}:
-            for index, tracked in _track_one_way(tracker, frames, prompts, later, True, on_step):
+        if backward.anchors:
+            for index, tracked in _track_one_way(tracker, frames, backward, on_step):
                 spool.write(index, tracked, [i for i in tracked.confidence if since[i] > index])
         yield from ((index, spool.read(index)) for index in range(min(first)) if spool.has(index))
-        for index, tracked in _track_one_way(tracker, frames, prompts, plan, False, on_step):
+        for index, tracked in _track_one_way(tracker, frames, forward, on_step):
             yield index, _merge(tracked, spool.read(index)) if spool.has(index) else tracked
 
 
@@ -238,41 +186,3 @@ def _merge(top: TrackedFrame, bottom: TrackedFrame) -> TrackedFrame:
     confidence = dict(sorted({**bottom.confidence, **top.confidence}.items()))
     both: Mapping[int, np.ndarray] = ChainMap(top.probabilities, bottom.probabilities)  # type: ignore[arg-type]
     return TrackedFrame(label_map, confidence, both)
-
-
-def _plan(prompts: Prompts, frames: Frames) -> _Plan:
-    """Where there are masks, all within the video."""
-    plan = _visible(prompts)
-    if not plan:
-        raise MaskError("None of the masks has a pixel: give a mask on which an object is visible.")
-    if max(plan) >= len(frames):
-        frames.verify_length()
-    if max(plan) >= len(frames):
-        raise _missing(max(plan), frames)
-    return plan
-
-
-def _visible(prompts: Prompts) -> _Plan:
-    """Looks at all prompts, one frame at a time, for masks with pixels."""
-    visible = {index: [i for i, mask in prompts[index].items() if np.any(mask)] for index in sorted(prompts)}
-    return {index: ids for index, ids in visible.items() if ids}
-
-
-def _first_only(plan: _Plan, backward: bool) -> _Plan:
-    """Of each object only the prompt that comes first in the direction of travel."""
-    seen: set[int] = set()
-    chosen = {}
-    for index in sorted(plan, reverse=backward):
-        if new := [i for i in plan[index] if i not in seen]:
-            seen.update(new)
-            chosen[index] = new
-    return chosen
-
-
-def _missing(index: int, frames: Frames) -> MissingFrameError:
-    return MissingFrameError(index, frames.incomplete or f"The video has {len(frames)} frames.")
-
-
-def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise HS2SError(f'There is no {what} "{value}": take one of {", ".join(choices)}.')

@@ -135,7 +135,7 @@ def test_folder_of_masks_belongs_to_the_frames_of_the_same_names(hs2s):
 
 
 def test_all_prompts_anchor_anew(hs2s):
-    assert hs2s("--prompts", "all", mask="masks")[0] == 0
+    assert hs2s("--prompt-frames", "all", mask="masks")[0] == 0
     np.testing.assert_array_equal(read_label_map("out/IMG_11.png"), read_label_map("masks/IMG_11.png"))
 
 

@@ -97,8 +97,8 @@ def test_a_video_longer_than_announced(two, one_bar, monkeypatch):
     ("call", "broken", "last"),
     [
         (find_failures, "diagnose.find_failures.find_events", "0 of 2 samples"),
-        (evaluate_propagation, "evaluate.workers.score_piece", "0 of 2 samples"),
-        (analyze, "diagnose.series.score_piece", "0 of 2 samples"),
+        (evaluate_propagation, "evaluate.workers.score_sequence", "0 of 2 samples"),
+        (analyze, "diagnose.series.score_sequence", "0 of 2 samples"),
     ],
 )
 def test_scores_that_are_broken_off(scored_dataset, video, monkeypatch, one_bar, error, call, broken, last):

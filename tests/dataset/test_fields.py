@@ -7,8 +7,7 @@ import pytest
 from fiftyone_kit import H, T, W, assert_right, color_model, found, truth
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
-from fiftyone_hs2s.dataset.fields import check_detections, masks_fix
-from fiftyone_hs2s.dataset.pieces import check_field
+from fiftyone_hs2s.dataset.fields import check_detections, check_field, masks_fix
 
 POINTS = [[(0.1, 0.1), (0.5, 0.1), (0.5, 0.5)]]
 OTHERS = {

@@ -44,15 +44,15 @@ SHORT = np.zeros((4, H, W, 3), np.uint8)
 def beyond(first_number: int):
     """A prompt on the seventh frame of what turns out to be a video of four."""
     announced = open_frames(np.zeros((9, H, W, 3), np.uint8))
-    return collect_prompts([(6, prompts(4))], lambda index: prompts(4), announced, "first", "forward", first_number)
+    return collect_prompts([(6, prompts(4))], lambda index: prompts(4), announced, first_number)
 
 
 @pytest.mark.parametrize(("first_number", "number"), [(1, 7), (41, 47)])
 def test_a_prompt_beyond_the_end(first_number, number):
     with pytest.raises(HS2SError, match=rf"mask for frame {number}, which cannot be read\. The video has 4 frames"):
-        list(color_model().track(open_frames(SHORT), beyond(first_number)))
+        color_model().plan(open_frames(SHORT), beyond(first_number))
 
 
 def test_without_fiftyone_frames_count_from_0_and_that_is_said():
     with pytest.raises(HS2SError, match=r"mask for frame 6 \(counted from 0\), which cannot be read"):
-        list(track(color_model().tracker, open_frames(SHORT), beyond(1).masks))
+        list(track(color_model().tracker, open_frames(SHORT), beyond(1)))

@@ -125,7 +125,7 @@ def test_one_rule_for_overlap_in_prompts_scores_training_and_the_demo(dataset, t
         sample.frames[number] = fo.Frame(gt=nested(number, first))
     dataset.add_sample(sample)
 
-    propagate(dataset, color_model(prompts="all"), prompt_field="gt", label_field="pred", skip_failures=False)
+    propagate(dataset, color_model(prompt_frames="all"), prompt_field="gt", label_field="pred", skip_failures=False)
     sample.reload()
     tracked = {d.index: detection_mask(d, (H, W)) for d in sample.frames[1].pred.detections}
     for index, mask in tracked.items():

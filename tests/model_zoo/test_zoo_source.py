@@ -94,8 +94,14 @@ def test_contract_of_the_apps_zoo_operator(source, dataset, sample):
     ctx = ExecutionContext({"dataset_name": dataset.name, "params": {}})
     form = zoo_model.resolve_input(ctx).type.properties
     assert form["prompt_field"].type.values == ["frames.gt"]
-    assert set(form) == {"prompt_field", "direction", "prompts", "advanced", "average", "adapt"}
-    params = {"prompt_field": "frames.gt", "direction": "backward", "prompts": None, "average": "flip", "adapt": 0}
+    assert set(form) == {"prompt_field", "direction", "prompt_frames", "advanced", "average", "adapt"}
+    params = {
+        "prompt_field": "frames.gt",
+        "direction": "backward",
+        "prompt_frames": None,
+        "average": "flip",
+        "adapt": 0,
+    }
     zoo_model.parse_parameters(ctx, params)
     model = load(LITE, **params)
     assert model.tracker.size == (256, 448) and model.tracker.average == "flip"

@@ -79,7 +79,7 @@ def test_form(operator, dataset, sample, video):
     assert properties["label_field"].default == "frames.hs2s"
     assert properties["model"].type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch"]
     assert properties["direction"].type.values == ["forward", "backward", "both"]
-    assert properties["prompts"].type.values == ["first", "all"]
+    assert properties["prompt_frames"].type.values == ["first", "all"]
     assert "refusal" not in properties
     assert not {"weights", "reset_period"} & properties.keys()
 

@@ -23,8 +23,8 @@ def prompts(folder, *names, label_map=BLOB):
 @pytest.mark.parametrize("names", [("00000", "00007"), ("frame_000000", "frame_000007"), ("0", "7")])
 def test_masks_of_a_video_are_named_by_number_in_any_way(tmp_path, names):
     found = prompts(tmp_path / "m", *names)
-    assert list(found) == [0, 7]
-    np.testing.assert_array_equal(found[7][3], BLOB == 3)
+    assert found.indices == [0, 7]
+    np.testing.assert_array_equal(found.masks(7)[3], BLOB == 3)
 
 
 def test_masks_that_belong_to_no_frame_or_to_the_same_are_named(tmp_path):
@@ -43,11 +43,11 @@ def test_void_of_16_bits_is_no_object(tmp_path):
     mots = BLOB.astype(np.uint16) * 1000
     mots[0] = 10000
     prompts(tmp_path / "m", "0", label_map=mots)
-    assert list(MaskFiles(tmp_path / "m", FRAMES, void=10000)[0]) == [3000]
+    assert list(MaskFiles(tmp_path / "m", FRAMES, void=10000).masks(0)) == [3000]
 
 
 def test_recorded_mask_names_of_cvat(shared_data):
     case = shared_data / "cases/13_cvat_video_mask_names"
     if not case.is_dir():
         pytest.skip(f"needs {case}")
-    assert list(MaskFiles(case / "masks", open_frames(case / "v.mp4"))) == [0]
+    assert MaskFiles(case / "masks", open_frames(case / "v.mp4")).indices == [0]

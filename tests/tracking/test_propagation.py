@@ -11,7 +11,7 @@ from color_network import ColorNetwork, iou, moving
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.network import build_network
 from fiftyone_hs2s.progress import Progress
-from fiftyone_hs2s.tracking import Frames, Steps, Tracker, open_frames, track
+from fiftyone_hs2s.tracking import Frames, Steps, Tracker, open_frames, plan_prompts, track
 from fiftyone_hs2s.tracking.sources import ArraySource
 
 EMPTY = np.zeros((120, 214), bool)
@@ -97,8 +97,8 @@ def test_first_takes_each_object_once_and_all_anchors_it_anew(tracker):
     wrong = np.zeros((120, 214), bool)
     wrong[-20:, :20] = True  # on the gray ground
     prompts = {0: {1: truth[0][1]}, 3: {1: wrong, 2: truth[3][2]}}
-    first = dict(track(tracker, open_frames(frames), prompts, prompts_mode="first"))
-    every = dict(track(tracker, open_frames(frames), prompts, prompts_mode="all"))
+    first = dict(track(tracker, open_frames(frames), prompts, prompt_frames="first"))
+    every = dict(track(tracker, open_frames(frames), prompts, prompt_frames="all"))
     assert iou(first[3].label_map == 1, truth[3][1]) > 0.9
     np.testing.assert_array_equal(every[3].label_map == 1, wrong)
     assert every[4].label_map[0, 0] == 1
@@ -108,7 +108,7 @@ def test_first_takes_each_object_once_and_all_anchors_it_anew(tracker):
 def test_empty_masks_are_no_prompts(tracker):
     frames, truth = moving()
     prompts = {0: {1: truth[0][1], 2: EMPTY}, 3: {2: truth[3][2]}, 5: {1: EMPTY}}
-    results = dict(track(tracker, open_frames(frames), prompts, prompts_mode="all"))
+    results = dict(track(tracker, open_frames(frames), prompts, prompt_frames="all"))
     assert 2 not in results[2].confidence
     assert iou(results[5].label_map == 1, truth[5][1]) > 0.9
     with pytest.raises(MaskError, match="pixel"):
@@ -149,20 +149,20 @@ def test_unknown_choices_are_named(tracker):
     with pytest.raises(HS2SError, match=r'"sideways".*forward, backward, both'):
         next(track(tracker, open_frames(frames), {0: truth[0]}, "sideways"))
     with pytest.raises(HS2SError, match=r'"some".*first, all'):
-        next(track(tracker, open_frames(frames), {0: truth[0]}, prompts_mode="some"))
+        next(track(tracker, open_frames(frames), {0: truth[0]}, prompt_frames="some"))
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward", "both"])
-@pytest.mark.parametrize("prompts_mode", ["first", "all"])
-def test_steps_are_counted_right(tracker, direction, prompts_mode):
+@pytest.mark.parametrize("prompt_frames", ["first", "all"])
+def test_steps_are_counted_right(tracker, direction, prompt_frames):
     frames, truth = moving()
     for prompts in ({0: truth[0]}, {3: truth[3]}, {2: truth[2], 4: truth[4], 5: truth[5]}):
         seen: list[Progress] = []
-        steps = Steps(open_frames(frames), prompts, direction, seen.append)
-        list(track(tracker, open_frames(frames), prompts, direction, prompts_mode, on_step=steps))
+        plan = plan_prompts(open_frames(frames), prompts, direction, prompt_frames)
+        steps = Steps(open_frames(frames), plan, seen.append)
+        list(track(tracker, open_frames(frames), plan, on_step=steps))
         assert seen == [Progress(done, steps.total, "frame") for done in range(1, steps.total + 1)]
         assert steps.incomplete is None
-    assert Steps(open_frames(frames), {0: {1: EMPTY}}).total == 0
 
 
 def test_masks_are_read_when_they_are_needed(tracker):
@@ -175,7 +175,7 @@ def test_masks_are_read_when_they_are_needed(tracker):
             return truth[index]
 
     prompts = Lazy.fromkeys(range(8))
-    assert len(list(track(tracker, open_frames(frames), prompts, prompts_mode="all"))) == 8
+    assert len(list(track(tracker, open_frames(frames), prompts, prompt_frames="all"))) == 8
     assert held == [*range(8), *range(8)]  # once to see what is there, once to anchor
 
 

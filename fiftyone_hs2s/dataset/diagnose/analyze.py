@@ -13,8 +13,8 @@ from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
 from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
-from fiftyone_hs2s.dataset.fields import check_own_truth
-from fiftyone_hs2s.dataset.pieces import as_view, check_field, frame_rates
+from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
+from fiftyone_hs2s.dataset.sample_views import as_view, frame_rates
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Analysis, get_protocol
 from fiftyone_hs2s.metrics import analyze as analyze_sequences

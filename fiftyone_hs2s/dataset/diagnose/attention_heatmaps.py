@@ -12,18 +12,19 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.adaptation import adapted_tracker
-from fiftyone_hs2s.choices import Direction
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, reason
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import field_name, field_path
 from fiftyone_hs2s.dataset.objects import Identity
 from fiftyone_hs2s.dataset.propagate.model import load_model
-from fiftyone_hs2s.dataset.propagate.prompts import Prompts, collect_prompts
-from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, find_sequences, is_images
+from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import ProgressOption, counted
-from fiftyone_hs2s.tracking import track
+from fiftyone_hs2s.tracking import PromptPlan, track
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
@@ -104,8 +105,8 @@ def attention_heatmaps(
         for sequence in counted(sequences, len(sequences), show):
             try:
                 maps = _maps(sequence, prompts, frame, object, model)
-                _declare(sequence, name)
-                _clear(sequence, name)
+                sequence.add_field(name, fo.Heatmap, of_frame=fo.IntField, objects=fo.StringField)
+                sequence.clear(name)
                 sequence.write(name, maps)
             except DatabaseError:
                 raise
@@ -116,7 +117,7 @@ def attention_heatmaps(
                 report.failed[sequence.name] = reason(found)
                 logger.warning("Skipped %s: %s", sequence.name, reason(found))
             else:
-                report.written[sequence.name] = [index + sequence.first_number for index in maps]
+                report.written[sequence.name] = [sequence.number(index) for index in maps]
     return report
 
 
@@ -126,10 +127,10 @@ def _check_label_field(samples: fo.Dataset | fo.DatasetView, label_field: str) -
     Raises:
         HS2SError: if it is no name, or that of a field of another kind
     """
-    name, dataset = label_field.removeprefix("frames."), root_dataset(samples)
+    name, dataset = field_name(label_field), root_dataset(samples)
     if not name.isidentifier():
         raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
-    there = dataset.get_field(name if is_images(samples) else f"frames.{name}")
+    there = dataset.get_field(field_path(samples, name))
     if there is not None and getattr(there, "document_type", None) is not fo.Heatmap:
         raise HS2SError(f"the field {label_field!r} holds other values than a Heatmap: choose another name")
     return name
@@ -139,23 +140,20 @@ def _maps(
     sequence: LabeledSequence, prompt_field: str, frame: int, chosen: int | str | None, model: HS2SVideoModel
 ) -> dict[int, fo.Heatmap]:
     """The heatmaps of a sequence by the index of the objects' first frames."""
-    frames, index = sequence.open(), frame - sequence.first_number
+    frames, index = sequence.open(), frame - sequence.number(0)
     if index >= len(frames):
         frames.verify_length()
     if not 0 <= index < len(frames):
-        span = f"{sequence.first_number} to {len(frames) + sequence.first_number - 1}"
+        span = f"{sequence.number(0)} to {sequence.number(len(frames) - 1)}"
         raise HS2SError(frames.incomplete or f"there is no frame {frame}: choose one from {span}")
-    direction: Direction = "forward"
-    prompts = _collect(sequence, prompt_field, frames, direction)
-    if index < min(prompts.masks):
-        direction = "backward"
-        prompts = _collect(sequence, prompt_field, frames, direction)
+    prompts = sequence_prompts(sequence, prompt_field, frames)
+    plan = model.plan(frames, prompts, "backward" if index < min(prompts.ids()) else "forward", "first")
     identities = prompts.identities
     ids = _choose(identities, chosen)
-    looked_at = _look(model, frames, prompts, direction, index, ids)
+    looked_at = _look(model, frames, plan, index, ids)
     if not looked_at:
         raise HS2SError(f"{_names(identities, ids)} is not in view on frame {frame}, so it looks nowhere")
-    first = {i: at for at, masks in prompts.masks.items() for i in masks}
+    first = {i: at for at, anchored in plan.anchors.items() for i in anchored}
     groups = {at: [i for i in looked_at if first[i] == at] for at in sorted({first[i] for i in looked_at})}
     return {
         at: _heatmap(np.max([looked_at[i] for i in group], axis=0), frame, _names(identities, group))
@@ -163,17 +161,12 @@ def _maps(
     }
 
 
-def _collect(sequence: LabeledSequence, prompt_field: str, frames: Frames, direction: Direction) -> Prompts:
-    labels, first = sequence.labels(prompt_field), sequence.first_number
-    return collect_prompts(labels, lambda i: sequence.read(prompt_field, i), frames, "first", direction, first)
-
-
 def _look(
-    model: HS2SVideoModel, frames: Frames, prompts: Prompts, direction: Direction, index: int, ids: list[int]
+    model: HS2SVideoModel, frames: Frames, plan: PromptPlan[DatasetPrompts], index: int, ids: list[int]
 ) -> dict[int, np.ndarray]:
     """Where objects look on the frame ``index``, float32 (H, W) by id; those not in view are left out."""
-    tracker = adapted_tracker(model.tracker, frames, prompts.masks, model.adapt, direction, "first")
-    if not any(at == index for at, _ in track(tracker, frames, prompts.masks, direction, "first")):  # stops there
+    tracker = adapted_tracker(model.tracker, frames, plan, model.adapt)
+    if not any(at == index for at, _ in track(tracker, frames, plan)):  # stops there
         raise HS2SError(frames.incomplete or "the video ends before that frame: choose an earlier one")
     found = {i: tracker.first_frame_attention(i) for i in ids if i in tracker.ids}
     return {i: seen for i, seen in found.items() if seen.any()}
@@ -202,27 +195,3 @@ def _heatmap(attention: np.ndarray, frame: int, objects: str) -> fo.Heatmap:
     heatmap = fo.Heatmap(map=np.round(small / small.max() * 255).astype(np.uint8), range=[0, 255])
     heatmap["of_frame"], heatmap["objects"] = frame, objects
     return heatmap
-
-
-def _declare(sequence: LabeledSequence, name: str) -> None:
-    """Adds the field, with the attributes that its heatmaps have."""
-    sequence.add_field(name, fo.Heatmap)
-    kinds = {"of_frame": fo.IntField, "objects": fo.StringField}
-    for attribute, kind in kinds.items():
-        if isinstance(sequence, ImageSequence):
-            sequence.dataset.add_sample_field(f"{name}.{attribute}", kind)
-        else:
-            sequence.dataset.add_frame_field(f"{name}.{attribute}", kind)
-
-
-def _clear(sequence: LabeledSequence, name: str) -> None:
-    """Removes earlier heatmaps of the sequence."""
-    view = sequence.samples
-    if isinstance(sequence, ImageSequence):
-        ids, there = view.values(["id", f"{name}.id"])
-        path, key = name, "id"
-    else:
-        ids, there = view.values(["frames[].id", f"frames[].{name}.id"])
-        path, key = f"frames.{name}", "frames.id"
-    if old := [frame_id for frame_id, found in zip(ids, there, strict=True) if found]:
-        view.set_values(path, dict.fromkeys(old), key_field=key)

@@ -25,9 +25,9 @@ from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_
 from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
-from fiftyone_hs2s.dataset.fields import check_own_truth
-from fiftyone_hs2s.dataset.pieces import as_view, check_field
-from fiftyone_hs2s.dataset.sequences import all_samples
+from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
+from fiftyone_hs2s.dataset.frame_paths import field_name
+from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
@@ -198,7 +198,7 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     Returns:
         the names of the views
     """
-    everything, name = all_samples(samples), pred_field.removeprefix("frames.")
+    everything, name = all_samples(samples), field_name(pred_field)
     events = f"{name}_events"
     kinds = (
         everything.distinct(f"{events}.detections.kind") if everything.has_field(f"{events}.detections.kind") else []

@@ -10,8 +10,11 @@ from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import Samples, is_clips
 from fiftyone_hs2s.dataset.diagnose.backtracking import track_back
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
-from fiftyone_hs2s.dataset.evaluate.scoring import Agreement, score_piece
-from fiftyone_hs2s.dataset.pieces import Piece, find_pieces
+from fiftyone_hs2s.dataset.evaluate.scoring import Agreement, score_sequence
+from fiftyone_hs2s.dataset.fields import check_samples
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import field_name
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import SequenceScores
 from fiftyone_hs2s.progress import ProgressOption, counted
@@ -45,7 +48,7 @@ def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = N
         HS2SError: if there is no such evaluation, or it is of another field
     """
     results = load_evaluation(samples, eval_key)
-    if prediction and results.config.pred_field.removeprefix("frames.") != prediction:
+    if prediction and field_name(results.config.pred_field) != prediction:
         raise HS2SError(f"the evaluation {eval_key!r} is of {results.config.pred_field!r}, not of {prediction!r}")
     wanted = set(samples.values("sample_id" if is_clips(samples) else "id"))
     for key, entry in results.series.items():
@@ -75,27 +78,30 @@ def new_series(
         protocol: which frames count; how void and several objects are taken
         match: how predicted objects are matched with true ones
     """
-    pieces = find_pieces(samples)
+    check_samples(samples)
+    sequences = find_sequences(samples)
     with fiftyone_reporting(progress) as report:
-        for piece in counted(pieces, len(pieces), report):
+        for sequence in counted(sequences, len(sequences), report):
             try:
-                other_run = other if isinstance(other, str | None) else _way_back(piece, prediction, other, problems)
-                found = score_piece(piece, truth, prediction, protocol, other=other_run, match=match)
+                other_run = other if isinstance(other, str | None) else _way_back(sequence, prediction, other, problems)
+                found = score_sequence(sequence, truth, prediction, protocol, other=other_run, match=match)
                 if match == "first_frame" and found.problem:
-                    problems.append({"sample_id": piece.sample_id, "message": found.problem})
+                    problems.append({"sample_id": sequence.sample_id, "message": found.problem})
             except HS2SError as error:
                 logger.warning("Passed over: %s", error)
-                problems.append({"sample_id": piece.sample_id, "message": str(error)})
+                problems.append({"sample_id": sequence.sample_id, "message": str(error)})
                 continue
-            yield Series(piece.key, piece.sample_id, found.names, found.sequence, protocol)
+            yield Series(sequence.key, sequence.sample_id, found.names, found.sequence, protocol)
 
 
-def _way_back(piece: Piece, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]) -> Agreement | None:
+def _way_back(
+    sequence: LabeledSequence, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]
+) -> Agreement | None:
     """How a way back agrees; None where there is none, which is noted."""
     try:
         with model:
-            return track_back(piece, prediction, model)
+            return track_back(sequence, prediction, model)
     except HS2SError as error:
         logger.warning("%s", error)
-        problems.append({"sample_id": piece.sample_id, "message": str(error)})
+        problems.append({"sample_id": sequence.sample_id, "message": str(error)})
         return None

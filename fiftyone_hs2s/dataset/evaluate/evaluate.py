@@ -14,16 +14,18 @@ import fiftyone.utils.eval.detection as foud
 import numpy as np
 
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
-from fiftyone_hs2s.dataset.compat import Samples, delete_empty_sidebar_group, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, delete_empty_sidebar_group, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS, evaluation_key
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults, object_rows
 from fiftyone_hs2s.dataset.evaluate.evaluation_writer import COUNTS, SCORES, Writer, frame_means, label_scores
-from fiftyone_hs2s.dataset.evaluate.scoring import ScoredPiece, pack
-from fiftyone_hs2s.dataset.evaluate.workers import score_pieces
-from fiftyone_hs2s.dataset.fields import check_own_truth
-from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
-from fiftyone_hs2s.dataset.sequences import all_samples
+from fiftyone_hs2s.dataset.evaluate.scoring import ScoredSequence, pack
+from fiftyone_hs2s.dataset.evaluate.workers import score_sequences
+from fiftyone_hs2s.dataset.fields import check_field, check_own_truth, check_samples
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import field_name, field_path, frame_path, is_frame_path
+from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
 from fiftyone_hs2s.metrics.first_frame_match import check_match
@@ -97,9 +99,12 @@ def evaluate_propagation(
     pred_name, gt_name = check_field(samples, pred_field, "prediction"), check_field(samples, gt_field, "ground truth")
     check_own_truth(pred_field, gt_field)
     _check_key(eval_key)
-    prefix = "" if is_image_groups(samples) else "frames."
     config = PropagationEvaluationConfig(
-        prefix + pred_name, prefix + gt_name, iou, protocol=get_protocol(protocol).name, match=check_match(match)
+        field_path(samples, pred_name),
+        field_path(samples, gt_name),
+        iou,
+        protocol=get_protocol(protocol).name,
+        match=check_match(match),
     )
     method = config.build()
     options = {"progress": progress, "num_workers": num_workers}
@@ -157,7 +162,7 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         super().register_samples(samples, eval_key, dynamic=dynamic)
         if eval_key is None:
             return
-        dataset, is_video = root_dataset(samples), self.config.pred_field.startswith("frames.")
+        dataset, is_video = root_dataset(samples), is_frame_path(self.config.pred_field)
         for name in SCORES:
             dataset.add_sample_field(f"{eval_key}_{name}", fof.FloatField)
             if is_video:
@@ -182,10 +187,11 @@ class PropagationEvaluation(foud.DetectionEvaluation):
     ) -> PropagationResults:
         """Scores the samples and writes what is found."""
         run = _Run(self, samples, eval_key)
-        pieces = find_pieces(samples)
+        check_samples(samples)
+        sequences = find_sequences(samples)
         with fiftyone_reporting(progress) as report:
-            for piece, scored in counted(run.score(pieces, num_workers), len(pieces), report):
-                run.add(piece, scored)
+            for sequence, scored in counted(run.score(sequences, num_workers), len(sequences), report):
+                run.add(sequence, scored)
         run.finish()
         return PropagationResults(
             samples,
@@ -228,7 +234,7 @@ class PropagationEvaluation(foud.DetectionEvaluation):
     def _own_fields(self, samples: Samples, eval_key: str) -> list[str]:
         names = [f"{eval_key}_{name}" for name in SCORES]
         labels = [f"{self.config.pred_field}.detections.{eval_key}_{name}" for name in _LABEL_SCORES]
-        frames = [f"frames.{name}" for name in names] if self.config.pred_field.startswith("frames.") else []
+        frames = [frame_path(name) for name in names] if is_frame_path(self.config.pred_field) else []
         return [*names, *frames, *labels]
 
 
@@ -247,43 +253,49 @@ class _Run:
     def __post_init__(self) -> None:
         config = self.method.config
         self._protocol = get_protocol(config.protocol)
-        self._truth, self._prediction = (name.removeprefix("frames.") for name in (config.gt_field, config.pred_field))
+        self._truth, self._prediction = (field_name(name) for name in (config.gt_field, config.pred_field))
         self._counts: dict[str, dict[str, int]] = {name: {} for name in COUNTS}
-        is_video = config.pred_field.startswith("frames.")
+        is_video = is_frame_path(config.pred_field)
         self._writer = (
             Writer(all_samples(self.samples), self.eval_key, self._truth, self._prediction, is_video)
             if self.eval_key
             else None
         )
 
-    def score(self, pieces: list[Piece], num_workers: int) -> Iterator[tuple[Piece, ScoredPiece | HS2SError]]:
-        """Scores pieces, see :func:`fiftyone_hs2s.dataset.evaluate.workers.score_pieces`."""
+    def score(
+        self, sequences: list[LabeledSequence], num_workers: int
+    ) -> Iterator[tuple[LabeledSequence, ScoredSequence | HS2SError]]:
+        """See :func:`fiftyone_hs2s.dataset.evaluate.workers.score_sequences`."""
         match = self.method.config.match
-        return score_pieces(pieces, self._truth, self._prediction, self._protocol, num_workers, match)
+        return score_sequences(sequences, self._truth, self._prediction, self._protocol, num_workers, match)
 
-    def add(self, piece: Piece, scored: ScoredPiece | HS2SError) -> None:
-        """Takes the scores of a piece; one that cannot be scored is noted and left out."""
+    def add(self, sequence: LabeledSequence, scored: ScoredSequence | HS2SError) -> None:
+        """Takes the scores of a sequence; one that cannot be scored is noted and left out."""
         if isinstance(scored, HS2SError):
             logger.warning("Not scored: %s", scored)
-            self._note(piece, str(scored))
+            self._note(sequence, str(scored))
             return
-        result = summarize({piece.key: scored.sequence}, self._protocol)
+        result = summarize({sequence.key: scored.sequence}, self._protocol)
         for problem in [scored.problem, *(problem.message for problem in result.problems)]:
             if problem:
-                self._note(piece, problem)
-        self.objects += object_rows(scored, result.sequences[piece.key], self._protocol)
-        self.series[piece.key] = {"sample_id": piece.sample_id, "names": _texts(scored), "data": pack(scored.sequence)}
+                self._note(sequence, problem)
+        self.objects += object_rows(scored, result.sequences[sequence.key], self._protocol)
+        self.series[sequence.key] = {
+            "sample_id": sequence.sample_id,
+            "names": _texts(scored),
+            "data": pack(scored.sequence),
+        }
         self._add_labels(scored)
         if self._writer:
             for name, values in frame_means(scored, self._protocol).items():
                 self._writer.add_frames(name, values)
 
-    def _note(self, piece: Piece, message: str) -> None:
-        self.problems.append({"sample_id": piece.sample_id, "message": message})
+    def _note(self, sequence: LabeledSequence, message: str) -> None:
+        self.problems.append({"sample_id": sequence.sample_id, "message": message})
 
-    def _add_labels(self, scored: ScoredPiece) -> None:
+    def _add_labels(self, scored: ScoredSequence) -> None:
         frames: dict[str, dict[str, int]] = {name: dict.fromkeys(scored.frame_ids, 0) for name in COUNTS}
-        sample_id = scored.piece.sample_id
+        sample_id = scored.source.sample_id
         for score in label_scores(scored, self._protocol, self.method.config.iou):
             self.matches += score.matches()
             if self._writer:
@@ -314,7 +326,7 @@ class _Run:
                 self._writer.add_samples(name, counts)
 
     def _truth_is_on_frames(self) -> bool:
-        return self.method.config.gt_field.startswith("frames.")
+        return is_frame_path(self.method.config.gt_field)
 
     def _sample_means(self, name: str) -> dict[str, float]:
         by_sample: dict[str, list[float]] = {}
@@ -323,5 +335,5 @@ class _Run:
         return {sample_id: float(np.mean(values)) for sample_id, values in by_sample.items()}
 
 
-def _texts(scored: ScoredPiece) -> dict[str, str]:
+def _texts(scored: ScoredSequence) -> dict[str, str]:
     return {str(number): name for number, name in scored.names.items()}

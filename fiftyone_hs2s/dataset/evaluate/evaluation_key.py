@@ -20,6 +20,7 @@ from fiftyone_hs2s.dataset.database import (
     explain,
     unset,
 )
+from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.errors import HS2SError
 
 FAILURE_FIELDS = {
@@ -70,7 +71,7 @@ def evaluation_key(method: foev.EvaluationMethod, samples: Samples, eval_key: st
 
         try:
             method.register_samples(samples, key)
-            fields += (path for path in method.get_fields(samples, key) if "." not in path.removeprefix("frames."))
+            fields += (path for path in method.get_fields(samples, key) if "." not in field_name(path))
             yield key
             check()
         except BaseException as error:

@@ -9,8 +9,8 @@ import fiftyone.utils.eval.detection as foud
 import numpy as np
 
 from fiftyone_hs2s.dataset.evaluate import figures
-from fiftyone_hs2s.dataset.evaluate.scoring import ScoredPiece, unpack
-from fiftyone_hs2s.dataset.pieces import frame_rates
+from fiftyone_hs2s.dataset.evaluate.scoring import ScoredSequence, unpack
+from fiftyone_hs2s.dataset.sample_views import frame_rates
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import (
     Evaluation,
@@ -255,12 +255,12 @@ class PropagationResults(foud.DetectionResults):
         )
 
 
-def object_rows(scored: ScoredPiece, result: SequenceResult, protocol: Protocol) -> list[dict[str, Any]]:
-    """The rows of the objects table that belong to a piece."""
+def object_rows(scored: ScoredSequence, result: SequenceResult, protocol: Protocol) -> list[dict[str, Any]]:
+    """The rows of the objects table that belong to a sequence."""
     return [
         {
-            "sample_id": scored.piece.sample_id,
-            "key": scored.piece.key,
+            "sample_id": scored.source.sample_id,
+            "key": scored.source.key,
             "object": number,
             "name": scored.names.get(number, f"object {number}"),
             "label": scored.classes.get(number),

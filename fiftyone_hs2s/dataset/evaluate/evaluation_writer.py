@@ -9,7 +9,8 @@ from typing import NamedTuple
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.evaluate.scoring import ObjectLabels, ScoredPiece
+from fiftyone_hs2s.dataset.evaluate.scoring import ObjectLabels, ScoredSequence
+from fiftyone_hs2s.dataset.frame_paths import frame_path
 from fiftyone_hs2s.metrics import ObjectScores, Protocol
 from fiftyone_hs2s.metrics.protocols import counted_frames, scored_ids
 
@@ -48,7 +49,7 @@ class LabelScore(NamedTuple):
         yield from ((None, label, None, confidence, None, label_id) for label, confidence, label_id in predicted_part)
 
 
-def label_scores(scored: ScoredPiece, protocol: Protocol, iou: float) -> Iterator[LabelScore]:
+def label_scores(scored: ScoredSequence, protocol: Protocol, iou: float) -> Iterator[LabelScore]:
     """The objects on the frames that count, and predicted objects that are not in the truth at all."""
     sequence = scored.sequence
     for number in (*scored_ids(sequence, protocol), *sequence.extra_ids):
@@ -61,7 +62,7 @@ def label_scores(scored: ScoredPiece, protocol: Protocol, iou: float) -> Iterato
                 yield LabelScore(scored.frame_ids[k], labels, j, float(scores.F[k]), hit)
 
 
-def frame_means(scored: ScoredPiece, protocol: Protocol) -> dict[str, dict[str, float]]:
+def frame_means(scored: ScoredSequence, protocol: Protocol) -> dict[str, dict[str, float]]:
     """Mean J, F and J&F of the objects that count, by score and frame id."""
     objects = [scored.sequence.objects[number] for number in scored_ids(scored.sequence, protocol)]
     counted = np.array([counted_frames(scores, protocol) for scores in objects], bool).reshape(
@@ -94,7 +95,6 @@ class Writer:
     ) -> None:
         self._dataset, self._key, self._is_video = dataset, key, is_video
         self._fields = {"truth": truth, "predicted": prediction}
-        self._prefix = "frames." if is_video else ""
         self._labels: defaultdict[str, list[dict]] = defaultdict(list)
         self._frames: defaultdict[str, dict[str, float | int]] = defaultdict(dict)
 
@@ -114,7 +114,7 @@ class Writer:
                     self._add_label(side, suffix, score.frame_id, label.id, value)
 
     def _add_label(self, side: str, suffix: str, frame_id: str, label_id: str, value: str | float | None) -> None:
-        path = f"{self._prefix}{self._fields[side]}.detections.{self._key}{suffix}"
+        path = frame_path(f"{self._fields[side]}.detections.{self._key}{suffix}", self._is_video)
         owner = "frame_id" if self._is_video else "sample_id"
         self._labels[path].append({owner: frame_id, "label_id": label_id, "value": value})
         if len(self._labels[path]) >= _FLUSH:
@@ -132,9 +132,10 @@ class Writer:
         """Writes what is left."""
         for path, rows in self._labels.items():
             self._dataset.set_label_values(path, rows, skip_none=True)
-        key_field = "frames.id" if self._is_video else "id"
+        key_field = frame_path("id", self._is_video)
         for name, values in self._frames.items():
             if values:
-                self._dataset.set_values(f"{self._prefix}{self._key}_{name}", values, key_field=key_field)
+                path = frame_path(f"{self._key}_{name}", self._is_video)
+                self._dataset.set_values(path, values, key_field=key_field)
         self._labels.clear()
         self._frames.clear()

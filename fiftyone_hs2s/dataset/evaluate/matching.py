@@ -16,18 +16,18 @@ from fiftyone_hs2s.dataset.objects import (
     read_objects,
     render,
 )
-from fiftyone_hs2s.dataset.pieces import Piece
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.first_frame_match import FirstFrames, Match, match_problem
 
 Census = list[tuple[int, list[Identity]]]
-"""The objects that the detections of each frame name, by frame number."""
+"""The objects that the detections of each frame name, by frame index."""
 
 _PATHS = ("detections.label", "detections.index", "detections.instance._id")
 
 
 class Matching:
-    """Numbers the objects of a piece from 1, the same in the truth and in the prediction.
+    """Numbers the objects of a sequence from 1, the same in the truth and in the prediction.
 
     By identity both are matched by ``instance`` if they share one, else by ``index``, else by ``label``. Where
     predictions have lost their identity, ``first_frame`` matches by overlap, see :class:`FirstFrames`. True objects
@@ -35,7 +35,7 @@ class Matching:
     evaluations.
 
     Args:
-        piece: the video, clip or group
+        sequence: the video, clip or group
         truth: field of the ground truth; None if there is none
         prediction: field of the predictions
         match: ``identity`` or ``first_frame``
@@ -44,16 +44,16 @@ class Matching:
         HS2SError: if several objects of a frame have nothing but the same label, or a mask is unusable
     """
 
-    def __init__(self, piece: Piece, truth: str | None, prediction: str, match: str = "identity") -> None:
-        self._piece = piece
-        true = list(census(piece, truth)) if truth else []
-        predicted = list(census(piece, prediction))
+    def __init__(self, sequence: LabeledSequence, truth: str | None, prediction: str, match: str = "identity") -> None:
+        self._sequence = sequence
+        true = list(census(sequence, truth)) if truth else []
+        predicted = list(census(sequence, prediction))
         self.by_overlap = by_overlap = bool(truth) and match == "first_frame"
         self.kind = KINDS[0] if by_overlap else _shared_kind(true, predicted)
-        for number, names in (*true, *predicted) if by_overlap or self.kind == "label" else ():
-            check_distinct([identity.key(self.kind) for identity in names], number)
+        for index, names in (*true, *predicted) if by_overlap or self.kind == "label" else ():
+            check_distinct([identity.key(self.kind) for identity in names], sequence.number(index))
         keys = [keys_in_order(side, self.kind) for side in (true, predicted)]
-        self.matches = _overlaps(piece, truth, prediction) if truth and by_overlap else {}
+        self.matches = _overlaps(sequence, truth, prediction) if truth and by_overlap else {}
         """What each true object was matched with by overlap."""
         same = {found.predicted: key for key, found in self.matches.items()}
         same = same if by_overlap else {key: key for key in keys[1] if key in keys[0]}
@@ -62,7 +62,8 @@ class Matching:
         self._predicted = {key: self._true[same[key]] for key in keys[1] if key in same}
         self._predicted |= {key: number for number, key in enumerate(others, start=len(keys[0]) + 1)}
         self.num_truth = len(keys[0])
-        self.predicted_numbers = [number for number, names in predicted if names]
+        self.predicted_indices = [index for index, names in predicted if names]
+        """The frames that have predictions."""
         self.shares_identity = bool(same)
         self.has_predictions = bool(predicted)
         self.labels = {**self._labels(predicted, self._predicted), **self._labels(true, self._true)}
@@ -80,7 +81,7 @@ class Matching:
             HS2SError: if a mask is unusable
         """
         numbers = self._true if true else self._predicted
-        return render(detections, self._piece.size, lambda key: numbers[key[:2]], self.kind)
+        return render(detections, self._sequence.size, lambda key: numbers[key[:2]], self.kind)
 
     @property
     def doubts(self) -> str | None:
@@ -108,28 +109,24 @@ class Matching:
         return labels
 
 
-def _overlaps(piece: Piece, truth: str, prediction: str) -> dict[ObjectKey, Match[ObjectKey]]:
+def _overlaps(sequence: LabeledSequence, truth: str, prediction: str) -> dict[ObjectKey, Match[ObjectKey]]:
     """What each true object is matched with, by its key."""
     found: FirstFrames[ObjectKey, ObjectKey] = FirstFrames()
-    for frame in piece.read(truth, prediction):
-        true, predicted = frame.labels
+    for index, (true, predicted) in sequence.read(truth, prediction):
         try:
-            shown = read_objects(true, piece.size)
+            shown = read_objects(true, sequence.size)
             if predicted is not None and found.new(shown):
-                others = read_objects(predicted, piece.size)
+                others = read_objects(predicted, sequence.size)
                 found.update(*({key: o.mask for key, o in side.items()} for side in (shown, others)))
         except HS2SError as error:
-            raise HS2SError(f"frame {frame.number}: {error}") from error
+            raise HS2SError(f"frame {sequence.number(index)}: {error}") from error
     return found.finish()
 
 
-def census(piece: Piece, field: str) -> Iterator[tuple[int, list[Identity]]]:
+def census(sequence: LabeledSequence, field: str) -> Iterator[tuple[int, list[Identity]]]:
     """The names on each frame that has the field, without reading masks."""
-    columns = piece.values(*(f"{field}.{path}" for path in _PATHS))
-    numbers = piece.values("frame_number")[0] if piece.is_video else range(1, len(columns[0]) + 1)
-    for number, *frame in zip(numbers, *columns, strict=True):
-        if frame[0] is not None:
-            yield number, read_identities(*frame)
+    for index, names in sequence.read(*(f"{field}.{path}" for path in _PATHS)):
+        yield index, read_identities(*names)
 
 
 def _shared_kind(true: Census, predicted: Census) -> str:

@@ -13,12 +13,12 @@ import numpy as np
 
 from fiftyone_hs2s.dataset.evaluate.matching import Matching
 from fiftyone_hs2s.dataset.objects import FrameObjects, is_prompt
-from fiftyone_hs2s.dataset.pieces import Piece
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import ObjectScores, Protocol, SequenceScorer, SequenceScores, get_protocol, jaccard
 
 Agreement = Mapping[int, Mapping[int, float]]
-"""J of the predictions with those of another run, by frame number and object number."""
+"""J of the predictions with those of another run, by frame index and object number."""
 _OWN = ("object_id", "frames", "annotated", "diagonal")
 """Fields of ``ObjectScores`` that are kept once for all objects."""
 
@@ -40,10 +40,10 @@ class ObjectLabels:
 
 
 @dataclass(frozen=True)
-class ScoredPiece:
-    """The series of all objects of a piece, and which labels they come from."""
+class ScoredSequence:
+    """The series of all objects of a sequence, and which labels they come from."""
 
-    piece: Piece
+    source: LabeledSequence
     sequence: SequenceScores
     names: dict[int, str]
     """What to call the objects, by number."""
@@ -59,8 +59,8 @@ class ScoredPiece:
     """By number, what objects were matched with where that went by overlap."""
 
 
-def score_piece(
-    piece: Piece,
+def score_sequence(
+    source: LabeledSequence,
     truth: str | None,
     prediction: str,
     protocol: str | Protocol = "all",
@@ -68,11 +68,11 @@ def score_piece(
     other: str | Agreement | None = None,
     keep_labels: bool = False,
     match: str = "identity",
-) -> ScoredPiece:
-    """Scores a piece in one pass over its frames; masks are read some frames at a time.
+) -> ScoredSequence:
+    """Scores a sequence in one pass over its frames; masks are read some frames at a time.
 
     Args:
-        piece: the video, clip or group
+        source: the video, clip or group
         truth: field of the ground truth; None if there is none
         prediction: field of the predictions
         protocol: how void and several objects are taken
@@ -84,31 +84,31 @@ def score_piece(
         HS2SError: if the media, a mask or the identities are unusable, or there is no prediction
     """
     protocol = get_protocol(protocol)
-    if not all(piece.size):
-        raise HS2SError(f"{piece.name} cannot be read: restore the file, or set the sample's metadata")
-    matching = _match(piece, truth, prediction, "identity" if protocol.merge_objects else match)
+    if not all(source.size):
+        raise HS2SError(f"{source.name} cannot be read: restore the file, or set the sample's metadata")
+    matching = _match(source, truth, prediction, "identity" if protocol.merge_objects else match)
     scorer = SequenceScorer(protocol.exclude_void, protocol.merge_objects)
     frame_ids, labels = [], []
     names = [name for name in (prediction, truth, other) if isinstance(name, str)]
-    for frame in piece.read(*names):
+    for index, (frame_id, *found) in source.read("id", *names):
         drawn = (
-            _objects(matching, piece, frame.number, labels_of, name == truth)
-            for name, labels_of in zip(names, frame.labels, strict=True)
+            _objects(matching, source, index, labels_of, name == truth)
+            for name, labels_of in zip(names, found, strict=True)
         )
         sides = dict(zip(names, drawn, strict=True))
         predicted, true = sides[prediction], sides[truth] if truth else FrameObjects(None, {})
         if true.label_map is None and predicted.label_map is None:
             continue
-        agrees = agreement(predicted, sides[other]) if isinstance(other, str) else (other or {}).get(frame.number)
+        agrees = agreement(predicted, sides[other]) if isinstance(other, str) else (other or {}).get(index)
         scorer.update(
             true.label_map,
             predicted.label_map,
-            frame=frame.number,
+            frame=source.number(index),
             confidence=_confidence(predicted, protocol.merge_objects),
             agreement=agrees,
             prompted=_prompted(predicted, protocol.merge_objects),
         )
-        frame_ids.append(frame.frame_id)
+        frame_ids.append(frame_id)
         if keep_labels:
             labels.append(_object_labels(true, predicted, protocol.merge_objects))
     merged = {1: "all objects"} if protocol.merge_objects else None
@@ -116,16 +116,16 @@ def score_piece(
     sequence = scorer.finish()
     problem = _identity_problem(matching, sequence) if truth and not protocol.merge_objects else None
     named = merged or matching.names
-    return ScoredPiece(piece, sequence, named, classes, frame_ids, labels, problem, matching.matched_names)
+    return ScoredSequence(source, sequence, named, classes, frame_ids, labels, problem, matching.matched_names)
 
 
-def _match(piece: Piece, truth: str | None, prediction: str, match: str) -> Matching:
+def _match(source: LabeledSequence, truth: str | None, prediction: str, match: str) -> Matching:
     try:
-        matching = Matching(piece, truth, prediction, match)
+        matching = Matching(source, truth, prediction, match)
     except HS2SError as error:
-        raise HS2SError(f"{piece.name}: {error}") from error
+        raise HS2SError(f"{source.name}: {error}") from error
     if not matching.has_predictions:
-        raise HS2SError(f"{piece.name} has no predictions in {prediction!r}: propagate its masks first")
+        raise HS2SError(f"{source.name} has no predictions in {prediction!r}: propagate its masks first")
     return matching
 
 
@@ -149,12 +149,12 @@ def _starts_elsewhere(scores: ObjectScores) -> bool:
 
 
 def _objects(
-    matching: Matching, piece: Piece, number: int, detections: fo.Detections | None, true: bool
+    matching: Matching, source: LabeledSequence, index: int, detections: fo.Detections | None, true: bool
 ) -> FrameObjects:
     try:
         return matching.objects(detections, true)
     except HS2SError as error:
-        raise HS2SError(f"{piece.name}, frame {number}: {error}") from error
+        raise HS2SError(f"{source.name}, frame {source.number(index)}: {error}") from error
 
 
 def _confidence(predicted: FrameObjects, merge: bool) -> dict[int, float]:

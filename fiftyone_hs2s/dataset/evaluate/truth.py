@@ -13,6 +13,7 @@ from fiftyone_hs2s.dataset.compat import (
     sample_collection,
 )
 from fiftyone_hs2s.dataset.fields import MASKED, detections_fields
+from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.sequences import KEYFRAME
 
 
@@ -28,7 +29,7 @@ def truth_fields(samples: Samples, pred_field: str | None) -> list[str]:
     Returns:
         names of ``Detections`` fields, without ``frames.``
     """
-    pred = (pred_field or "").removeprefix("frames.")
+    pred = field_name(pred_field or "")
     made = {name.removesuffix("_status") for name in samples.get_field_schema() if name.endswith("_status")}
     fields = [name for name in detections_fields(samples) if name not in made | {pred}]
     return [name for name in fields if _has_more_than_prompts(samples, name, pred)] if pred else fields

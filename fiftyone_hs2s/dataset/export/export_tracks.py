@@ -15,7 +15,10 @@ from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.export.overlay_videos import OverlayWriter, app_colors
 from fiftyone_hs2s.dataset.export.track_source import number_objects, open_tracks, sequence_names
-from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
+from fiftyone_hs2s.dataset.fields import check_field
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.sample_views import as_view
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import PathLike, prepare_folder
 from fiftyone_hs2s.mask_files.server_zip import SERVERS
@@ -143,10 +146,11 @@ def export_tracks(
     writer = make(folder, media=export_media, overwrite=overwrite, **options)
     fill = format in SERVER_FORMATS if fill is None else fill
     export = _Export(writer, name, every, fill, renumber, ExportReport(folder))
-    pieces = find_pieces(samples)
+    sequences = find_sequences(samples)
     with fiftyone_reporting(progress) as report:
-        for piece, sequence in counted(zip(pieces, sequence_names(pieces), strict=True), len(pieces), report):
-            export.add(piece, sequence)
+        named = zip(sequences, sequence_names(sequences), strict=True)
+        for sequence, sequence_name in counted(named, len(sequences), report):
+            export.add(sequence, sequence_name)
     return export.finish()
 
 
@@ -173,29 +177,29 @@ class _Export:
     fill: bool
     renumber: bool
     report: ExportReport
-    pieces: dict[str, Piece] = field(default_factory=dict)
+    sequences: dict[str, LabeledSequence] = field(default_factory=dict)
 
-    def add(self, piece: Piece, name: str) -> None:
-        """Exports a piece; one that cannot be is noted and left out."""
-        self.pieces[name] = piece
+    def add(self, sequence: LabeledSequence, name: str) -> None:
+        """Exports a sequence; one that cannot be is noted and left out."""
+        self.sequences[name] = sequence
         try:
-            count = self.writer.add(self._tracks(piece, name))
+            count = self.writer.add(self._tracks(sequence, name))
         except HS2SError as error:
             logger.warning("Not exported: %s", error)
-            self.report.problems.append({"sample_id": piece.sample_id, "message": str(error)})
+            self.report.problems.append({"sample_id": sequence.sample_id, "message": str(error)})
             self.writer.notes.pop(name, None)
             return
         self.report.sequences.append(name)
         self.report.frames += count
 
-    def _tracks(self, piece: Piece, name: str) -> Tracks:
+    def _tracks(self, sequence: LabeledSequence, name: str) -> Tracks:
         try:
-            numbering = number_objects(piece, self.label_field, self.renumber)
+            numbering = number_objects(sequence, self.label_field, self.renumber)
         except HS2SError as error:
-            raise HS2SError(f"{piece.name}: {error}") from error
+            raise HS2SError(f"{sequence.name}: {error}") from error
         if not numbering.ids:
-            raise HS2SError(f"{piece.name} has no masks in {self.label_field!r}: propagate its masks first")
-        tracks = open_tracks(piece, self.label_field, name, numbering, self.every, self.fill)
+            raise HS2SError(f"{sequence.name} has no masks in {self.label_field!r}: propagate its masks first")
+        tracks = open_tracks(sequence, self.label_field, name, numbering, self.every, self.fill)
         if numbering.note:
             self.writer.note(name, numbering.note)
         return tracks
@@ -216,5 +220,5 @@ class _Export:
         for name, notes in self.writer.notes.items():
             for note in notes:
                 logger.warning("Exported %s: %s", name, note)
-                report.notes.append({"sample_id": self.pieces[name].sample_id, "message": f"{name}: {note}"})
+                report.notes.append({"sample_id": self.sequences[name].sample_id, "message": f"{name}: {note}"})
         return report

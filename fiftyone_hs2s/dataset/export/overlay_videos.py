@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ImageColor
 
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
-from fiftyone_hs2s.dataset.sequences import is_images
+from fiftyone_hs2s.dataset.frame_paths import field_path
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.overlay import draw_overlay
 from fiftyone_hs2s.track_files.tracks import Tracks, TrackWriter
@@ -61,7 +61,7 @@ def app_colors(samples: Samples, field: str) -> AppColors:
         field: the field, without ``frames.``
     """
     scheme = root_dataset(samples).app_config.color_scheme or fo.ColorScheme()
-    path = field if is_images(samples) else f"frames.{field}"
+    path = field_path(samples, field)
     custom: dict[str, Any] = next((f for f in scheme.fields or () if f.get("path") == path), {})
     pool = [_rgb(color) for color in scheme.color_pool or fo.app_config.color_pool]
     by = custom.get("colorByAttribute") or scheme.color_by or fo.app_config.color_by

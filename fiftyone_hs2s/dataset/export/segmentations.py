@@ -15,8 +15,11 @@ from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.export.export_tracks import ExportReport
 from fiftyone_hs2s.dataset.export.track_source import number_objects, open_tracks, sequence_names
-from fiftyone_hs2s.dataset.pieces import Piece, as_view, check_field, find_pieces
-from fiftyone_hs2s.dataset.sequences import ImageSequence, find_sequences
+from fiftyone_hs2s.dataset.fields import check_field
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import field_name
+from fiftyone_hs2s.dataset.sample_views import as_view
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import PathLike, new_folder, prepare_folder
 from fiftyone_hs2s.progress import ProgressOption, counted
@@ -61,21 +64,22 @@ def to_segmentations(
         HS2SError: if a field or the folder is unusable, or nothing could be written
     """
     samples = as_view(samples)
-    name, field = check_field(samples, label_field, "label"), segmentation_field.removeprefix("frames.")
+    name, field = check_field(samples, label_field, "label"), field_name(segmentation_field)
     _add_field(samples, field)
     folder = None if output_dir is None else Path(output_dir).resolve()
     if folder:
         prepare_folder(folder, "choose another output_dir")
     task, report = _Task(name, field, folder, renumber, overwrite), ExportReport(folder or Path())
-    pieces = find_pieces(samples)
+    sequences = find_sequences(samples)
     with fiftyone_reporting(progress) as told:
-        for piece, sequence in counted(zip(pieces, sequence_names(pieces), strict=True), len(pieces), told):
+        named = zip(sequences, sequence_names(sequences), strict=True)
+        for sequence, sequence_name in counted(named, len(sequences), told):
             try:
-                report.frames += task.write(piece, sequence, report)
-                report.sequences.append(sequence)
+                report.frames += task.write(sequence, sequence_name, report)
+                report.sequences.append(sequence_name)
             except HS2SError as error:
                 logger.warning("No segmentations: %s", error)
-                report.problems.append({"sample_id": piece.sample_id, "message": str(error)})
+                report.problems.append({"sample_id": sequence.sample_id, "message": str(error)})
     if not report.sequences:
         raise HS2SError(
             f"nothing could be written: {report.problems[0]['message'] if report.problems else 'no samples'}"
@@ -96,22 +100,21 @@ def _add_field(samples: Samples, field: str) -> None:
 
 @dataclass(frozen=True)
 class _Task:
-    """What :func:`to_segmentations` does with each piece."""
+    """What :func:`to_segmentations` does with each sequence."""
 
-    name: str
+    label_field: str
     field: str
     folder: Path | None
     renumber: bool
     overwrite: bool
 
-    def write(self, piece: Piece, sequence: str, report: ExportReport) -> int:
-        """Writes a piece; the number of frames."""
-        numbering = number_objects(piece, self.name, self.renumber)
-        tracks = open_tracks(piece, self.name, sequence, numbering, crop=False)
-        place = self.folder / sequence if self.folder else None
+    def write(self, sequence: LabeledSequence, name: str, report: ExportReport) -> int:
+        """Writes a sequence; the number of frames."""
+        numbering = number_objects(sequence, self.label_field, self.renumber)
+        tracks = open_tracks(sequence, self.label_field, name, numbering, crop=False)
+        place = self.folder / name if self.folder else None
         if place and place.exists() and not self.overwrite:
             raise HS2SError(f"{place} exists already: give another output_dir, or overwrite=True")
-        target = find_sequences(piece.view)[0] if piece.is_video else ImageSequence(piece.view)
         labels: dict[int, fo.Segmentation] = {}
         overlaps = count = 0
         with new_folder(place) if place else nullcontext() as part:
@@ -124,10 +127,10 @@ class _Task:
                     continue
                 labels[index] = fo.Segmentation(mask=label_map)
                 if len(labels) == _BLOCK:
-                    target.write(self.field, labels)
+                    sequence.write(self.field, labels)
                     labels = {}
-        target.write(self.field, labels)
+        sequence.write(self.field, labels)
         about = [numbering.note, f"objects overlap on {overlaps} frames: the smaller is on top" if overlaps else None]
-        notes = ({"sample_id": piece.sample_id, "message": f"{sequence}: {note}"} for note in about if note)
+        notes = ({"sample_id": sequence.sample_id, "message": f"{name}: {note}"} for note in about if note)
         report.notes.extend(notes)
         return count

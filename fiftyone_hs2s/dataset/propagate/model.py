@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
-import fiftyone.core.clips as foc
 import fiftyone.core.models as fom
 
 from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES, Direction, PromptMode
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import label_map_to_detections
-from fiftyone_hs2s.dataset.propagate.prompts import Prompts, collect_prompts
+from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
+from fiftyone_hs2s.dataset.sample_views import as_view
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network
-from fiftyone_hs2s.tracking import MissingFrameError, Steps, Tracker, open_frames, track
+from fiftyone_hs2s.tracking import MissingFrameError, PromptPlan, Steps, Tracker, plan_prompts, track
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +42,7 @@ def load_model(
     *,
     prompt_field: str | None = None,
     direction: Direction = "forward",
-    prompts: PromptMode = "first",
+    prompt_frames: PromptFrames = "first",
     reset_period: int | None = None,
     adapt: float = 0,
     **tracker: Any,
@@ -53,8 +56,8 @@ def load_model(
         weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
         prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
         direction: ``"forward"``, ``"backward"`` or ``"both"``
-        prompts: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it on
-            every frame that has one
+        prompt_frames: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it
+            on every frame that has one
         reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the model's
             own
         adapt: seconds for which a copy of the network learns from the prompts of each video before it is tracked, 0 for
@@ -69,7 +72,7 @@ def load_model(
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
     """
     network = load_network(short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period)
-    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompts, adapt)
+    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompt_frames, adapt)
 
 
 class HS2SVideoModel(fom.SamplesMixin, fom.Model):
@@ -79,7 +82,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         tracker: the tracker
         prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
         direction: ``"forward"``, ``"backward"`` or ``"both"``
-        prompts: ``"first"`` or ``"all"``
+        prompt_frames: ``"first"`` or ``"all"``
         adapt: seconds of learning before each video, see :func:`load_model`
     """
 
@@ -88,14 +91,14 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         tracker: Tracker,
         prompt_field: str | None = None,
         direction: Direction = "forward",
-        prompts: PromptMode = "first",
+        prompt_frames: PromptFrames = "first",
         adapt: float = 0,
     ) -> None:
         fom.SamplesMixin.__init__(self)
         self.tracker = tracker
         self.prompt_field = prompt_field
         self.direction = check_choice("direction", direction, DIRECTIONS)
-        self.prompts = check_choice("prompts", prompts, PROMPT_MODES)
+        self.prompt_frames = check_choice("prompt_frames", prompt_frames, PROMPT_FRAMES)
         self.adapt = check_seconds(adapt)
 
     @property
@@ -132,55 +135,69 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         field = self.needs_fields.get("prompt_field")
         if not field or sample is None:
             raise HS2SError('no prompt field: pass prompt_field="frames.<field>" to apply_model() or load_model()')
-        field = field.removeprefix("frames.")
-        first, last = sample.support if isinstance(sample, foc.ClipView) else (1, None)
-        frames = open_frames(reader.inpath)[first - 1 : last]
+        field = field_name(field)
+        (sequence,) = find_sequences(as_view(sample))
+        frames = sequence.open()
         try:
-            prompts = collect_prompts(
-                ((number - first, frame[field]) for number, frame in sample.frames.items()),
-                lambda index: sample.frames[index + first][field],
-                frames,
-                self.prompts,
-                self.direction,
-                first,
-            )
+            plan = self.plan(frames, sequence_prompts(sequence, field, frames))
         except HS2SError as error:
-            raise HS2SError(f"sample {sample.id} ({reader.inpath}), field {field!r}: {error}") from error
-        steps = Steps(frames, prompts.masks, self.direction)
-        found = {index + first: detections for index, detections in self.track(frames, prompts, on_step=steps)}
+            raise HS2SError(f"{sequence.name}, field {field!r}: {error}") from error
+        steps = Steps(frames, plan)
+        found = {sequence.number(index): detections for index, detections in self.track(frames, plan, steps)}
         if steps.incomplete:
             sample.tags.append(INCOMPLETE_TAG)
             logger.warning("Sample %s is incomplete: %s", sample.id, steps.incomplete)
         return found
 
-    def track(
+    def plan(
         self,
         frames: Frames,
-        prompts: Prompts,
+        prompts: DatasetPrompts,
         direction: Direction | None = None,
-        mode: PromptMode | None = None,
-        on_step: Callable[[], None] = lambda: None,
-    ) -> Iterator[tuple[int, fo.Detections]]:
-        """Propagates prompts through frames.
+        prompt_frames: PromptFrames | None = None,
+    ) -> PromptPlan[DatasetPrompts]:
+        """Chooses the prompts to use.
 
         Args:
             frames: the frames
             prompts: the prompts
             direction: the model's own if None
-            mode: the model's own if None
+            prompt_frames: the model's own if None
+
+        Raises:
+            HS2SError: if a frame with a mask is missing
+        """
+        with _numbered(prompts):
+            return plan_prompts(frames, prompts, direction or self.direction, prompt_frames or self.prompt_frames)
+
+    def track(
+        self, frames: Frames, plan: PromptPlan[DatasetPrompts], on_step: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[int, fo.Detections]]:
+        """Propagates prompts through frames.
+
+        Args:
+            frames: the frames
+            plan: which prompts to use, see :meth:`plan`
             on_step: called after each frame of each pass, see :class:`fiftyone_hs2s.tracking.Steps`
 
         Yields:
             the 0-based frame index and the detections of each tracked frame
         """
-        direction, mode = direction or self.direction, mode or self.prompts
-        try:
-            tracker = adapted_tracker(self.tracker, frames, prompts.masks, self.adapt, direction, mode)
-            for index, tracked in track(tracker, frames, prompts.masks, direction, mode, on_step):
-                given = prompts.masks.get(index, {})
-                yield index, label_map_to_detections(tracked.label_map, prompts.identities, tracked.confidence, given)
-        except MissingFrameError as error:
-            raise error.numbered_from(prompts.first_number) from error
+        identities = plan.prompts.identities
+        with _numbered(plan.prompts):
+            tracker = adapted_tracker(self.tracker, frames, plan, self.adapt)
+            for index, tracked in track(tracker, frames, plan, on_step=on_step):
+                given = plan.anchors.get(index, ())
+                yield index, label_map_to_detections(tracked.label_map, identities, tracked.confidence, given)
+
+
+@contextmanager
+def _numbered(prompts: DatasetPrompts) -> Iterator[None]:
+    """A context in which missing frames have the numbers that FiftyOne's users know."""
+    try:
+        yield
+    except MissingFrameError as error:
+        raise error.numbered_from(prompts.first_number) from error
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> Any:

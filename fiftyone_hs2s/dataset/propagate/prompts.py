@@ -1,17 +1,15 @@
-"""Which masks of a sample start the tracking, and where."""
+"""The masks of a sequence that objects can be tracked from."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.choices import Direction, PromptMode
 from fiftyone_hs2s.dataset.objects import (
     FrameObject,
     Identity,
@@ -23,75 +21,79 @@ from fiftyone_hs2s.dataset.objects import (
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.sequences import LabeledSequence
     from fiftyone_hs2s.tracking import Frames
 
 logger = logging.getLogger(__name__)
 
 
-class StoredMask:
-    """A mask that is read from the dataset whenever it is used as an array.
+class DatasetPrompts:
+    """The masks of one field of a sequence that objects can be tracked from: :class:`fiftyone_hs2s.tracking.Prompts`.
 
-    A video with masks on all of its frames thus needs no more memory than one with a single mask.
+    The masks of a frame are read when they are asked for, so a video with masks on all of its frames needs no more
+    memory than one with a single mask.
 
     Args:
-        read: gives the mask, bool ``(height, width)``
-    """
-
-    def __init__(self, read: Callable[[], np.ndarray]) -> None:
-        self._read = read
-
-    def __array__(self, dtype: np.typing.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self._read(), dtype)
-
-    def any(self, *_: object, **__: object) -> bool:
-        """True, for ``np.any()``: absent objects have been left out, so there is no need to look."""
-        return True
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """Where the tracking of one video starts.
-
-    Attributes:
-        masks: the masks by 0-based frame index and object id (1, 2, ...), as the tracker takes them; in fact each is
-            a :class:`StoredMask`
-        identities: who each object id is
+        read: gives the detections of a frame, by index
+        size: the frames' (height, width) in pixels
+        keys: the objects with masks on each frame, in order, by index
+        identities: who the objects are
         first_number: the frame number of index 0, for messages
         boxes: how many detections have a box but no mask, and are ignored
+
+    Attributes:
+        identities: who each object id (1, 2, ...) is
     """
 
-    masks: dict[int, dict[int, np.ndarray]]
-    identities: dict[int, Identity]
-    first_number: int = 1
-    boxes: int = 0
+    def __init__(
+        self,
+        read: Callable[[int], fo.Detections | None],
+        size: tuple[int, int],
+        keys: dict[int, list[ObjectKey]],
+        identities: dict[ObjectKey, Identity],
+        first_number: int = 1,
+        boxes: int = 0,
+    ) -> None:
+        self._read, self._size = read, size
+        self._numbers = {key: number for number, key in enumerate(identities, start=1)}
+        self._ids = {index: [self._numbers[key] for key in found] for index, found in keys.items()}
+        self.identities = dict(enumerate(identities.values(), start=1))
+        self.first_number, self.boxes = first_number, boxes
+
+    def ids(self) -> Mapping[int, Sequence[int]]:
+        """The ids of the objects with masks, by frame index."""
+        return self._ids
+
+    def masks(self, index: int) -> Mapping[int, np.ndarray]:
+        """The masks of a frame, bool ``(height, width)``, by id."""
+        found = read_objects(self._read(index), self._size)
+        return {self._numbers[key]: each.mask for key, each in found.items() if key in self._numbers}
+
+
+def sequence_prompts(sequence: LabeledSequence, field: str, frames: Frames) -> DatasetPrompts:
+    """The prompts of a sequence, see :func:`collect_prompts`."""
+    labels = ((index, detections) for index, (detections,) in sequence.read(field))
+    return collect_prompts(labels, lambda index: sequence.read_at(field, index), frames, sequence.number(0))
 
 
 def collect_prompts(
     labels: Iterable[tuple[int, fo.Detections | None]],
     read: Callable[[int], fo.Detections | None],
     frames: Frames,
-    mode: PromptMode,
-    direction: Direction,
     first_number: int = 1,
-) -> Prompts:
-    """Finds the prompts of one video.
+) -> DatasetPrompts:
+    """Finds the prompts of one video: all masks that objects can be tracked from.
 
     Args:
         labels: the detections of each labeled frame by 0-based frame index, ascending
         read: gives the detections of one frame again, by index
         frames: the video
-        mode: ``"first"`` takes each object from its first mask (its last one when tracking backward), ``"all"``
-            re-anchors it on every frame that has a mask of it
-        direction: ``"forward"``, ``"backward"`` or ``"both"``
         first_number: the frame number of index 0, for messages
-
-    Returns:
-        the prompts
 
     Raises:
         HS2SError: if no frame has a mask, a mask is unusable, or objects cannot be told apart
     """
-    census = _Census(mode, direction)
+    census = _Census()
     boxes: list[ObjectKey] = []
     beyond = ""
     for index, detections in labels:
@@ -104,25 +106,14 @@ def collect_prompts(
         except HS2SError as error:
             raise HS2SError(f"frame {index + first_number}, {error}") from error
         boxes += _bare_boxes(detections)
-    if not census.anchors:
+    if not census.keys:
         if beyond:
             raise HS2SError(f"no frame has a detection with mask pixels{beyond}")
         raise HS2SError("no frame has a detection with mask pixels: mask each object on at least one frame")
     census.check_labels(first_number)
-    if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in {*boxes} - census.anchors.keys())):
+    if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in {*boxes} - census.identities.keys())):
         logger.warning("Left out, with boxes but no mask on any frame: %s; mask each object on one frame", never)
-    ids = {key: number for number, key in enumerate(census.identities, start=1)}
-
-    @lru_cache(maxsize=1)
-    def objects_on(index: int) -> dict[ObjectKey, FrameObject]:
-        return read_objects(read(index), frames.size)
-
-    masks: dict[int, dict[int, np.ndarray]] = {}
-    for index, key in census.anchored():
-        mask = StoredMask(partial(lambda i, k: objects_on(i)[k].mask, index, key))
-        masks.setdefault(index, {})[ids[key]] = cast("np.ndarray", mask)
-    identities = {ids[key]: identity for key, identity in census.named().items()}
-    return Prompts(masks, identities, first_number, len(boxes))
+    return DatasetPrompts(read, frames.size, census.keys, census.named(), first_number, len(boxes))
 
 
 def _bare_boxes(detections: fo.Detections | None) -> list[ObjectKey]:
@@ -134,29 +125,20 @@ def _bare_boxes(detections: fo.Detections | None) -> list[ObjectKey]:
 class _Census:
     """Counts objects over the frames of a video."""
 
-    def __init__(self, mode: PromptMode, direction: Direction) -> None:
-        self._mode = mode
-        self._backward = direction == "backward"
+    def __init__(self) -> None:
         self._seen_on: dict[str | int | None, int] = {}
         self._ambiguous: dict[str | int | None, int] = {}
         self._repeated: dict[str | int | None, tuple[int, int]] = {}
         self.identities: dict[ObjectKey, Identity] = {}
-        self.anchors: dict[ObjectKey, dict[int, int]] = {}
-        """By object, the frames that it is anchored on, and its place among the objects of that frame."""
+        self.keys: dict[int, list[ObjectKey]] = {}
+        """The objects on each frame, as they lie there."""
 
     def add(self, index: int, objects: dict[ObjectKey, FrameObject]) -> None:
-        for place, (key, found) in enumerate(objects.items()):
+        for key, found in objects.items():
             self._note_label(index, key)
-            if self._mode == "all" or key not in self.anchors:
-                self.anchors.setdefault(key, {})[index] = place
-            elif self._backward:
-                self.anchors[key] = {index: place}
             check_same(key, self.identities.setdefault(key, found.identity), found.identity)
-
-    def anchored(self) -> list[tuple[int, ObjectKey]]:
-        """Frame and object of each prompt, by frame, as they lie there."""
-        places = [(index, place, key) for key, found in self.anchors.items() for index, place in found.items()]
-        return [(index, key) for index, _, key in sorted(places, key=lambda row: row[:2])]
+        if objects:
+            self.keys[index] = list(objects)
 
     def _note_label(self, index: int, key: ObjectKey) -> None:
         if key[0] != "label":

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_MODES, Direction, PromptMode
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
 from fiftyone_hs2s.dataset.coloring import color_by_instance
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
+from fiftyone_hs2s.dataset.find_sequences import check_disjoint, find_sequences
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
-from fiftyone_hs2s.dataset.propagate.prompts import Prompts, collect_prompts
+from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
 from fiftyone_hs2s.dataset.propagate.status import StatusField
-from fiftyone_hs2s.dataset.sequences import LabeledSequence, find_sequences
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress, ProgressOption
 from fiftyone_hs2s.tables import data_frame
-from fiftyone_hs2s.tracking import Frames, Steps
+from fiftyone_hs2s.tracking import Frames, PromptPlan, Steps
 
 if TYPE_CHECKING:
     import pandas
@@ -119,7 +120,7 @@ def propagate(
     prompt_field: str,
     label_field: str,
     direction: Direction | None = None,
-    prompts: PromptMode | None = None,
+    prompt_frames: PromptFrames | None = None,
     overwrite: bool = False,
     skip_failures: bool = True,
     batch_size: int = 200,
@@ -140,8 +141,8 @@ def propagate(
         prompt_field: the frame field with the masks to start from; ``frames.`` may be left out
         label_field: the frame field for the results, another one; ``frames.`` may be left out
         direction: ``"forward"``, ``"backward"`` or ``"both"``; None for the model's own
-        prompts: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every frame that has
-            one; None for the model's own
+        prompt_frames: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every frame that
+            has one; None for the model's own
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
         skip_failures: log a sample that fails and go on with the next one
         batch_size: number of frames whose labels are written at once
@@ -164,13 +165,15 @@ def propagate(
             prompt_field,
             label_field,
             check_choice("direction", direction or model.direction, DIRECTIONS),
-            check_choice("prompts", prompts or model.prompts, PROMPT_MODES),
+            check_choice("prompt_frames", prompt_frames or model.prompt_frames, PROMPT_FRAMES),
             StatusField(root_dataset(samples), label_field),
             overwrite,
             batch_size,
             show,
         )
-        return job.run(find_sequences(samples), skip_failures)
+        sequences = find_sequences(samples)
+        check_disjoint(sequences)
+        return job.run(sequences, skip_failures)
 
 
 @dataclass
@@ -181,7 +184,7 @@ class _Job:
     prompt_field: str
     label_field: str
     direction: Direction
-    mode: PromptMode
+    prompt_frames: PromptFrames
     status: StatusField
     overwrite: bool
     batch_size: int
@@ -253,13 +256,13 @@ class _Job:
             if not self.overwrite:
                 self.status.check_own([sequence])
             frames = sequence.open()
-            prompts = self._collect(sequence, frames)
-            self.report.boxes += prompts.boxes
-        steps = Steps(frames, prompts.masks, self.direction, self._show)
+            plan = self._plan(sequence, frames)
+            self.report.boxes += plan.prompts.boxes
+        steps = Steps(frames, plan, self._show)
         with self._failures_noted(sequence, self._undo):
             self.status.set(sequence, "started")
             sequence.clear(self.label_field)
-            self._track(sequence, frames, prompts, steps, claim)
+            self._track(sequence, frames, plan, steps, claim)
             claim.check()
             sequence.check_there(self.label_field)
             self._finish(sequence, steps.incomplete)
@@ -296,25 +299,23 @@ class _Job:
                 sequences[0].remove_field(self.label_field)
             self.status.remove_if_empty()
 
-    def _collect(self, sequence: LabeledSequence, frames: Frames) -> Prompts:
-        source = self.prompt_field
+    def _plan(self, sequence: LabeledSequence, frames: Frames) -> PromptPlan[DatasetPrompts]:
         try:
-            return collect_prompts(
-                sequence.labels(source),
-                lambda index: sequence.read(source, index),
-                frames,
-                self.mode,
-                self.direction,
-                sequence.first_number,
-            )
+            prompts = sequence_prompts(sequence, self.prompt_field, frames)
+            return self.model.plan(frames, prompts, self.direction, self.prompt_frames)
         except HS2SError as error:
-            raise HS2SError(f"field {source!r}: {error}") from error
+            raise HS2SError(f"field {self.prompt_field!r}: {error}") from error
 
     def _track(
-        self, sequence: LabeledSequence, frames: Frames, prompts: Prompts, on_step: Callable[[], None], claim: Claim
+        self,
+        sequence: LabeledSequence,
+        frames: Frames,
+        plan: PromptPlan[DatasetPrompts],
+        on_step: Callable[[], None],
+        claim: Claim,
     ) -> None:
         batch: dict[int, fo.Detections] = {}
-        for index, labels in self.model.track(frames, prompts, self.direction, self.mode, on_step):
+        for index, labels in self.model.track(frames, plan, on_step):
             batch[index] = labels
             if len(batch) == self.batch_size:
                 self._write(sequence, batch, claim)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Literal, cast
 
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.database import check_there, is_empty
-from fiftyone_hs2s.dataset.sequences import LabeledSequence, all_samples
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 
 State = Literal["started", "complete", "incomplete", "failed"]
@@ -51,16 +51,12 @@ class StatusField:
         """
         return _state(self._read(sequence), sequence.span)
 
-    def states(self, samples: fo.Dataset | fo.DatasetView, pieces: Iterable[tuple[str, str]]) -> list[State | None]:
-        """The states of many sequences at once, as :meth:`get` has them.
-
-        Args:
-            samples: the samples, clips or groups
-            pieces: the id of each sequence's (first) sample, and its span, ``""`` for all of a sample
-        """
-        found = all_samples(samples) if self.dataset.has_sample_field(self.name) else None
-        texts = dict(zip(*found.values(["id", self.name]), strict=True)) if found is not None else {}
-        return [_state(_parse(texts.get(sample_id)), span) for sample_id, span in pieces]
+    def states(self, sequences: Sequence[LabeledSequence]) -> list[State | None]:
+        """The states of many sequences of the dataset at once, as :meth:`get` has them."""
+        noted = sequences and self.dataset.has_sample_field(self.name)
+        columns = sequences[0].all_samples.values(["id", self.name]) if noted else ()
+        texts = dict(zip(*columns, strict=True))
+        return [_state(_parse(texts.get(sequence.sample_id)), sequence.span) for sequence in sequences]
 
     def check_own(self, sequences: Iterable[LabeledSequence]) -> None:
         """Makes sure that not all of the sequences have labels that something else put into the field.

@@ -8,21 +8,21 @@ as with a few. A dataset on another machine takes no more than ``FIFTYONE_DATABA
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import fiftyone as fo
 import numpy as np
 from PIL import ExifTags, Image
 
 from fiftyone_hs2s.dataset.fields import check_detections
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import field_path
 from fiftyone_hs2s.dataset.labels import pixel_box
 from fiftyone_hs2s.dataset.objects import ObjectKey, check_distinct, read_identities, render
-from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, VideoSequence, find_sequences
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.masks import VOID
@@ -44,18 +44,13 @@ class StoredVideo:
     """The labeled frames of a video of a dataset; serves training (by place) and validation (in order).
 
     Args:
-        name: for messages
-        stored: the view that it is in; for a group of images, the group's own
-        row: the other arguments of its :class:`VideoSequence`; () for a group of images
+        sequence: it, in the database
         field: the field with the masks
         shown: its labeled frames
-        first_number: the frame number of index 0
     """
 
-    def __init__(
-        self, name: str, stored: StoredView, row: tuple[Any, ...], field: str, shown: Shown, first_number: int = 1
-    ) -> None:
-        self.name, self._stored, self._row, self._field, self._first = name, stored, row, field, first_number
+    def __init__(self, sequence: LabeledSequence, field: str, shown: Shown) -> None:
+        self.name, self.sequence, self._field = sequence.name, sequence, field
         self.indices = sorted(shown)
         self._planned = len(self.indices)
         self._numbers: dict[ObjectKey, int] = {}
@@ -66,20 +61,15 @@ class StoredVideo:
     def __len__(self) -> int:
         return self._planned  # also where it turns out to be shorter: what is drawn depends on it
 
-    def sequence(self) -> LabeledSequence:
-        """It, in the database."""
-        view = _load(self._stored)
-        return VideoSequence(view, *self._row) if self._row else ImageSequence(view)
-
     def open(self) -> Frames:
         """All its frames."""
-        return _open(self).frames
+        return _open(self)
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and label map of each labeled frame."""
-        sequence, frames = _open(self)
+        frames = _open(self)
         wanted = set(self.indices)
-        for index, detections in sequence.labels(self._field):
+        for index, (detections,) in self.sequence.read(self._field):
             if index in wanted:
                 yield index, self._draw(detections, frames.size, index)
 
@@ -89,10 +79,10 @@ class StoredVideo:
         Raises:
             HS2SError: if the video or a mask cannot be read
         """
-        sequence, frames = _open(self)
+        frames = _open(self)
         maps = {}
         for index in {self._index(place) for place in places}:
-            maps[index] = self._draw(sequence.read(self._field, index), frames.size, index)
+            maps[index] = self._draw(self.sequence.read_at(self._field, index), frames.size, index)
         return [maps[self._index(place)] for place in places]
 
     def frames(self, places: Sequence[int]) -> list[np.ndarray]:
@@ -105,20 +95,19 @@ class StoredVideo:
         pictures = {index: frames[index] for index in sorted({self._index(place) for place in places})}
         return [pictures[self._index(place)] for place in places]
 
-    def load(self) -> _Opened:
+    def load(self) -> Frames:
         """Opens it, and leaves out labels after its end."""
-        sequence = self.sequence()
-        frames = sequence.open()
+        frames = self.sequence.open()
         frames.verify_length()  # makes seeking exact
         beyond = [index for index in self.indices if index >= len(frames)]
         if beyond:
-            last = len(frames) + self._first - 1
+            last = self.sequence.number(len(frames) - 1)
             reason = f": {frames.incomplete}" if frames.incomplete else ""
             logger.warning("Masks after the last frame, %d, of %s are left out%s", last, self.name, reason)
             self.indices = self.indices[: -len(beyond)]
         if not self.indices:
             raise VideoError(frames.incomplete or "none of its frames has a mask before the video's end")
-        return _Opened(sequence, frames)
+        return frames
 
     def _index(self, place: int) -> int:
         return self.indices[min(place, len(self.indices) - 1)]
@@ -127,21 +116,11 @@ class StoredVideo:
         try:
             return _label_map(detections, size, self._numbers)
         except HS2SError as error:
-            raise HS2SError(f"frame {index + self._first}, {error}") from error
-
-
-class _Opened(NamedTuple):
-    sequence: LabeledSequence
-    frames: Frames
+            raise HS2SError(f"frame {self.sequence.number(index)}, {error}") from error
 
 
 @lru_cache(maxsize=_OPEN)
-def _load(stored: StoredView) -> fo.DatasetView:
-    return stored.load()
-
-
-@lru_cache(maxsize=_OPEN)
-def _open(video: StoredVideo) -> _Opened:
+def _open(video: StoredVideo) -> Frames:
     return video.load()
 
 
@@ -160,7 +139,7 @@ class StoredMask:
         Raises:
             HS2SError: if the picture or a mask cannot be read
         """
-        (detections,) = _load(self.stored).select(self.sample_id).values(self.field)
+        (detections,) = self.stored.samples.select(self.sample_id).values(self.field)
         return _label_map(detections, _size(self.path), {})
 
 
@@ -179,13 +158,11 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
         HS2SError: if there is no such field, or no sample can be used
     """
     name = check_detections(samples, field)
-    sequences = find_sequences(samples)
-    stored = StoredView.of(samples)
-    listed = _list_frames(samples, name) if sequences and isinstance(sequences[0], VideoSequence) else {}
+    masked = samples.filter_labels(field_path(samples, name), _HAS_MASK, only_matches=False)
     videos, failed = [], 0
-    for sequence in sequences:
+    for sequence, with_masks in zip(find_sequences(samples), find_sequences(masked), strict=True):
         try:
-            videos.append(_stored_video(sequence, stored, name, listed))
+            videos.append(_stored_video(sequence, with_masks, name))
         except HS2SError as error:
             failed += 1
             logger.warning("Left out %s: %s", sequence.name, error)
@@ -207,7 +184,7 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
         HS2SError: if there is no such field, or no image has a mask
     """
     name = check_detections(samples, field)
-    stored = StoredView.of(samples)
+    stored = StoredView(samples)
     rows = zip(*samples.filter_labels(name, _HAS_MASK).values(["id", "filepath"]), strict=True)
     pictures: list[Picture] = []
     for sample_id, path in rows:
@@ -220,41 +197,17 @@ def read_pictures(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Pict
     return pictures
 
 
-def _list_frames(samples: fo.Dataset | fo.DatasetView, field: str) -> dict[str, Shown]:
-    """The labeled frames of all videos, by sample id and frame number, and the objects they show: one query."""
-    prefix = f"frames[].{field}.detections"
-    paths = ["frames[]._sample_id", "frames[].frame_number"]
-    masked = samples.filter_labels(f"frames.{field}", _HAS_MASK, only_matches=False)
-    columns = masked.values([*paths, f"{prefix}.label", f"{prefix}.index", f"{prefix}.instance._id"])
-    listed: dict[str, Shown] = defaultdict(dict)
-    for sample_id, number, *identities in zip(*columns, strict=True):
-        if identities[0] is not None:
-            listed[str(sample_id)][number] = _keys(*identities)
-    return listed
-
-
-def _keys(labels: list, indices: list | None, instances: list | None) -> list[ObjectKey]:
-    return [identity.key() for identity in read_identities(labels, indices, instances)]
-
-
-def _stored_video(sequence: LabeledSequence, stored: StoredView, field: str, listed: dict[str, Shown]) -> StoredVideo:
+def _stored_video(sequence: LabeledSequence, masked: LabeledSequence, field: str) -> StoredVideo:
+    """A sequence to train on; ``masked`` is the same without detections that have no mask."""
     if not Path(sequence.filepath).is_file():
         raise HS2SError(f"there is no file {sequence.filepath}")
-    if isinstance(sequence, VideoSequence):
-        first, last = sequence.support or (1, float("inf"))
-        shown = {n - first: keys for n, keys in listed[sequence.sample_id].items() if first <= n <= last}
-        row: tuple[Any, ...] = (sequence.view_id, sequence.sample_id, sequence.filepath, sequence.support)
-    else:
-        assert isinstance(sequence, ImageSequence)
-        masked = sequence.group.filter_labels(field, _HAS_MASK, only_matches=False)
-        columns = masked.values([f"{field}.detections.{name}" for name in ("label", "index", "instance._id")])
-        shown = {i: _keys(*each) for i, each in enumerate(zip(*columns, strict=True)) if each[0] is not None}
-        row, stored = (), StoredView.of(sequence.group)
+    paths = [f"{field}.detections.{name}" for name in ("label", "index", "instance._id")]
+    shown = {i: [identity.key() for identity in read_identities(*each)] for i, each in masked.read(*paths)}
     if not any(shown.values()):
         raise HS2SError(f"none of its frames has a mask in {field!r}")
     for index, keys in shown.items():
-        check_distinct(keys, index + sequence.first_number)
-    return StoredVideo(sequence.name, stored, row, field, shown, sequence.first_number)
+        check_distinct(keys, sequence.number(index))
+    return StoredVideo(sequence, field, shown)
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -141,7 +141,7 @@ def test_a_low_score_is_explained(scored_dataset):
 
 def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
     evaluate_propagation(occluded, "frames.pred", "frames.gt", "ev")
-    monkeypatch.setattr("fiftyone_hs2s.dataset.diagnose.series.score_piece", None)
+    monkeypatch.setattr("fiftyone_hs2s.dataset.diagnose.series.score_sequence", None)
     find_failures(occluded, "frames.pred", eval_key="ev")
     sample = occluded.first()
     assert found(sample) == {"occlusion": [5, 7], "reappearance": [8, 12], "lost": [8, 12]}

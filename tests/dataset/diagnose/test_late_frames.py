@@ -6,7 +6,7 @@ import pytest
 
 from fiftyone_hs2s import analyze, evaluate_propagation
 from fiftyone_hs2s.dataset.evaluate import figures
-from fiftyone_hs2s.dataset.pieces import frame_rates
+from fiftyone_hs2s.dataset.sample_views import frame_rates
 from fiftyone_hs2s.metrics.analysis import LATE
 from fiftyone_hs2s.plugin.panel_content import overview
 

@@ -102,14 +102,14 @@ def test_evaluation_deleted_or_renamed_meanwhile(two, rename):
 
 def test_sample_deleted_meanwhile(two, monkeypatch):
     first, second = two.values("id")
-    score = workers.score_piece
+    score = workers.score_sequence
 
-    def delete_the_other(piece, *args, **options):
-        if piece.sample_id == first:
+    def delete_the_other(sequence, *args, **options):
+        if sequence.sample_id == first:
             another(two).delete_samples(second)
-        return score(piece, *args, **options)
+        return score(sequence, *args, **options)
 
-    monkeypatch.setattr(workers, "score_piece", delete_the_other)
+    monkeypatch.setattr(workers, "score_sequence", delete_the_other)
     results = evaluate(two)
     assert {row["sample_id"] for row in results.objects} == {first}
     message = f"sample {second} of the dataset {two.name!r} was deleted meanwhile"

@@ -8,6 +8,7 @@ import pytest
 
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.tracking import plan_prompts
 
 H, W = 48, 64
 
@@ -28,13 +29,9 @@ def absent(**attributes) -> fo.Detection:
     return fo.Detection(bounding_box=[0, 0, 0, 0], **attributes)
 
 
-def collect(frames: dict[int, list[fo.Detection]], mode="first", direction="forward", first_number=1):
+def collect(frames: dict[int, list[fo.Detection]], first_number=1):
     labels = {index: fo.Detections(detections=detections) for index, detections in frames.items()}
-    return collect_prompts(labels.items(), labels.get, Video(), mode, direction, first_number)
-
-
-def where(prompts) -> dict[int, list[int]]:
-    return {index: sorted(masks) for index, masks in prompts.masks.items()}
+    return collect_prompts(labels.items(), labels.get, Video(), first_number)
 
 
 FRAMES = {
@@ -55,27 +52,27 @@ FRAMES = {
     ],
 )
 def test_objects_start_where_they_are_first_seen(mode, direction, expected):
-    prompts = collect(FRAMES, mode, direction)
-    assert where(prompts) == expected
-    assert list(prompts.masks) == sorted(prompts.masks)
+    prompts = collect(FRAMES)
+    assert plan_prompts(Video(), prompts, direction, mode).anchors == expected
     assert {number: identity.index for number, identity in prompts.identities.items()} == {1: 0, 2: 7}
 
 
 def test_masks_are_read_where_they_belong():
-    prompts = collect(FRAMES, "all")
-    mask = np.asarray(prompts.masks[8][1])
+    prompts = collect(FRAMES)
+    mask = prompts.masks(8)[1]
     assert mask.dtype == bool
     assert mask[:, 2:6].sum() == mask.sum() == 16
-    assert np.asarray(prompts.masks[4][2])[:, 20:24].sum() == 16
+    assert prompts.masks(4)[2][:, 20:24].sum() == 16
 
 
 def test_masks_are_read_only_when_used():
     labels = {index: fo.Detections(detections=[square(label="a")]) for index in range(10)}
     reads = []
-    prompts = collect_prompts(labels.items(), lambda i: reads.append(i) or labels[i], Video(), "all", "forward")
-    assert all(np.any(mask) for masks in prompts.masks.values() for mask in masks.values())
+    prompts = collect_prompts(labels.items(), lambda i: reads.append(i) or labels[i], Video())
+    plan = plan_prompts(Video(), prompts, "both", "all")
+    assert plan.anchors == {index: [1] for index in range(10)}
     assert not reads
-    assert np.asarray(prompts.masks[6][1]).sum() == 16
+    assert plan.masks(6)[1].sum() == 16
     assert reads == [6]
 
 
@@ -87,7 +84,7 @@ def test_no_masks_is_refused():
 
 def test_masks_after_the_end_are_left_out(caplog):
     prompts = collect({2: [square(label="a")], 10: [square(label="b")]})
-    assert where(prompts) == {2: [1]}
+    assert prompts.ids() == {2: [1]}
     assert "after the video's last frame, 10" in caplog.text
     with pytest.raises(HS2SError, match="no frame has a detection with mask pixels before its last frame, 10: it ends"):
         collect({10: [square(label="b")]})
@@ -116,8 +113,8 @@ def test_several_objects_of_a_bare_label_on_several_frames_are_refused():
 
 
 def test_an_object_of_a_bare_label_on_several_frames_is_one():
-    prompts = collect({2: [square(label="a")], 5: [square(label="a")]}, "all")
-    assert where(prompts) == {2: [1], 5: [1]}
+    prompts = collect({2: [square(label="a")], 5: [square(label="a")]})
+    assert prompts.ids() == {2: [1], 5: [1]}
 
 
 def test_an_index_with_two_labels_is_refused():
@@ -129,7 +126,7 @@ def test_objects_that_only_ever_have_boxes_are_named(caplog):
     box = fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2], index=5)
     seen = fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2], index=0, label="a")
     prompts = collect({2: [square(0, index=0, label="a"), box], 3: [seen, absent(index=6)]})
-    assert where(prompts) == {2: [1]}
+    assert prompts.ids() == {2: [1]}
     assert [record.getMessage() for record in caplog.records] == [
         "Left out, with boxes but no mask on any frame: index 5; mask each object on one frame"
     ]

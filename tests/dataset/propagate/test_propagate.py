@@ -78,7 +78,7 @@ def test_masks_that_were_given_say_so(dataset, video, model, mode, given, direct
     for number, indices in {2: [0], 5: [0, 1], 9: [1]}.items():
         sample.frames[number]["gt"] = prompts(number, indices)
     dataset.add_sample(sample)
-    run(dataset, model, prompts=mode, direction=direction)
+    run(dataset, model, prompt_frames=mode, direction=direction)
     marked = dataset.filter_labels("frames.pred", F("keyframe") == True)  # noqa: E712
     frames = {number: frame.pred for number, frame in marked.first().frames.items() if frame.pred}
     assert {
@@ -93,7 +93,7 @@ def test_corrections_are_left_out_of_the_scores(dataset, video, model):
         sample.frames[number]["start"] = prompts(number)
     dataset.add_sample(sample)
     for mode, counted in (("first", range(2, T)), ("all", [n for n in range(2, T) if n != 6])):
-        run(dataset, model, prompt_field="start", label_field=mode, prompts=mode)
+        run(dataset, model, prompt_field="start", label_field=mode, prompt_frames=mode)
         results = evaluate_propagation(dataset, mode, "gt", f"{mode}_eval")
         assert [row["frames"] for row in results.objects] == [len(counted)] * 2
         assert [row["prompts"] for row in results.objects] == [int(mode == "all")] * 2
@@ -103,7 +103,7 @@ def test_corrections_are_left_out_of_the_scores(dataset, video, model):
     everything = evaluate_propagation(dataset, "all", "gt", protocol="all")
     assert [row["frames"] for row in everything.objects] == [T, T]
     assert "4 masks that were prompts counted as if tracked" in everything.prompts_note
-    run(dataset, model, label_field="copied", prompts="all")
+    run(dataset, model, label_field="copied", prompt_frames="all")
     with pytest.raises(
         HS2SError, match="nothing could be scored: objects 1, 2 with no frame that counts but those whose"
     ):
@@ -130,7 +130,7 @@ def test_all_prompts_anchor_again(dataset, sample, model, mode, anchored):
     other[50:60, 2:30] = True
     sample.frames[9]["gt"] = fo.Detections(detections=[detection(other, label="square 0", index=0)])
     sample.save()
-    run(dataset, model, prompts=mode)
+    run(dataset, model, prompt_frames=mode)
     sample.reload()
     assert bool(iou(found(sample)[9][0], other) == 1) is anchored
 
@@ -466,7 +466,7 @@ def test_views_that_cannot_work(dataset, sample, model):
         run(dataset.to_frames(), model)
 
 
-@pytest.mark.parametrize("option", [{"direction": "sideways"}, {"prompts": "some"}])
+@pytest.mark.parametrize("option", [{"direction": "sideways"}, {"prompt_frames": "some"}])
 def test_options_that_are_unknown(dataset, sample, model, option):
     with pytest.raises(HS2SError, match="is unknown: choose one of"):
         run(dataset, model, **option)

@@ -34,7 +34,7 @@ def test_apply_model(dataset, sample, direction, numbers):
 
 
 def test_same_result_as_propagate(dataset, sample):
-    model = color_model(direction="both", prompts="all")
+    model = color_model(direction="both", prompt_frames="all")
     apply(dataset, model, prompt_field="frames.gt")
     propagate(dataset, model, prompt_field="gt", label_field="streamed")
     sample.reload()
@@ -189,13 +189,13 @@ def test_load_model(tmp_path):
         size=(64, 96),
         device="cpu",
         direction="both",
-        prompts="all",
+        prompt_frames="all",
         prompt_field="f",
         reset_period=9,
     )
     assert isinstance(model, fom.Model)
     assert isinstance(model, fom.SamplesMixin)
-    assert (model.media_type, model.direction, model.prompts) == ("video", "both", "all")
+    assert (model.media_type, model.direction, model.prompt_frames) == ("video", "both", "all")
     assert model.tracker.size == (64, 96)
     assert model.tracker.network.config.reset_period == 9
     with model:
@@ -217,7 +217,7 @@ def test_load_model_with_the_shipped_weights():
         ({"weights": "gone.safetensors"}, r"gone\.safetensors"),
         ({"name": "hs2s-resnet50-video-torch"}, "hs2s weights convert"),
         ({"direction": "up"}, "direction='up' is unknown: choose one of forward, backward, both"),
-        ({"prompts": "last"}, "prompts='last' is unknown: choose one of first, all"),
+        ({"prompt_frames": "last"}, "prompt_frames='last' is unknown: choose one of first, all"),
     ],
 )
 def test_load_model_refuses(arguments, message, monkeypatch):

@@ -1,0 +1,63 @@
+"""The frames of a video as the database holds them, one after the other.
+
+FiftyOne's public ways either put all frames of a video into one document, which fails where their labels are larger
+than the database allows (some thousand frames), or read all fields of each frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+
+from fiftyone_hs2s.dataset.compat import aggregate_frames, frame_collection, needs_frames, root_dataset
+
+
+def frame_documents(
+    view: fo.DatasetView,
+    sample_id: str,
+    span: tuple[int, int | None],
+    query: dict[str, Any],
+    paths: Sequence[str] = (),
+) -> Iterator[dict[str, Any]]:
+    """Reads frames of a video as a view shows them: its filters hold.
+
+    Args:
+        view: a view of the one sample or clip
+        sample_id: the video sample
+        span: the first and last frame number; None for the video's end
+        query: which frames, in MongoDB's form
+        paths: what to read of them, see :func:`value_at`
+
+    Yields:
+        documents by ascending ``frame_number``
+    """
+    first, last = span
+    numbers = {"$gte": first} if last is None else {"$gte": first, "$lte": last}
+    which = {"$and": [{"_sample_id": ObjectId(sample_id), "frame_number": numbers}, query]}
+    inner = {path for path in paths if any(path.startswith(f"{other}.") for other in paths)}  # comes with the other
+    wanted = dict.fromkeys({"frame_number", *paths} - inner - {"id"}, 1)
+    if needs_frames(view):
+        yield from aggregate_frames(view, [{"$match": which}, {"$project": wanted}])
+    elif (collection := frame_collection(root_dataset(view))) is not None:
+        yield from collection.find(which, wanted).sort("frame_number", 1)
+
+
+def value_at(document: dict[str, Any], path: str) -> Any:
+    """The value at a path of a frame's document: of a list, those of its items; labels as FiftyOne's objects."""
+    if path == "id":
+        return str(document["_id"])
+    value: Any = document
+    for name in path.split("."):
+        value = [(item or {}).get(name) for item in value] if isinstance(value, list) else (value or {}).get(name)
+    if not isinstance(value, dict):
+        return value
+    # FiftyOne's filters leave an empty shell on frames without labels
+    return None if value.get("detections") is None else fo.Detections.from_dict(value)
+
+
+def is_labeled(paths: Sequence[str], values: Sequence[Any]) -> bool:
+    """Whether one of the paths has a value, that of the id apart."""
+    return any(value is not None for path, value in zip(paths, values, strict=True) if path != "id")
