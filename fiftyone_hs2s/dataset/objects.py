@@ -5,9 +5,9 @@ Everything that needs the objects of a frame reads them here: prompts, scores, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import fiftyone as fo
 import numpy as np
@@ -17,6 +17,9 @@ from fiftyone_hs2s.dataset.frame_paths import KEYFRAME
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import join_masks
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.sequences import LabeledSequence
 
 ObjectKey = tuple["str | int | None", ...]
 KINDS = ("instance", "index", "label")
@@ -78,11 +81,17 @@ def list_names(samples: fo.Dataset | fo.DatasetView, field: str, most: int = 10)
     return [Identity(label, index).name for label, index in ordered]
 
 
-def read_identities(labels: Sequence, indices: Sequence | None, instances: Sequence | None) -> list[Identity]:
-    """The identities of a frame's detections, from the values of their fields; None where none has a field."""
-    nothing = [None] * len(labels)
-    rows = zip(labels, indices or nothing, instances or nothing, strict=True)
-    return [Identity(label, index, instance and str(instance)) for label, index, instance in rows]
+Census = list[tuple[int, list[Identity]]]
+"""The objects that the detections of each frame name, by frame index."""
+
+
+def census(sequence: LabeledSequence, field: str) -> Iterator[tuple[int, list[Identity]]]:
+    """Who is on each frame that has the field, by frame index, without reading masks."""
+    paths = ("label", "index", "instance._id")
+    for index, columns in sequence.read(*(f"{field}.detections.{path}" for path in paths)):
+        nothing = [None] * len(columns[0])
+        rows = zip(*(column or nothing for column in columns), strict=True)
+        yield index, [Identity(label, number, instance and str(instance)) for label, number, instance in rows]
 
 
 @dataclass

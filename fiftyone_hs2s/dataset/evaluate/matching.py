@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.objects import (
     KINDS,
+    Census,
     FrameObjects,
-    Identity,
     ObjectKey,
+    census,
     check_distinct,
-    read_identities,
     read_objects,
     render,
 )
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.first_frame_match import FirstFrames, Match, match_problem
-
-Census = list[tuple[int, list[Identity]]]
-"""The objects that the detections of each frame name, by frame index."""
-
-_PATHS = ("detections.label", "detections.index", "detections.instance._id")
 
 
 class Matching:
@@ -121,12 +116,6 @@ def _overlaps(sequence: LabeledSequence, truth: str, prediction: str) -> dict[Ob
         except HS2SError as error:
             raise HS2SError(f"frame {sequence.number(index)}: {error}") from error
     return found.finish()
-
-
-def census(sequence: LabeledSequence, field: str) -> Iterator[tuple[int, list[Identity]]]:
-    """The names on each frame that has the field, without reading masks."""
-    for index, names in sequence.read(*(f"{field}.{path}" for path in _PATHS)):
-        yield index, read_identities(*names)
 
 
 def _shared_kind(true: Census, predicted: Census) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fiftyone_hs2s.dataset.evaluate.matching import census, keys_in_order
-from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, check_distinct, check_same, read_objects
+from fiftyone_hs2s.dataset.evaluate.matching import keys_in_order
+from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, census, check_distinct, check_same, read_objects
 from fiftyone_hs2s.dataset.sample_views import frame_rates
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError, VideoError

@@ -21,7 +21,7 @@ from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_path
 from fiftyone_hs2s.dataset.labels import pixel_box
-from fiftyone_hs2s.dataset.objects import ObjectKey, check_distinct, read_identities, render
+from fiftyone_hs2s.dataset.objects import ObjectKey, census, check_distinct, render
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError, VideoError
@@ -201,8 +201,7 @@ def _stored_video(sequence: LabeledSequence, masked: LabeledSequence, field: str
     """A sequence to train on; ``masked`` is the same without detections that have no mask."""
     if not Path(sequence.filepath).is_file():
         raise HS2SError(f"there is no file {sequence.filepath}")
-    paths = [f"{field}.detections.{name}" for name in ("label", "index", "instance._id")]
-    shown = {i: [identity.key() for identity in read_identities(*each)] for i, each in masked.read(*paths)}
+    shown = {index: [identity.key() for identity in names] for index, names in census(masked, field)}
     if not any(shown.values()):
         raise HS2SError(f"none of its frames has a mask in {field!r}")
     for index, keys in shown.items():
