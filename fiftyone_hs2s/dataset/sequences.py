@@ -150,8 +150,7 @@ class LabeledSequence(ABC):
         """Makes sure that nobody has deleted the sequence's samples, or fields, meanwhile.
 
         Raises:
-            HS2SError: if a sample was deleted; a :class:`~fiftyone_hs2s.dataset.database.DatabaseError` if the dataset
-                or a field was
+            HS2SError: if a sample was deleted; a ``DatabaseError`` if the dataset or a field was
         """
         check_there(self.dataset, self._sample_ids, [self._path(field) for field in fields])
 
@@ -217,7 +216,7 @@ class VideoSequence(LabeledSequence):
                 yield document["frame_number"] - self.number(0), values
 
     def read_at(self, field: str, index: int) -> fo.Detections | None:
-        document = next(self._documents(self.view, {"frame_number": self.number(index)}, [field]), {})
+        document: dict[str, Any] = next(self._documents(self.view, {"frame_number": self.number(index)}, [field]), {})
         return value_at(document, field)
 
     def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
@@ -244,9 +243,7 @@ class VideoSequence(LabeledSequence):
         there = {field: {"$ne": None}}
         return self._documents(self.samples, there) if self.dataset.has_frame_field(field) else iter(())
 
-    def _documents(
-        self, view: fo.DatasetView, query: dict[str, Any], paths: Sequence[str] = ()
-    ) -> Iterator[dict[str, Any]]:
+    def _documents(self, view: fo.DatasetView, query: dict[str, Any], paths: Sequence[str] = ()) -> Iterator[Any]:
         return frame_documents(view, self.sample_id, (self.number(0), self._last), query, paths)
 
     def shows(self, number: int) -> bool:
