@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
     from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport, propagate
+    from fiftyone_hs2s.dataset.propagate.repropagate import repropagate
     from fiftyone_hs2s.dataset.train.finetune import FineTuned, finetune
     from fiftyone_hs2s.errors import HS2SError
     from fiftyone_hs2s.metrics import EventOptions
@@ -60,6 +61,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
     "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
     "fiftyone_hs2s.dataset.propagate.propagate": ("PropagationReport", "propagate"),
+    "fiftyone_hs2s.dataset.propagate.repropagate": ("repropagate",),
     "fiftyone_hs2s.dataset.train.finetune": ("FineTuned", "finetune"),
     "fiftyone_hs2s.errors": ("HS2SError",),
     "fiftyone_hs2s.metrics": ("EventOptions",),
@@ -102,6 +104,7 @@ __all__ = [
     "load_model",
     "propagate",
     "register_model",
+    "repropagate",
     "run_benchmark",
     "to_segmentations",
 ]

@@ -21,11 +21,25 @@ from .export_operator import ExportTracks
 from .failures_operator import FindFailures
 from .panel import HS2SPanel
 from .propagate_operator import Propagate
+from .repropagate_operator import Repropagate
 from .runs_panel import RunsPanel
 from .train_operator import Train
+
+PARTS = (
+    Propagate,
+    Repropagate,
+    Evaluate,
+    FindFailures,
+    Analyze,
+    ShowAttention,
+    Train,
+    ExportTracks,
+    HS2SPanel,
+    RunsPanel,
+)
 
 
 def register(plugin: Any) -> None:
     """Registers the operators and the panel; FiftyOne calls this."""
-    for part in (Propagate, Evaluate, FindFailures, Analyze, ShowAttention, Train, ExportTracks, HS2SPanel, RunsPanel):
+    for part in PARTS:
         plugin.register(part)

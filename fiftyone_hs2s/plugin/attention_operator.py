@@ -9,12 +9,10 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.objects import list_names
-from fiftyone_hs2s.models import default_model, shipped_models
-from fiftyone_hs2s.registry import list_models
 
 from . import forms
 from .execution import Outcome, execute
-from .work import NONE, MaskOperator, Samples, chosen, target
+from .work import NONE, MaskOperator, Samples, chosen, open_samples, target
 
 
 class ShowAttention(MaskOperator):
@@ -26,7 +24,7 @@ class ShowAttention(MaskOperator):
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         forms.check_requirements()
-        samples = _samples(ctx)
+        samples = open_samples(ctx)
         forms.prompt_field_input(inputs, samples)
         about = "The later frame; the heatmap lies on the first one, that of the object's mask"
         inputs.int("frame", min=1, required=True, label="Frame", description=about)
@@ -34,9 +32,7 @@ class ShowAttention(MaskOperator):
         forms.choice(inputs, "object", {NONE: "All"} | {name: name for name in names}, "Object", NONE)
         prefix = forms.field_prefix(samples)
         inputs.str("label_field", default=f"{prefix}attention", label="Output field", description="For the heatmaps")
-        own = {name: f"{name} (fine-tuned)" for name in list_models()}
-        models = {name: f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()} | own
-        forms.choice(inputs, "model", models, "Model", default_model())
+        forms.model_input(inputs)
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
@@ -59,12 +55,6 @@ class ShowAttention(MaskOperator):
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
-def _samples(ctx: foo.ExecutionContext) -> Samples:
-    """The open sample if there is one, else what was chosen."""
-    samples = ctx.target_view()
-    return samples.select(ctx.current_sample) if ctx.current_sample else samples
-
-
 def _show(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     from fiftyone_hs2s import HS2SError, attention_heatmaps, load_model
 
@@ -73,7 +63,7 @@ def _show(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
         raise HS2SError("which frame is meant is missing: give its number")
     progress("Loading the model")
     return attention_heatmaps(
-        _samples(ctx),
+        open_samples(ctx),
         params["prompt_field"],
         params.get("label_field") or "attention",
         frame=int(params["frame"]),

@@ -13,6 +13,8 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks
 from fiftyone_hs2s.dataset.frame_paths import frame_path
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.first_frame_match import MATCHES
+from fiftyone_hs2s.models import default_model, shipped_models
+from fiftyone_hs2s.registry import list_models
 
 REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")
 """What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
@@ -102,6 +104,13 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
     choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from", required=True)
+
+
+def model_input(inputs: types.Object) -> None:
+    """Adds the choice of a model that comes with its weights."""
+    own = {name: f"{name} (fine-tuned)" for name in list_models()}
+    models = {name: f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()} | own
+    choice(inputs, "model", models, "Model", default_model())
 
 
 def quality_inputs(inputs: types.Object) -> None:

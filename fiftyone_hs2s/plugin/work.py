@@ -115,6 +115,12 @@ def evaluations_of(samples: Samples, pred_field: str | None) -> list[str]:
     return [key for key in keys if pred_field in (None, samples.get_evaluation_info(key).config.pred_field)]
 
 
+def open_samples(ctx: foo.ExecutionContext) -> Samples:
+    """The open sample if there is one, else what was chosen."""
+    samples = ctx.target_view()
+    return samples.select(ctx.current_sample) if ctx.current_sample else samples
+
+
 def target(samples: Samples) -> dict[str, Samples]:
     """What an operator that is called from Python works on."""
     return {"view": samples} if isinstance(samples, fo.DatasetView) else {"dataset": samples}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import fiftyone as fo
 
@@ -18,6 +19,7 @@ from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.find_sequences import check_disjoint, find_sequences
+from fiftyone_hs2s.dataset.propagate.keyframes import signed
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
 from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
 from fiftyone_hs2s.dataset.propagate.status import StatusField
@@ -190,6 +192,8 @@ class _Job:
     batch_size: int
     show: Callable[[Progress], Any]
     report: PropagationReport = field(default_factory=PropagationReport)
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+    """What the labels are signed with."""
     done: int = 0
     """Samples that are over, however they ended."""
     total: int = 0
@@ -315,7 +319,7 @@ class _Job:
         claim: Claim,
     ) -> None:
         batch: dict[int, fo.Detections] = {}
-        for index, labels in self.model.track(frames, plan, on_step):
+        for index, labels in signed(self.model.track(frames, plan, on_step), self.run_id):
             batch[index] = labels
             if len(batch) == self.batch_size:
                 self._write(sequence, batch, claim)

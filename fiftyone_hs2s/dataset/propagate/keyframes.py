@@ -1,0 +1,188 @@
+"""Whose labels are whose in a field that persons and runs write to: keyframes, and what was tracked from them.
+
+What a person made or changed is a keyframe: a mask with ``keyframe: true``, or one that no tracker signed. What a run
+of ours made is signed as the App's own trackers sign: ``propagation: {method, run_id, parent_keyframes}``. To that is
+added ``parent_masks``, a digest of each parent's mask, which tells when a parent was changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, check_distinct, is_prompt
+
+PROPAGATION = "propagation"
+"""Attribute of detections that a tracker made, in FiftyOne's words."""
+METHOD = "hs2s"
+
+Box = tuple[float, ...]
+
+
+def propagation_of(detection: fo.Detection) -> dict[str, Any]:
+    """What a tracker signed a detection with; empty if none did."""
+    return dict(detection[PROPAGATION] or {}) if detection.has_field(PROPAGATION) else {}
+
+
+def is_keyframe(detection: fo.Detection) -> bool:
+    """Whether a detection's mask is to be taken as it is: a person made or changed it, or it was given to a run."""
+    return detection.has_mask and (is_prompt(detection) or not propagation_of(detection))
+
+
+def is_ours(detection: fo.Detection) -> bool:
+    """Whether a run of ours made the detection, and nobody has declared it a keyframe since."""
+    return propagation_of(detection).get("method") == METHOD and not is_prompt(detection)
+
+
+def key_of(detection: fo.Detection) -> ObjectKey:
+    """Which object a detection shows."""
+    return Identity.of(detection).key()
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """The mask of an object on one frame, as a person made it or a run was given it.
+
+    Attributes:
+        ids: those of its detections; several are parts of the object
+        digest: of the mask
+        known: whether a run of ours put it there, and it is as it was then
+    """
+
+    ids: tuple[str, ...]
+    digest: str
+    known: bool = False
+
+    @classmethod
+    def of(cls, detections: Iterable[fo.Detection]) -> Keyframe:
+        """The keyframe that the detections of an object make."""
+        found = list(detections)
+        digest = _digest(found)
+        known = all(propagation_of(d).get("mask") == digest for d in found)
+        return cls(tuple(d.id for d in found), digest, known)
+
+
+@dataclass
+class ObjectTrack:
+    """What a field has of one object.
+
+    Attributes:
+        identity: who it is
+        keyframes: by 0-based frame index
+        parents: by frame index, for what runs of ours made: the digests of the parents' masks by their ids
+        boxes: those of its keyframes
+    """
+
+    identity: Identity
+    keyframes: dict[int, Keyframe] = field(default_factory=dict)
+    parents: dict[int, dict[str, str]] = field(default_factory=dict)
+    boxes: set[Box] = field(default_factory=set)
+
+
+def read_tracks(
+    labels: Iterable[tuple[int, fo.Detections | None]], first_number: int = 1
+) -> dict[ObjectKey, ObjectTrack]:
+    """Reads who is in a field, where the keyframes are, and what was tracked from which.
+
+    Args:
+        labels: the detections of each labeled frame by 0-based frame index
+        first_number: the frame number of index 0, for messages
+
+    Raises:
+        HS2SError: if objects cannot be told apart
+    """
+    tracks: dict[ObjectKey, ObjectTrack] = {}
+    for index, detections in labels:
+        found = [d for d in (detections.detections if detections else ()) if is_keyframe(d) or is_ours(d)]
+        check_distinct([key_of(d) for d in found], index + first_number)
+        given: dict[ObjectKey, list[fo.Detection]] = {}
+        for detection in found:
+            key = key_of(detection)
+            track = tracks.setdefault(key, ObjectTrack(Identity.of(detection)))
+            if is_keyframe(detection):
+                given.setdefault(key, []).append(detection)
+                track.boxes.add(tuple(detection.bounding_box))
+            else:
+                sign = propagation_of(detection)
+                ids, digests = sign.get("parent_keyframes", ()), sign.get("parent_masks", ())
+                track.parents[index] = dict(zip(map(str, ids), digests, strict=False))
+        for key, parts in given.items():
+            tracks[key].keyframes[index] = Keyframe.of(parts)
+    return tracks
+
+
+def sign(detection: fo.Detection, run_id: str, parents: Collection[Keyframe]) -> None:
+    """Notes on a detection which run of ours made it, from which keyframes."""
+    rows = [(i, parent.digest) for parent in parents for i in parent.ids]
+    detection[PROPAGATION] = {
+        "method": METHOD,
+        "run_id": run_id,
+        "parent_keyframes": [i for i, _ in rows],
+        "parent_masks": [digest for _, digest in rows],
+    }
+
+
+def sign_keyframe(detection: fo.Detection, run_id: str) -> None:
+    """Notes on a mask that was given which run of ours put it there, and what it was like."""
+    mask = _digest([detection])
+    detection[PROPAGATION] = {"method": METHOD, "run_id": run_id, "parent_keyframes": [], "mask": mask}
+
+
+def signed(labels: Iterable[tuple[int, fo.Detections]], run_id: str) -> Iterator[tuple[int, fo.Detections]]:
+    """Signs what a run finds: each detection with the keyframe that it was tracked from.
+
+    Args:
+        labels: frame index and detections, in the order of the tracking
+        run_id: names the run
+    """
+    known: dict[ObjectKey, dict[int, Keyframe]] = {}
+    for index, detections in labels:
+        for detection in detections.detections:
+            own = known.setdefault(key_of(detection), {})
+            if is_prompt(detection):
+                sign_keyframe(detection, run_id)
+                own[index] = Keyframe.of([detection])
+            else:
+                earlier = [i for i in own if i < index] or list(own)
+                sign(detection, run_id, [own[min(earlier, key=lambda i: abs(i - index))]] if own else [])
+        yield index, detections
+
+
+def merged(
+    current: fo.Detections | None, new: Iterable[fo.Detection], tracks: Mapping[ObjectKey, ObjectTrack]
+) -> fo.Detections:
+    """A frame's detections once a run has done some objects again.
+
+    Only what runs of ours made of these objects is replaced, and the copies of a keyframe's box that FiftyOne puts on
+    the frames after a mask that is drawn.
+
+    Args:
+        current: what is there
+        new: what the run found
+        tracks: the objects that are done again
+    """
+    kept = [d for d in (current.detections if current else ()) if not _gives_way(d, tracks.get(key_of(d)))]
+    held = {key_of(d) for d in kept if is_keyframe(d)}
+    return fo.Detections(detections=kept + [d for d in new if key_of(d) not in held])
+
+
+def _gives_way(detection: fo.Detection, track: ObjectTrack | None) -> bool:
+    if track is None:
+        return False
+    copied = not detection.has_mask and not is_prompt(detection) and tuple(detection.bounding_box or ()) in track.boxes
+    return is_ours(detection) or copied
+
+
+def _digest(detections: Iterable[fo.Detection]) -> str:
+    """Names the masks of detections: the same for the same pixels in the same boxes, in any order."""
+    parts = []
+    for detection in detections:
+        mask = np.asarray(detection.get_mask()) != 0
+        box = np.round(np.array(detection.bounding_box, float), 6)
+        parts.append(repr(mask.shape).encode() + box.tobytes() + np.packbits(mask).tobytes())
+    return blake2b(b"".join(sorted(parts)), digest_size=8).hexdigest()

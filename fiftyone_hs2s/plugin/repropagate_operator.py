@@ -1,0 +1,68 @@
+"""The operator that tracks again what depends on corrected masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from . import forms
+from .execution import Outcome, execute
+from .work import MaskOperator, Samples, field_choice, open_samples, target
+
+
+class Repropagate(MaskOperator):
+    """Tracks the frames between keyframes again, where a keyframe was added or changed."""
+
+    name = "repropagate"
+    label = "HS2S: propagate corrections"
+    description = "Track again the frames beside corrected masks"
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
+        button = types.Button(label="Propagate corrections", icon="/assets/icon-dark.svg", prompt=True)
+        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
+
+    def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+        forms.check_requirements()
+        about = "The masks and their corrections: a mask that you drew or changed in Annotate is a keyframe"
+        field_choice(inputs, open_samples(ctx), "label_field", "Field", about)
+        forms.model_input(inputs)
+
+    def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        forms.check_requirements()
+        yield from execute(ctx, "Propagate corrections", lambda report: _repropagate(ctx, report), _outcome)
+
+    def __call__(self, samples: Samples, label_field: str, delegate: bool = False, **params: Any) -> Any:
+        """Runs the operator from Python.
+
+        Args:
+            samples: the videos
+            label_field: the frame field with the masks and their corrections
+            delegate: whether to queue the work instead of doing it now
+            **params: ``model`` as in ``repropagate()``
+
+        Returns:
+            the operator's result
+        """
+        params = {"label_field": label_field, **params}
+        return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _repropagate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
+    from fiftyone_hs2s import load_model, repropagate
+
+    progress("Loading the model")
+    model = load_model(ctx.params.get("model") or None)
+    report = repropagate(open_samples(ctx), ctx.params["label_field"], model, progress=progress)
+    report.raise_if_all_failed()
+    return report
+
+
+def _outcome(report: Any) -> Outcome:
+    idle = bool(report.skipped) and not (report.complete or report.problems)
+    text = (
+        "no mask is new or changed since: correct one in Annotate first" if idle else f"{report.frames} frames redone"
+    )
+    return Outcome(text, list(report.problems.items()), warn=idle)
