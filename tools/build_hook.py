@@ -11,6 +11,7 @@ FILES = {
     "model_zoo/README.md": "fiftyone_hs2s/weights/README.md",  # the model card
     "fiftyone.yml": f"{PLUGIN}/fiftyone.yml",
     "assets": f"{PLUGIN}/assets",
+    "skills": f"{PLUGIN}/skills",
     "tools/plugin_entry.py": f"{PLUGIN}/fiftyone_hs2s/plugin/__init__.py",  # where fiftyone.yml says it is
 }
 

@@ -14,6 +14,10 @@ from typing import Any
 if find_spec("fiftyone_hs2s") is None:
     sys.path.append(str(Path(__file__).resolve().parent / "path"))  # which processes started from here get too
 
+from .version_check import check_version
+
+check_version(Path(__file__).resolve().parents[1], Path(find_spec("fiftyone_hs2s").origin).resolve().parent)
+
 from .analyze_operator import Analyze
 from .attention_operator import ShowAttention
 from .evaluate_operator import Evaluate

@@ -28,6 +28,7 @@ class Analyze(MaskOperator):
 
     name = "analyze"
     label = "HS2S: analyze length and occlusion"
+    risk = "low"
     description = "Compare early and late frames, and frames after occlusions"
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:

@@ -36,6 +36,7 @@ class ExportTracks(MaskOperator):
 
     name = "export_tracks"
     label = "HS2S: export masks"
+    risk = "high"
     description = "Write masks as files of other tools, for evaluation servers, or as videos"
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:

@@ -44,6 +44,7 @@ class Propagate(foo.Operator):
             execute_as_generator=True,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
+            risk_level="medium",
             **_ICONS,
         )
 

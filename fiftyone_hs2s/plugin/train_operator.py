@@ -30,6 +30,7 @@ class Train(MaskOperator):
 
     name = "train"
     label = "HS2S: train"
+    risk = "high"
     description = "Adapt the tracker to the true masks"
     delegated = True
     check = staticmethod(check_training_samples)

@@ -28,6 +28,8 @@ class MaskOperator(foo.Operator):
     description: ClassVar[str]
     delegated: ClassVar[bool] = False
     """Whether the work is queued unless one chooses otherwise."""
+    risk: ClassVar[str] = "medium"
+    """FiftyOne's risk level: ``low`` reads, ``medium`` writes fields, ``high`` writes files on the server."""
     check = staticmethod(check_samples)
     """Refuses samples that the operator cannot work on."""
 
@@ -42,6 +44,7 @@ class MaskOperator(foo.Operator):
             allow_immediate_execution=True,
             allow_delegated_execution=True,
             default_choice_to_delegated=self.delegated,
+            risk_level=self.risk,
             light_icon="/assets/icon-light.svg",
             dark_icon="/assets/icon-dark.svg",
         )
