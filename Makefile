@@ -2,7 +2,7 @@
 PYTHON_OF_VENV = .venv/bin/python
 DEMO = $(PYTHON_OF_VENV) -m fiftyone_hs2s.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MASK),--mask "$(MASK)")
 
-.PHONY: help setup demo app test lint docs
+.PHONY: help setup demo app test lint docs notebooks
 
 help:
 	@echo "make demo                            track the demo clip: scores, overlay video, contact sheet"
@@ -11,6 +11,7 @@ help:
 	@echo "make test                            the whole test suite (ARGS='-k name' for a part of it)"
 	@echo "make lint                            ruff, its format, mypy"
 	@echo "make docs                            the site, build/site; a link that leads nowhere is an error"
+	@echo "make notebooks                       runs docs/notebooks; with their outputs in build/notebooks"
 
 setup:
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -34,3 +35,6 @@ lint: setup
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON_OF_VENV) -m mkdocs build --strict --quiet
+
+notebooks: setup
+	@$(PYTHON_OF_VENV) tools/notebooks.py
