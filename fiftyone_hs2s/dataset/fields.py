@@ -99,7 +99,7 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
         the two names without ``frames.``
 
     Raises:
-        HS2SError: if the first is no ``Detections`` field, or the second is the first or holds something else
+        HS2SError: if the first is no ``Detections`` field, or the second holds something else
     """
     check_samples(samples)
     prompt, label = field_name(prompt_field), field_name(label_field)
@@ -109,8 +109,6 @@ def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_
             f"the prompt field {prompt_field!r} of the dataset {root_dataset(samples).name!r} {what}: "
             + field_fix(samples, prompt, "add masks of the objects to its frames")
         )
-    if label == prompt:
-        raise HS2SError(f"the label field {label_field!r} is the prompt field: choose another one for the results")
     if not label.isidentifier():
         raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
     field = _schema(samples, root_dataset(samples)).get(label)

@@ -133,12 +133,15 @@ def sign_keyframe(detection: fo.Detection, run_id: str) -> None:
     detection[PROPAGATION] = {"method": METHOD, "run_id": run_id, "parent_keyframes": [], "mask": mask}
 
 
-def signed(labels: Iterable[tuple[int, fo.Detections]], run_id: str) -> Iterator[tuple[int, fo.Detections]]:
+def signed(
+    labels: Iterable[tuple[int, fo.Detections]], run_id: str, given: Mapping[ObjectKey, ObjectTrack]
+) -> Iterator[tuple[int, fo.Detections]]:
     """Signs what a run finds: each detection with the keyframe that it was tracked from.
 
     Args:
         labels: frame index and detections, in the order of the tracking
         run_id: names the run
+        given: the keyframes that are in the field already
     """
     known: dict[ObjectKey, dict[int, Keyframe]] = {}
     for index, detections in labels:
@@ -146,7 +149,8 @@ def signed(labels: Iterable[tuple[int, fo.Detections]], run_id: str) -> Iterator
             own = known.setdefault(key_of(detection), {})
             if is_prompt(detection):
                 sign_keyframe(detection, run_id)
-                own[index] = Keyframe.of([detection])
+                there = given[key].keyframes if (key := key_of(detection)) in given else {}
+                own[index] = there.get(index) or Keyframe.of([detection])
             else:
                 earlier = [i for i in own if i < index] or list(own)
                 sign(detection, run_id, [own[min(earlier, key=lambda i: abs(i - index))]] if own else [])

@@ -19,6 +19,7 @@ from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.find_sequences import check_disjoint, find_sequences
+from fiftyone_hs2s.dataset.propagate.in_place import find_in_place, keyframes_in
 from fiftyone_hs2s.dataset.propagate.keyframes import signed
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
 from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
@@ -141,7 +142,9 @@ def propagate(
         samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
         prompt_field: the frame field with the masks to start from; ``frames.`` may be left out
-        label_field: the frame field for the results, another one; ``frames.`` may be left out
+        label_field: the frame field for the results; ``frames.`` may be left out. It may be the prompt field: its masks
+            that a person made (``keyframe``, or signed by no tracker) are the prompts then, and stay as they are; only
+            what an earlier run made is replaced
         direction: ``"forward"``, ``"backward"`` or ``"both"``; None for the model's own
         prompt_frames: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every frame that
             has one; None for the model's own
@@ -173,8 +176,9 @@ def propagate(
             batch_size,
             show,
         )
-        sequences = find_sequences(samples)
-        check_disjoint(sequences)
+        check_disjoint(find_sequences(samples))
+        in_place = prompt_field == label_field
+        sequences = find_in_place(samples, label_field) if in_place else find_sequences(samples)
         return job.run(sequences, skip_failures)
 
 
@@ -257,7 +261,7 @@ class _Job:
         """Does one sequence; a failure leaves nothing behind but the reason."""
         with self._failures_noted(sequence, self._note_early):
             self._show()
-            if not self.overwrite:
+            if not self.overwrite and self.label_field != self.prompt_field:
                 self.status.check_own([sequence])
             frames = sequence.open()
             plan = self._plan(sequence, frames)
@@ -319,7 +323,7 @@ class _Job:
         claim: Claim,
     ) -> None:
         batch: dict[int, fo.Detections] = {}
-        for index, labels in signed(self.model.track(frames, plan, on_step), self.run_id):
+        for index, labels in signed(self.model.track(frames, plan, on_step), self.run_id, keyframes_in(sequence)):
             batch[index] = labels
             if len(batch) == self.batch_size:
                 self._write(sequence, batch, claim)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import fiftyone as fo
+import pytest
+from fiftyone_kit import T, assert_right, color_model, detection, found, prompts, truth
+
+from fiftyone_hs2s import propagate, repropagate
+
+
+@pytest.fixture(scope="module")
+def model():
+    return color_model()
+
+
+def run(samples, model, **options):
+    fields = {"prompt_field": "frames.gt", "label_field": "gt"}
+    return propagate(samples, model, **fields, skip_failures=False, **options)
+
+
+def stored(sample, number):
+    sample.reload()
+    return [d.to_dict() for d in sample.frames[number].gt.detections]
+
+
+def test_prompts_stay_and_the_rest_is_written_beside_them(dataset, sample, model):
+    before = stored(sample, 4)
+    assert str(run(dataset, model)) == "1 tracked"
+    assert stored(sample, 4) == before
+    assert_right(found(sample, "gt"), range(4, T + 1))
+    ids = [d["_id"] for d in before]
+    parents = [d["propagation"]["parent_keyframes"] for d in sample.frames[7].gt.detections]
+    assert parents == [[str(i)] for i in ids]
+    assert str(run(dataset, model)) == "1 finished before"
+    assert str(repropagate(dataset, "gt", model)) == "1 finished before"
+
+
+def test_another_run_replaces_what_the_first_one_made_alone(dataset, sample, model):
+    run(dataset, model)
+    sample.reload()
+    drawn = detection(truth(9)[0], label="square 0", index=0)
+    labels = sample.frames[9].gt
+    labels.detections = [d for d in labels.detections if d.index != 0] + [drawn]
+    sample.save()
+    before = stored(sample, 4), [d for d in stored(sample, 9) if d["index"] == 0]
+    assert str(run(dataset, model, overwrite=True, direction="backward", prompt_frames="all")) == "1 tracked"
+    assert (stored(sample, 4), [d for d in stored(sample, 9) if d["index"] == 0]) == before
+    results = found(sample, "gt")
+    assert sorted(n for n, masks in results.items() if 0 in masks) == list(range(1, 10))
+    assert sorted(n for n, masks in results.items() if 1 in masks) == list(range(1, 5))
+
+
+def test_a_clip_writes_to_its_own_frames(dataset, sample, model):
+    run(dataset, model)
+    kept = stored(sample, 9)
+    sample["part"] = fo.TemporalDetections(detections=[fo.TemporalDetection(label="x", support=[3, 6])])
+    sample.save()
+    run(dataset.to_clips("part"), model, overwrite=True, direction="both")
+    assert stored(sample, 9) == kept
+    assert_right(found(sample, "gt"), range(3, T + 1))
+
+
+def test_labels_that_no_run_of_ours_made_are_kept(dataset, sample, model):
+    sample.frames[6]["gt"] = fo.Detections(
+        detections=[*prompts(6, [1]).detections, fo.Detection(label="box", bounding_box=[0, 0, 0.5, 0.5])]
+    )
+    sample.save()
+    before = stored(sample, 6)
+    run(dataset, model)
+    after = stored(sample, 6)
+    assert after[:2] == before
+    assert [d["index"] for d in after[2:]] == [0]
