@@ -13,6 +13,9 @@ PromptFrames = Literal["first", "all"]
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 PROMPT_FRAMES: tuple[PromptFrames, ...] = get_args(PromptFrames)
+MASK_NETWORK, GRABCUT = "hs2s-mask", "grabcut"
+MASK_MAKERS = (MASK_NETWORK, GRABCUT)
+"""What makes masks of boxes and points and needs nothing else, the best first."""
 
 
 def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:

@@ -46,6 +46,12 @@ def default_weights(name: str) -> Path | None:
     return shipped_models().get(name)
 
 
+def mask_maker_weights(name: str) -> Path | None:
+    """Returns the file of the shipped weights of a mask maker, or None."""
+    paths = [folder / "mask_makers" / f"{name}.safetensors" for folder in WEIGHT_FOLDERS]
+    return next((path for path in paths if path.is_file()), None)
+
+
 def short_name(name: str) -> str:
     """The name of a model without what FiftyOne's model zoo puts around it."""
     return name.rsplit("/", 1)[-1].removesuffix(SUFFIX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -25,6 +25,16 @@ def load_imagenet(network: HS2S) -> None:
     for first, holder in holders:
         for offset, stage in enumerate(holder.stages if holder is not None else ()):
             _load_stage(stage, stages[first + offset])
+
+
+def load_lite0(stages: Sequence[nn.Module]) -> None:
+    """Gives the stages of an EfficientNet-Lite0, from the first on, the ImageNet weights.
+
+    Raises:
+        HS2SError: as :func:`load_imagenet`
+    """
+    for stage, tensors in zip(stages, _lite0_stages(), strict=False):
+        _load_stage(stage, tensors)
 
 
 def _load_stage(stage: nn.Module, tensors: list[torch.Tensor]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import fiftyone as fo
 import fiftyone.core.video as fov
 
@@ -10,6 +12,8 @@ from fiftyone_hs2s.dataset.frame_paths import field_name, field_path
 from fiftyone_hs2s.errors import HS2SError
 
 _SEGMENT_ANYTHING = "foz.load_zoo_model('segment-anything-2-hiera-tiny-image-torch')"
+PROMPT_TYPES = (fo.Detections, fo.Polylines, fo.Segmentation, fo.Keypoints)
+"""The labels that objects can start from, see :mod:`fiftyone_hs2s.dataset.propagate.prompt_readers`."""
 _CONVERSIONS = {
     fo.Segmentation: "make each pixel value an object with FiftyOne's "
     "fiftyone.utils.labels.segmentations_to_detections(dataset, '{path}', '{path}_masks')",
@@ -87,34 +91,49 @@ def check_detections(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
     return name
 
 
-def check_fields(samples: fo.Dataset | fo.DatasetView, prompt_field: str, label_field: str) -> tuple[str, str]:
+def prompt_fields(samples: Samples) -> list[str]:
+    """Lists the fields with what objects can start from, without ``frames.``: masks, boxes, polylines, points.
+
+    Args:
+        samples: videos, clips, or images in dynamic groups
+    """
+    return [name for name, field in _schema(samples).items() if _holds(field, *PROMPT_TYPES)]
+
+
+def check_fields(samples: Samples, prompt_field: str | Sequence[str], label_field: str) -> tuple[tuple[str, ...], str]:
     """Makes sure that labels of one field can be propagated to another.
 
     Args:
         samples: videos, clips, or images in dynamic groups
-        prompt_field: the field with the masks to start from
+        prompt_field: the field, or fields, with the masks, boxes or points to start from
         label_field: the field for the results
 
     Returns:
-        the two names without ``frames.``
+        the names without ``frames.``: those of the prompts, and that of the results
 
     Raises:
-        HS2SError: if the first is no ``Detections`` field, or the second holds something else
+        HS2SError: if one of the first has no labels to start from, or the second holds something else
     """
     check_samples(samples)
-    prompt, label = field_name(prompt_field), field_name(label_field)
-    if prompt not in detections_fields(samples):
-        what = "is no Detections field" if prompt in _schema(samples) else "does not exist"
-        raise HS2SError(
-            f"the prompt field {prompt_field!r} of the dataset {root_dataset(samples).name!r} {what}: "
-            + field_fix(samples, prompt, "add masks of the objects to its frames")
-        )
+    prompts = tuple(map(field_name, [prompt_field] if isinstance(prompt_field, str) else prompt_field))
+    label = field_name(label_field)
+    for prompt in prompts:
+        if prompt not in prompt_fields(samples):
+            what = "holds nothing to start from" if prompt in _schema(samples) else "does not exist"
+            raise HS2SError(
+                f"the prompt field {prompt!r} of the dataset {root_dataset(samples).name!r} {what}: "
+                + field_fix(samples, prompt, "add masks of the objects to its frames")
+            )
+    if not prompts:
+        raise HS2SError("there is no prompt field: name one with the masks, boxes or points to start from")
+    if label in prompts and len(prompts) > 1:
+        raise HS2SError(f"the label field {label_field!r} is one of several prompt fields: choose another one")
     if not label.isidentifier():
         raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
     field = _schema(samples, root_dataset(samples)).get(label)
     if field is not None and not _holds_detections(field):
         raise HS2SError(f"the label field {label_field!r} holds other values than Detections: choose another name")
-    return prompt, label
+    return prompts, label
 
 
 def check_field(samples: Samples, field: str, role: str) -> str:
@@ -172,7 +191,11 @@ def _schema(samples: fo.Dataset | fo.DatasetView, shown: fo.Dataset | None = Non
 
 
 def _holds_detections(field: fo.Field) -> bool:
-    return isinstance(field, fo.EmbeddedDocumentField) and issubclass(field.document_type, fo.Detections)
+    return _holds(field, fo.Detections)
+
+
+def _holds(field: fo.Field, *kinds: type[fo.Label]) -> bool:
+    return isinstance(field, fo.EmbeddedDocumentField) and issubclass(field.document_type, kinds)
 
 
 def check_own_truth(pred_field: str | None, gt_field: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from bson import ObjectId
 
@@ -42,17 +43,22 @@ def check_disjoint(sequences: Iterable[LabeledSequence]) -> None:
             )
 
 
-def have_masks(sequences: Sequence[LabeledSequence], field: str) -> list[bool]:
-    """Which sequences have a mask in a field, found in one query; groups of images are not looked into.
+def have_prompts(sequences: Sequence[LabeledSequence], fields: Sequence[str], boxes: bool) -> list[bool]:
+    """Which sequences have something to start from, found in one query; groups of images are not looked into.
 
     Filters of labels are not looked at.
+
+    Args:
+        sequences: the sequences
+        fields: the prompt fields
+        boxes: whether boxes without masks, and points, count
     """
     videos = [sequence for sequence in sequences if isinstance(sequence, VideoSequence)]
     collection = frame_collection(videos[0].dataset) if videos else None
     if collection is None:
         return [not isinstance(sequence, VideoSequence) for sequence in sequences]
     ids = [ObjectId(sample_id) for sample_id in {video.sample_id for video in videos}]
-    query = {"_sample_id": {"$in": ids}, f"{field}.detections": MASKED}
+    query = {"_sample_id": {"$in": ids}, "$or": [_prompted(field, boxes) for field in fields]}
     frames: dict[str, list[int]] = {}
     for row in collection.find(query, {"_sample_id": 1, "frame_number": 1}):
         frames.setdefault(str(row["_sample_id"]), []).append(row["frame_number"])
@@ -60,3 +66,10 @@ def have_masks(sequences: Sequence[LabeledSequence], field: str) -> list[bool]:
         not isinstance(sequence, VideoSequence) or any(map(sequence.shows, frames.get(sequence.sample_id, ())))
         for sequence in sequences
     ]
+
+
+def _prompted(field: str, boxes: bool) -> dict[str, Any]:
+    """Frames whose field has something to start from, as the database asks for them."""
+    lists = ["polylines", *(["keypoints", "detections"] if boxes else [])]
+    found: list[dict[str, Any]] = [{f"{field}.{name}.0": {"$exists": True}} for name in lists]
+    return {"$or": [*found, {f"{field}.detections": MASKED}, {f"{field}._cls": "Segmentation"}]}

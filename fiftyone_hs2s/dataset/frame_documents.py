@@ -14,6 +14,9 @@ from bson import ObjectId
 
 from fiftyone_hs2s.dataset.compat import aggregate_frames, frame_collection, needs_frames, root_dataset
 
+_LISTS = {"Detections": "detections", "Polylines": "polylines", "Keypoints": "keypoints"}
+"""Where labels of a list keep it."""
+
 
 def frame_documents(
     view: fo.DatasetView,
@@ -54,8 +57,10 @@ def value_at(document: dict[str, Any], path: str) -> Any:
         value = [(item or {}).get(name) for item in value] if isinstance(value, list) else (value or {}).get(name)
     if not isinstance(value, dict):
         return value
-    # FiftyOne's filters leave an empty shell on frames without labels
-    return None if value.get("detections") is None else fo.Detections.from_dict(value)
+    kind = value.get("_cls", "Detections")
+    if kind in _LISTS and value.get(_LISTS[kind]) is None:
+        return None  # FiftyOne's filters leave an empty shell on frames without labels
+    return getattr(fo, kind).from_dict(value)
 
 
 def is_labeled(paths: Sequence[str], values: Sequence[Any]) -> bool:

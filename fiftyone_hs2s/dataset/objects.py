@@ -5,8 +5,9 @@ Everything that needs the objects of a frame reads them here: prompts, scores, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import fiftyone as fo
@@ -41,10 +42,10 @@ class Identity:
     instance: str | None = None
 
     @classmethod
-    def of(cls, detection: fo.Detection) -> Identity:
-        """Reads the identity of a detection."""
-        instance = None if detection.instance_id is None else str(detection.instance_id)
-        return cls(detection.label, detection.index, instance)
+    def of(cls, label: fo.Detection | fo.Polyline | fo.Keypoint) -> Identity:
+        """Reads the identity that a label carries."""
+        instance = None if label.instance_id is None else str(label.instance_id)
+        return cls(label.label, label.index, instance)
 
     def key(self, kind: str = "instance") -> ObjectKey:
         """Names the object, the same on all frames of its video.
@@ -232,7 +233,7 @@ def label_map_to_detections(
     label_map: np.ndarray,
     identities: Mapping[int, Identity],
     confidence: Mapping[int, float] | None = None,
-    prompts: Container[int] = (),
+    prompts: Mapping[int, Mapping[str, str] | None] = MappingProxyType({}),
 ) -> fo.Detections:
     """Cuts a label map into one detection an object.
 
@@ -240,7 +241,8 @@ def label_map_to_detections(
         label_map: uint8 or uint16 ``(height, width)``, 0 is background
         identities: who each id is; other values of the map are left out
         confidence: each id's confidence in 0..1
-        prompts: the ids whose mask was given to the tracker; their detections say so with ``keyframe``
+        prompts: the ids whose mask was given to the tracker; their detections say so with ``keyframe``. What the mask
+            was made of, if it was, is their ``propagation``
 
     Returns:
         detections with boxes on pixel edges, so that :func:`render` gives back the same pixels
@@ -269,6 +271,8 @@ def label_map_to_detections(
             detection.instance = fo.Instance(id=identity.instance)
         if object_id in prompts:
             detection[KEYFRAME] = True
+            if (origin := prompts[object_id]) is not None:
+                detection["propagation"] = dict(origin)
         detections.append(detection)
     return fo.Detections(detections=detections)
 

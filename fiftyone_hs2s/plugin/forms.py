@@ -8,8 +8,8 @@ import fiftyone as fo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES
-from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
+from fiftyone_hs2s.choices import DIRECTIONS, MASK_MAKERS, PROMPT_FRAMES
+from fiftyone_hs2s.dataset.fields import check_samples, prompt_fields
 from fiftyone_hs2s.dataset.frame_paths import frame_path
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.first_frame_match import MATCHES
@@ -19,6 +19,8 @@ from fiftyone_hs2s.registry import list_models
 REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")
 """What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
 
+IGNORE = "none"
+"""Choice of a mask maker: boxes and points are ignored."""
 _LIKELY_PROMPTS = (("prompt", "prompts"), "ground_truth")
 """Ends of names, the likeliest first."""
 _DIRECTION_LABELS = {
@@ -96,14 +98,28 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
         HS2SError: if the samples are no videos, or no field can hold masks
     """
     check_samples(samples)
-    fields = [field_prefix(samples) + name for name in detections_fields(samples)]
+    fields = [field_prefix(samples) + name for name in prompt_fields(samples)]
     if not fields:
-        fix = masks_fix(samples, "add a Detections field with masks to the frames")
-        raise HS2SError(f"there are no masks to start from: {fix}")
+        raise HS2SError("there is nothing to start from: draw a mask or a box on a frame, in a field of the frames")
     likely = [name for ending in _LIKELY_PROMPTS for name in fields if name.endswith(ending)]
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
-    choice(inputs, "prompt_field", names, "Prompt field", default, "The masks to start from", required=True)
+    choice(
+        inputs,
+        "prompt_field",
+        names,
+        "Prompt field",
+        default,
+        "The masks, boxes or points to start from",
+        required=True,
+    )
+
+
+def mask_maker_input(inputs: types.Object) -> None:
+    """Adds the choice of what makes masks of boxes and points."""
+    names = {**{name: name for name in MASK_MAKERS}, IGNORE: "none: ignore them"}
+    about = "Objects that have no mask start from a mask that this makes of their first box or points"
+    choice(inputs, "mask_maker", names, "Boxes and points", MASK_MAKERS[0], about)
 
 
 def model_input(inputs: types.Object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.choices import MASK_MAKERS
 from fiftyone_hs2s.dataset.coloring import SCHEME, has_own_colors
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.fields import check_fields
@@ -75,6 +76,7 @@ class Propagate(foo.Operator):
         forms.direction_input(inputs)
         forms.prompt_frames_input(inputs)
         forms.quality_inputs(inputs)
+        forms.mask_maker_input(inputs)
         inputs.bool(
             "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
         )
@@ -82,7 +84,8 @@ class Propagate(foo.Operator):
             prompt, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
             if not ctx.params.get("overwrite") and label != prompt:
                 StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
-            outlook = plan(samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")))
+            boxes = ctx.params.get("mask_maker") != forms.IGNORE
+            outlook = plan(samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")), boxes)
             inputs.view("plan", types.Notice(label=str(outlook)))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
@@ -103,10 +106,10 @@ class Propagate(foo.Operator):
 
         Args:
             samples: the videos
-            prompt_field: the frame field with the masks to start from
+            prompt_field: the frame field with the masks, boxes or points to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
-            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``direction``,
+            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``, ``direction``,
                 ``prompt_frames``, ``overwrite`` as in ``load_model()`` and ``propagate()``
 
         Returns:
@@ -115,7 +118,7 @@ class Propagate(foo.Operator):
         Raises:
             HS2SError: if the fields cannot work
         """
-        prompt, label = check_fields(samples, prompt_field, label_field)
+        (prompt,), label = check_fields(samples, prompt_field, label_field)
         prefix = forms.field_prefix(samples)
         params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
@@ -149,6 +152,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         raise HS2SError("the output field has no name: give one for the results")
     fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
+    maker = params.get("mask_maker") or MASK_MAKERS[0]
     progress("Loading the model")
     loaded = load_model(
         model,
@@ -156,6 +160,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         reset_period=given.get("reset_period"),
         adapt=params.get("adapt") or 0,
         average=params.get("average") or "none",
+        mask_maker=None if maker == forms.IGNORE else maker,
     )
     progress("Reading the masks")
     report = propagate(

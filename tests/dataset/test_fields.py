@@ -36,13 +36,21 @@ def others(dataset, video):
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_labels_are_refused_with_fiftyones_own_conversion(others, name):
     for call in (
-        lambda: propagate(others, color_model(), prompt_field=f"frames.{name}", label_field="pred"),
         lambda: evaluate_propagation(others, f"frames.{name}", "frames.gt"),
         lambda: check_field(others, name, "ground truth"),
         lambda: check_detections(others, name),
     ):
         with pytest.raises(HS2SError, match=FIXES[name]):
             call()
+
+
+def test_a_field_of_single_labels_is_no_prompt_field(others):
+    with pytest.raises(HS2SError, match=FIXES["one"]):
+        propagate(others, color_model(), prompt_field="frames.one", label_field="pred")
+    with pytest.raises(HS2SError, match=r"prompt field 'nothing' .* does not exist: add masks"):
+        propagate(others, color_model(), prompt_field=["frames.seg", "nothing"], label_field="pred")
+    with pytest.raises(HS2SError, match="there is no prompt field"):
+        propagate(others, color_model(), prompt_field=[], label_field="pred")
 
 
 def test_the_form_names_what_can_be_converted(others, dataset):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
 from fiftyone_kit import H, W, color_model, prompted_sample, prompts
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
+from fiftyone_hs2s.dataset.propagate.prompt_readers import read_detections
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.dataset.train.training_data import read_videos
 from fiftyone_hs2s.tracking import open_frames, track
@@ -44,7 +46,8 @@ SHORT = np.zeros((4, H, W, 3), np.uint8)
 def beyond(first_number: int):
     """A prompt on the seventh frame of what turns out to be a video of four."""
     announced = open_frames(np.zeros((9, H, W, 3), np.uint8))
-    return collect_prompts([(6, prompts(4))], lambda index: prompts(4), announced, first_number)
+    read = partial(read_detections, size=(H, W), targets={})
+    return collect_prompts([(6, prompts(4))], read, lambda index: prompts(4), announced, first_number)
 
 
 @pytest.mark.parametrize(("first_number", "number"), [(1, 7), (41, 47)])

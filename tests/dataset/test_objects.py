@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import fiftyone as fo
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.objects import Identity, label_map_to_detections, read_objects, render
+from fiftyone_hs2s.dataset.propagate.prompt_readers import read_detections
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.dataset.train.training_data import _label_map, read_videos
 from fiftyone_hs2s.demo.dataset import read_label_maps
@@ -186,4 +188,5 @@ def test_odd_labels_are_drawn_or_refused_in_a_sentence(detections, size):
 def collect(detections, size):
     """The prompts of one frame."""
     frames = open_frames([np.zeros((*size, 3), np.uint8)])
-    return collect_prompts([(0, detections)], lambda index: detections, frames, "first", "forward")
+    read = partial(read_detections, size=size, targets={})
+    return collect_prompts([(0, detections)], read, lambda index: detections, frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,11 @@ from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import label_map_to_detections
 from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
+from fiftyone_hs2s.dataset.propagate.zoo_mask_maker import load_mask_maker
 from fiftyone_hs2s.dataset.sample_views import as_view
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.mask_makers import NETWORK, MaskMaker
 from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.tracking import MissingFrameError, PromptPlan, Steps, Tracker, plan_prompts, track
@@ -45,6 +48,7 @@ def load_model(
     prompt_frames: PromptFrames = "first",
     reset_period: int | None = None,
     adapt: float = 0,
+    mask_maker: str | MaskMaker | None = NETWORK,
     **tracker: Any,
 ) -> HS2SVideoModel:
     """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
@@ -54,7 +58,8 @@ def load_model(
             under, by :func:`fiftyone_hs2s.finetune` for example; None for the default, see
             :func:`fiftyone_hs2s.models.default_model`
         weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
-        prompt_field: the frame field with the masks to start from, unless ``apply_model()`` is given one
+        prompt_field: the frame field with the masks, boxes or points to start from, unless ``apply_model()`` is given
+            one
         direction: ``"forward"``, ``"backward"`` or ``"both"``
         prompt_frames: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it
             on every frame that has one
@@ -62,6 +67,8 @@ def load_model(
             own
         adapt: seconds for which a copy of the network learns from the prompts of each video before it is tracked, 0 for
             not at all; the model itself stays as it is
+        mask_maker: what makes masks of boxes and points: ``"hs2s-mask"``, ``"grabcut"``, or the name of an image model
+            of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2; None to ignore boxes and points
         **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``,
             ``average="flip"``
 
@@ -72,7 +79,8 @@ def load_model(
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
     """
     network = load_network(short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period)
-    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompt_frames, adapt)
+    maker = load_mask_maker(mask_maker) if isinstance(mask_maker, str) else mask_maker
+    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompt_frames, adapt, maker)
 
 
 class HS2SVideoModel(fom.SamplesMixin, fom.Model):
@@ -84,6 +92,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         direction: ``"forward"``, ``"backward"`` or ``"both"``
         prompt_frames: ``"first"`` or ``"all"``
         adapt: seconds of learning before each video, see :func:`load_model`
+        mask_maker: makes masks of boxes and points; None to ignore these
     """
 
     def __init__(
@@ -93,6 +102,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         direction: Direction = "forward",
         prompt_frames: PromptFrames = "first",
         adapt: float = 0,
+        mask_maker: MaskMaker | None = None,
     ) -> None:
         fom.SamplesMixin.__init__(self)
         self.tracker = tracker
@@ -100,6 +110,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         self.direction = check_choice("direction", direction, DIRECTIONS)
         self.prompt_frames = check_choice("prompt_frames", prompt_frames, PROMPT_FRAMES)
         self.adapt = check_seconds(adapt)
+        self.mask_maker = mask_maker
 
     @property
     def media_type(self) -> str:
@@ -139,7 +150,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         (sequence,) = find_sequences(as_view(sample))
         frames = sequence.open()
         try:
-            plan = self.plan(frames, sequence_prompts(sequence, field, frames))
+            plan = self.plan(frames, self.prompts(sequence, field, frames))
         except HS2SError as error:
             raise HS2SError(f"{sequence.name}, field {field!r}: {error}") from error
         steps = Steps(frames, plan)
@@ -148,6 +159,23 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             sample.tags.append(INCOMPLETE_TAG)
             logger.warning("Sample %s is incomplete: %s", sample.id, steps.incomplete)
         return found
+
+    def prompts(
+        self, sequence: LabeledSequence, fields: str | Sequence[str], frames: Frames, direction: Direction | None = None
+    ) -> DatasetPrompts:
+        """Finds what the objects of a sequence can be tracked from.
+
+        Args:
+            sequence: the sequence
+            fields: the prompt field, or fields
+            frames: its frames
+            direction: the model's own if None
+
+        Raises:
+            HS2SError: if there is nothing, or something cannot be used
+        """
+        backward = (direction or self.direction) == "backward"
+        return sequence_prompts(sequence, fields, frames, self.mask_maker, backward)
 
     def plan(
         self,
@@ -187,7 +215,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         with _numbered(plan.prompts):
             tracker = adapted_tracker(self.tracker, frames, plan, self.adapt)
             for index, tracked in track(tracker, frames, plan, on_step=on_step):
-                given = plan.anchors.get(index, ())
+                given = {i: plan.prompts.origins.get(i) for i in plan.anchors.get(index, ())}
                 yield index, label_map_to_detections(tracked.label_map, identities, tracked.confidence, given)
 
 

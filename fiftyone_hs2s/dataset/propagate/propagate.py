@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from fiftyone_hs2s.dataset.find_sequences import check_disjoint, find_sequences
 from fiftyone_hs2s.dataset.propagate.in_place import find_in_place, keyframes_in
 from fiftyone_hs2s.dataset.propagate.keyframes import signed
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
-from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
+from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts
 from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
@@ -60,7 +61,8 @@ class PropagationReport:
         skipped: names of the samples that were finished before
         claimed: samples that another run is working on, and which
         frames: number of frames that labels were written to
-        boxes: number of detections of the prompt field that have a box but no mask, and were ignored
+        boxes: number of boxes without a mask, and of points, that were ignored
+        made: number of masks that were made, by what of and by which maker: ``"box by hs2s-mask"``
     """
 
     complete: list[str] = field(default_factory=list)
@@ -70,6 +72,7 @@ class PropagationReport:
     claimed: dict[str, str] = field(default_factory=dict)
     frames: int = 0
     boxes: int = 0
+    made: Counter[str] = field(default_factory=Counter)
 
     def raise_if_all_failed(self) -> None:
         """Turns failures into an error, if there is nothing else.
@@ -112,7 +115,8 @@ class PropagationReport:
         }
         text = ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
         boxes = "1 box without a mask" if self.boxes == 1 else f"{self.boxes} boxes without masks"
-        return f"{text}; {boxes} ignored" if self.boxes else text
+        made = "".join(f"; {count} started from {what.replace('box', 'boxes', 1)}" for what, count in self.made.items())
+        return f"{text}{made}; {boxes} ignored" if self.boxes else f"{text}{made}"
 
 
 @explained
@@ -120,7 +124,7 @@ def propagate(
     samples: fo.Dataset | fo.DatasetView,
     model: HS2SVideoModel | str | None = None,
     *,
-    prompt_field: str,
+    prompt_field: str | Sequence[str],
     label_field: str,
     direction: Direction | None = None,
     prompt_frames: PromptFrames | None = None,
@@ -141,7 +145,9 @@ def propagate(
     Args:
         samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
-        prompt_field: the frame field with the masks to start from; ``frames.`` may be left out
+        prompt_field: the frame field, or fields, with what objects start from; ``frames.`` may be left out:
+            ``Detections`` with or without masks, ``Polylines``, ``Segmentation`` (each value an object) or
+            ``Keypoints``. Boxes and points become masks by the model's mask maker
         label_field: the frame field for the results; ``frames.`` may be left out. It may be the prompt field: its masks
             that a person made (``keyframe``, or signed by no tracker) are the prompts then, and stay as they are; only
             what an earlier run made is replaced
@@ -162,12 +168,12 @@ def propagate(
         HS2SError: if the fields or options cannot work, or the database, the dataset or a field is gone meanwhile;
             without ``skip_failures`` also if a sample fails
     """
-    prompt_field, label_field = check_fields(samples, prompt_field, label_field)
+    prompt_fields, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if model is None or isinstance(model, str) else model
     with fiftyone_reporting(progress) as show:
         job = _Job(
             model,
-            prompt_field,
+            prompt_fields,
             label_field,
             check_choice("direction", direction or model.direction, DIRECTIONS),
             check_choice("prompt_frames", prompt_frames or model.prompt_frames, PROMPT_FRAMES),
@@ -187,7 +193,7 @@ class _Job:
     """One call of :func:`propagate`, which documents the fields."""
 
     model: HS2SVideoModel
-    prompt_field: str
+    prompt_fields: tuple[str, ...]
     label_field: str
     direction: Direction
     prompt_frames: PromptFrames
@@ -227,7 +233,7 @@ class _Job:
             self._tidy(todo)
         if self.report.frames:
             color_by_instance(self.status.dataset)
-        logger.info("Propagated %s to %s: %s", self.prompt_field, self.label_field, self.report)
+        logger.info("Propagated %s to %s: %s", self._prompts_named(), self.label_field, self.report)
         return self.report
 
     def _is_finished(self, sequence: LabeledSequence) -> bool:
@@ -266,6 +272,7 @@ class _Job:
             frames = sequence.open()
             plan = self._plan(sequence, frames)
             self.report.boxes += plan.prompts.boxes
+            self.report.made.update(f"{o['prompt']} by {o['mask_maker']}" for o in plan.prompts.origins.values())
         steps = Steps(frames, plan, self._show)
         with self._failures_noted(sequence, self._undo):
             self.status.set(sequence, "started")
@@ -309,10 +316,13 @@ class _Job:
 
     def _plan(self, sequence: LabeledSequence, frames: Frames) -> PromptPlan[DatasetPrompts]:
         try:
-            prompts = sequence_prompts(sequence, self.prompt_field, frames)
+            prompts = self.model.prompts(sequence, self.prompt_fields, frames, self.direction)
             return self.model.plan(frames, prompts, self.direction, self.prompt_frames)
         except HS2SError as error:
-            raise HS2SError(f"field {self.prompt_field!r}: {error}") from error
+            raise HS2SError(f"field {self._prompts_named()}: {error}") from error
+
+    def _prompts_named(self) -> str:
+        return " and ".join(map(repr, self.prompt_fields))
 
     def _track(
         self,

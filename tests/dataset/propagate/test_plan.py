@@ -12,14 +12,14 @@ def test_counts_are_what_propagation_then_does(dataset, sample, video):
     unmasked = fo.Sample(filepath=str(video))
     unmasked.frames[1] = fo.Frame(gt=box)
     dataset.add_sample(unmasked)
-    assert plan(dataset, "gt", "frames.out") == Plan(todo=1, done=0, unmasked=1)
+    assert plan(dataset, "gt", "frames.out", boxes=False) == Plan(todo=1, done=0, unmasked=1)
     report = propagate(dataset, color_model(), prompt_field="gt", label_field="out")
     assert (len(report.complete), len(report.failed)) == (1, 1)
-    after = plan(dataset, "frames.gt", "out")
+    after = plan(dataset, "frames.gt", "out", boxes=False)
     assert after == Plan(todo=0, done=1, unmasked=1)
-    assert str(after) == "Samples: 0 to do, 1 done before, 1 without a mask to start from"
-    assert plan(dataset, "gt", "out", overwrite=True) == Plan(todo=1, done=0, unmasked=1)
-    assert plan(dataset.select(unmasked.id), "gt", "out") == Plan(todo=0, done=0, unmasked=1)
+    assert str(after) == "Samples: 0 to do, 1 done before, 1 with nothing to start from"
+    assert plan(dataset, "gt", "out", overwrite=True, boxes=False) == Plan(todo=1, done=0, unmasked=1)
+    assert plan(dataset.select(unmasked.id), "gt", "out", boxes=False) == Plan(todo=0, done=0, unmasked=1)
 
 
 def test_clips_are_counted_each(dataset, sample):

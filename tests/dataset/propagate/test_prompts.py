@@ -6,6 +6,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
+from fiftyone_hs2s.dataset.propagate.prompt_readers import FramePrompts, read_frame
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.tracking import plan_prompts
@@ -29,9 +30,13 @@ def absent(**attributes) -> fo.Detection:
     return fo.Detection(bounding_box=[0, 0, 0, 0], **attributes)
 
 
+def read(labels: fo.Label) -> FramePrompts:
+    return read_frame({"prompts": labels}, (H, W), lambda field: {})
+
+
 def collect(frames: dict[int, list[fo.Detection]], first_number=1):
     labels = {index: fo.Detections(detections=detections) for index, detections in frames.items()}
-    return collect_prompts(labels.items(), labels.get, Video(), first_number)
+    return collect_prompts(labels.items(), read, labels.get, Video(), first_number)
 
 
 FRAMES = {
@@ -68,7 +73,7 @@ def test_masks_are_read_where_they_belong():
 def test_masks_are_read_only_when_used():
     labels = {index: fo.Detections(detections=[square(label="a")]) for index in range(10)}
     reads = []
-    prompts = collect_prompts(labels.items(), lambda i: reads.append(i) or labels[i], Video())
+    prompts = collect_prompts(labels.items(), read, lambda i: reads.append(i) or labels[i], Video())
     plan = plan_prompts(Video(), prompts, "both", "all")
     assert plan.anchors == {index: [1] for index in range(10)}
     assert not reads
@@ -77,7 +82,7 @@ def test_masks_are_read_only_when_used():
 
 
 def test_no_masks_is_refused():
-    for frames in ({}, {3: []}, {3: [absent(label="a")]}, {3: [fo.Detection(label="a", bounding_box=[0, 0, 1, 1])]}):
+    for frames in ({}, {3: []}, {3: [absent(label="a")]}):
         with pytest.raises(HS2SError, match="no frame has a detection with mask pixels: mask each object"):
             collect(frames)
 
@@ -130,3 +135,77 @@ def test_objects_that_only_ever_have_boxes_are_named(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "Left out, with boxes but no mask on any frame: index 5; mask each object on one frame"
     ]
+
+
+class Boxes:
+    """A maker that fills boxes, or four pixels around points, and finds nothing in boxes at the left edge."""
+
+    name = "boxes"
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, frame, hints):
+        self.calls.append((frame, len(hints)))
+        masks = np.zeros((len(hints), H, W), bool)
+        for mask, hint in zip(masks, hints, strict=True):
+            if hint.box is not None and hint.box[0] > 0:
+                left, top, right, bottom = map(round, hint.box)
+                mask[top:bottom, left:right] = True
+            for x, y in hint.positive:
+                mask[int(y) - 1 : int(y) + 1, int(x) - 1 : int(x) + 1] = True
+        return list(masks)
+
+
+def box(left: int, **attributes) -> fo.Detection:
+    return fo.Detection(bounding_box=[left / W, 0, 4 / W, 4 / H], **attributes)
+
+
+class Frames(Video):
+    def __getitem__(self, index):
+        return index
+
+
+def make(frames, backward=False):
+    labels = {index: fo.Detections(detections=detections) for index, detections in frames.items()}
+    maker = Boxes()
+    return collect_prompts(labels.items(), read, labels.get, Frames(), 1, maker, backward), maker
+
+
+BOXED = {
+    1: [box(8, index=1, label="cat")],
+    2: [box(12, index=1, label="cat"), square(20, index=2, label="dog"), box(0, index=3, label="cow")],
+    4: [box(16, index=1, label="cat"), box(24, index=2, label="dog")],
+}
+
+
+@pytest.mark.parametrize(("backward", "index", "left"), [(False, 1, 8), (True, 4, 16)])
+def test_an_object_without_any_mask_starts_from_its_first_or_last_box(backward, index, left):
+    prompts, maker = make(BOXED, backward)
+    ids = {identity.label: number for number, identity in prompts.identities.items()}
+    assert prompts.ids() == {2: [ids["dog"]], index: [ids["cat"]]}
+    mask = prompts.masks(index)[ids["cat"]]
+    assert (mask.dtype, mask.sum(), mask[:4, left : left + 4].sum()) == (bool, 16, 16)
+    assert prompts.origins == {ids["cat"]: {"prompt": "box", "mask_maker": "boxes"}}
+    assert (index, 1) in maker.calls
+
+
+def test_boxes_of_an_object_that_has_a_mask_are_no_prompts():
+    prompts, maker = make({0: [square(20, index=2, label="dog")], 1: [box(24, index=2, label="dog")]})
+    assert prompts.ids() == {0: [1]}
+    assert maker.calls == [] and prompts.boxes == 1
+
+
+def test_what_the_maker_finds_nothing_of_is_left_out_with_a_warning(caplog):
+    prompts, _ = make(BOXED)
+    assert "cow" not in {identity.label for identity in prompts.identities.values()}
+    assert "boxes found no object in the box or points of: index 3" in caplog.text
+    with pytest.raises(HS2SError, match="no frame has"):
+        make({0: [box(0, index=1, label="cow")]})
+
+
+def test_a_made_mask_and_a_drawn_one_on_one_frame():
+    prompts, _ = make({2: [box(12, index=1, label="cat"), square(20, index=2, label="dog")]})
+    masks = prompts.masks(2)
+    assert sorted(masks) == [1, 2]
+    assert {int(np.flatnonzero(mask.any(0))[0]) for mask in masks.values()} == {12, 20}

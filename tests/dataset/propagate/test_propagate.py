@@ -267,7 +267,7 @@ def test_bad_samples_are_named_and_passed_over(mixed, model, caplog):
     assert "cannot be opened" in messages["empty"]
     assert "cannot be opened" in messages["text"]
     assert "field 'gt': no frame has a detection with mask pixels: mask each object" in messages["unprompted"]
-    assert "field 'gt': no frame has a detection with mask pixels" in messages["boxes"]
+    assert "field 'gt': no frame has a mask, only boxes or points: choose a mask maker" in messages["boxes"]
     assert "field 'gt': frame 4, its mask has shape (16, 16, 3): masks must be 2D" in messages["rgb"]
     for sample in mixed:
         good = sample["name"] == "good"
@@ -430,7 +430,7 @@ def test_groups_with_images_that_were_added_later_are_done_again(image_groups, d
     ("fields", "message"),
     [
         (("gone", "pred"), "prompt field 'gone' of the dataset .* does not exist: choose one of gt"),
-        (("frames.note", "pred"), "'frames.note' .* is no Detections field"),
+        (("frames.note", "pred"), "'note' .* holds nothing to start from"),
         (("gt", "note"), "'note' holds other values than Detections"),
         (("gt", "a.b"), "'a.b' cannot be a field name"),
         (("gt", "taken"), "'taken_status' is in use"),

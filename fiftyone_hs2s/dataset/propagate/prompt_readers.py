@@ -1,0 +1,214 @@
+"""What starts an object, in every kind of label that FiftyOne has: masks as they are, boxes and points as hints.
+
+A reader for each kind, chosen by the field's type, gives the masks that a frame's labels hold, and hints for objects of
+which only a box or points are known; a mask maker turns those into masks where they are needed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import fiftyone as fo
+import numpy as np
+
+from fiftyone_hs2s.dataset.labels import pixel_box
+from fiftyone_hs2s.dataset.objects import FrameObject, Identity, ObjectKey, check_same, read_objects
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.hints import Hint
+from fiftyone_hs2s.masks import VOID, fit_mask
+
+logger = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+"""(height, width) of the frame in pixels."""
+_SUBPIXELS = 4
+"""Binary digits after the point, with which OpenCV draws polygons."""
+
+
+class HintedObject(NamedTuple):
+    """An object of which a frame shows no mask, but where it is."""
+
+    hint: Hint
+    identity: Identity
+    kind: str
+    """What is known: ``"box"``, ``"points"``, or ``"box and points"``."""
+
+
+class FramePrompts(NamedTuple):
+    """What a frame's labels say of objects, by their key."""
+
+    masks: dict[ObjectKey, FrameObject]
+    hints: dict[ObjectKey, HintedObject]
+
+
+class PromptReader(Protocol):
+    """Reads one kind of label."""
+
+    def __call__(self, label: Any, size: Size, targets: Mapping[int, str]) -> FramePrompts:
+        """Reads the labels of a frame.
+
+        Args:
+            label: the value of the frame's field
+            size: (height, width) of the frame in pixels
+            targets: the names of a segmentation's values, where the dataset has them
+
+        Raises:
+            HS2SError: if a label cannot be used
+        """
+
+
+def read_detections(label: fo.Detections, size: Size, targets: Mapping[int, str]) -> FramePrompts:
+    """Masks as they are; a detection without one is a hint, if it has a box."""
+    boxes = ((d, pixel_box(d, size)) for d in label.detections if not d.has_mask)
+    hinted = ((Identity.of(d), Hint(box), "box") for d, box in boxes if box is not None)
+    return FramePrompts(read_objects(label, size), _keyed(hinted))
+
+
+def read_polylines(label: fo.Polylines, size: Size, targets: Mapping[int, str]) -> FramePrompts:
+    """Closed or filled polylines are masks; several shapes of one are filled together, so that holes stay holes."""
+    masks: dict[ObjectKey, FrameObject] = {}
+    for polyline in label.polylines:
+        identity = Identity.of(polyline)
+        if not (polyline.closed or polyline.filled):
+            raise HS2SError(f"its polyline {_named(identity)} is a line, not an area: close it (closed=True)")
+        mask = _fill(polyline.points, size)
+        if mask.any():
+            _add(masks, identity, mask)
+    return FramePrompts(masks, {})
+
+
+def read_segmentation(label: fo.Segmentation, size: Size, targets: Mapping[int, str]) -> FramePrompts:
+    """Each value of the mask but 0 is an object, known by that value; of an RGB mask each color but black."""
+    try:
+        values = label.get_mask()
+    except Exception as error:
+        raise HS2SError(f"its mask {label.mask_path!r} cannot be read ({error}): restore the file") from error
+    if values is None:
+        return FramePrompts({}, {})
+    values = np.asarray(values).squeeze()
+    if values.ndim == 3:  # as FiftyOne numbers colors
+        values = values[..., :3].astype(int) @ (65536, 256, 1)
+    if values.ndim != 2 or values.dtype.kind not in "biu":
+        raise HS2SError(
+            f"its segmentation has {values.dtype} values of shape {values.shape}: it takes whole numbers, 2D"
+        )
+    values = fit_mask(values, size, "segmentation")
+    found = [int(value) for value in np.unique(values) if value]
+    if VOID in found and len(found) > 1 and VOID not in targets:
+        logger.warning("The value 255 beside others in a segmentation is taken for void; name it in the mask targets")
+        found.remove(VOID)
+    masks: dict[ObjectKey, FrameObject] = {}
+    for value in found:
+        _add(masks, Identity(targets.get(value, f"object {value}"), value), values == value)
+    return FramePrompts(masks, {})
+
+
+def read_keypoints(label: fo.Keypoints, size: Size, targets: Mapping[int, str]) -> FramePrompts:
+    """The points of each are on one object, but those of which its ``sam_labels`` say 0: these are beside it.
+
+    ``sam_labels`` is the attribute that FiftyOne's Segment Anything models read.
+    """
+    hinted = []
+    for keypoint in label.keypoints:
+        points = np.array(keypoint.points, float).reshape(-1, 2) * (size[1], size[0])
+        signs = keypoint["sam_labels"] if keypoint.has_field("sam_labels") else None
+        identity = Identity.of(keypoint)
+        if signs is not None and len(signs) != len(points):
+            raise HS2SError(f"its keypoint {_named(identity)} has {len(points)} points and {len(signs)} sam_labels")
+        positive = np.ones(len(points), bool) if signs is None else np.asarray(signs) > 0
+        there = np.isfinite(points).all(1)
+        if (positive & there).any():
+            hint = Hint(None, points[positive & there], points[~positive & there])
+            hinted.append((identity, hint, "points"))
+    return FramePrompts({}, _keyed(hinted))
+
+
+READERS: dict[type[fo.Label], PromptReader] = {
+    fo.Detections: read_detections,
+    fo.Polylines: read_polylines,
+    fo.Segmentation: read_segmentation,
+    fo.Keypoints: read_keypoints,
+}
+"""The reader of each type of label."""
+
+
+def read_frame(
+    labels: Mapping[str, fo.Label | None], size: Size, targets: Callable[[str], Mapping[int, str]]
+) -> FramePrompts:
+    """Reads all prompt fields of a frame.
+
+    An object may have a mask in one field and a box in another: the mask counts. A box and points of one object are one
+    hint.
+
+    Args:
+        labels: the value of each field
+        size: (height, width) of the frame in pixels
+        targets: gives the names of the values of a segmentation field
+
+    Raises:
+        HS2SError: if a label cannot be used, or one object has two names or two masks
+    """
+    masks: dict[ObjectKey, FrameObject] = {}
+    hints: dict[ObjectKey, HintedObject] = {}
+    for field, label in labels.items():
+        if label is None:
+            continue
+        found = READERS[type(label)](label, size, targets(field))
+        for key, item in found.masks.items():
+            if key in masks:
+                raise HS2SError(f"{key[0]} {key[1]} has a mask in two prompt fields, one of them {field!r}: keep one")
+            masks[key] = item
+        for key, hinted in found.hints.items():
+            hints[key] = _joined(key, hints[key], hinted) if key in hints else hinted
+    return FramePrompts(masks, {key: hinted for key, hinted in hints.items() if key not in masks})
+
+
+def _joined(key: ObjectKey, one: HintedObject, other: HintedObject) -> HintedObject:
+    check_same(key, one.identity, other.identity)
+    hint = Hint(
+        one.hint.box or other.hint.box,
+        np.concatenate([one.hint.positive, other.hint.positive]),
+        np.concatenate([one.hint.negative, other.hint.negative]),
+    )
+    kind = one.kind if one.kind == other.kind else "box and points"
+    return HintedObject(hint, one.identity, kind)
+
+
+def _keyed(hinted: Iterable[tuple[Identity, Hint, str]]) -> dict[ObjectKey, HintedObject]:
+    """By key; what has only a label that another one has is numbered, as for masks."""
+    found: dict[ObjectKey, HintedObject] = {}
+    for identity, hint, kind in hinted:
+        key = identity.key()
+        if key[0] == "label":
+            count = sum(other[:2] == key for other in found)
+            key = (*key, count + 1) if count else key
+        elif key in found:
+            raise HS2SError(f"{key[0]} {key[1]} is there twice on one frame: keep one")
+        found[key] = HintedObject(hint, identity, kind)
+    return found
+
+
+def _add(masks: dict[ObjectKey, FrameObject], identity: Identity, mask: np.ndarray) -> None:
+    key = identity.key()
+    if key[0] == "label":
+        count = sum(other[:2] == key for other in masks)
+        key = (*key, count + 1) if count else key
+    if key in masks:
+        check_same(key, masks[key].identity, identity)
+        mask = masks[key].mask | mask
+    masks[key] = FrameObject(mask, identity, [])
+
+
+def _fill(shapes: list[list[tuple[float, float]]], size: Size) -> np.ndarray:
+    mask = np.zeros(size, np.uint8)
+    scale = np.array((size[1], size[0])) * 2**_SUBPIXELS
+    corners = [np.round(np.array(shape, float) * scale - 2 ** (_SUBPIXELS - 1)).astype(np.int32) for shape in shapes]
+    cv2.fillPoly(mask, [shape for shape in corners if len(shape) > 2], 1, shift=_SUBPIXELS)
+    return mask > 0
+
+
+def _named(identity: Identity) -> str:
+    return repr(identity.label) if identity.index is None else f"{identity.label!r} {identity.index}"

@@ -1,0 +1,1 @@
+"""Training of the network that makes masks of boxes and points."""
