@@ -24,6 +24,10 @@ URI = "@hs2s/hs2s/propagate"
 pytestmark = pytest.mark.usefixtures("plugin")
 
 
+LOADED = {"adapt": 0, "average": "none", "mask_maker": "hs2s-mask"}
+"""What the form leaves as it is."""
+
+
 @pytest.fixture
 def operator():
     return foo.get_operator(URI)
@@ -97,7 +101,7 @@ def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monk
     assert offered.type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch", "cells"]
     assert offered.default == "hs2s-lite-video-torch"
     execute(dataset, model="cells", weights="left in the form.safetensors")
-    assert models == [(("cells",), {"weights": None, "reset_period": None, "adapt": 0, "average": "none"})]
+    assert models == [(("cells",), {**LOADED, "weights": None, "reset_period": None})]
 
 
 def test_form_offers_every_shipped_model_and_the_default_that_is_set(operator, dataset, sample, tmp_path, monkeypatch):
@@ -116,8 +120,10 @@ def test_form_offers_adapting_and_averaging(operator, dataset, sample, models):
     properties = form(operator, dataset)
     assert properties["average"].type.values == list(AVERAGES) and properties["average"].default == "none"
     assert properties["adapt"].default == 0 and properties["adapt"].type.min == 0
-    assert execute(dataset, adapt=30, average="flip").error is None
-    assert models == [((None,), {"weights": None, "reset_period": None, "adapt": 30, "average": "flip"})]
+    assert properties["mask_maker"].type.values == ["hs2s-mask", "grabcut", "none"]
+    assert execute(dataset, adapt=30, average="flip", mask_maker="none").error is None
+    options = {"weights": None, "reset_period": None, "adapt": 30, "average": "flip", "mask_maker": None}
+    assert models == [((None,), options)]
 
 
 def test_form_offers_targets(operator, dataset, sample, video):
@@ -134,7 +140,7 @@ def test_form_refuses_images(operator, dataset, tmp_path):
 
 def test_form_refuses_videos_without_masks(operator, dataset, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
-    assert "There are no masks to start from" in refusal(form(operator, dataset))
+    assert "There is nothing to start from" in refusal(form(operator, dataset))
 
 
 def test_form_refuses_fields_that_cannot_work(operator, dataset, sample):
@@ -195,13 +201,14 @@ def test_immediate(operator, dataset, sample, models):
     assert result.error is None
     sample.reload()
     assert_right(found(sample), range(1, T + 1))
-    options = {"weights": "w.safetensors", "reset_period": 20, "adapt": 0, "average": "none"}
+    options = {**LOADED, "weights": "w.safetensors", "reset_period": 20}
     assert models == [(("hs2s-resnet50-video-torch",), options)]
 
 
 def test_called_from_python(operator, dataset, sample):
     context = execution_context(dataset)
-    reload, notice = operator.execute(context)
+    coloring, reload, notice = operator.execute(context)
+    assert coloring.body.operator_uri.endswith("set_color_scheme")
     assert reload.body.operator_uri.endswith("reload_dataset")
     assert notice.body.params == {"message": "Propagate masks: 1 tracked", "variant": "success"}
     *_, notice = operator.execute(context)

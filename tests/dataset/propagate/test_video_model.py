@@ -62,7 +62,7 @@ def test_sample_without_masks_is_named(dataset, video):
     sample = fo.Sample(filepath=str(video))
     sample.frames[2]["gt"] = fo.Detections(detections=[fo.Detection(label="box", bounding_box=[0, 0, 1, 1])])
     dataset.add_sample(sample)
-    with pytest.raises(HS2SError, match=f"sample {sample.id} .*, field 'gt': no frame has a detection"):
+    with pytest.raises(HS2SError, match=f"sample {sample.id} .*, field 'gt': no frame has a mask, only boxes"):
         apply(dataset, color_model(), prompt_field="frames.gt")
 
 
