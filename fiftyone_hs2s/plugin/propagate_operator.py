@@ -81,8 +81,8 @@ class Propagate(foo.Operator):
             "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
         )
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
-            prompt, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
-            if not ctx.params.get("overwrite") and label != prompt:
+            prompts, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+            if not ctx.params.get("overwrite") and prompts != (label,):
                 StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
             boxes = ctx.params.get("mask_maker") != forms.IGNORE
             outlook = plan(samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")), boxes)

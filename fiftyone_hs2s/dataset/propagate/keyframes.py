@@ -128,9 +128,13 @@ def sign(detection: fo.Detection, run_id: str, parents: Collection[Keyframe]) ->
 
 
 def sign_keyframe(detection: fo.Detection, run_id: str) -> None:
-    """Notes on a mask that was given which run of ours put it there, and what it was like."""
-    mask = _digest([detection])
-    detection[PROPAGATION] = {"method": METHOD, "run_id": run_id, "parent_keyframes": [], "mask": mask}
+    """Notes on a mask that was given which run of ours put it there, and what it was like.
+
+    What the mask was made of, if it was, stays noted: ``prompt`` and ``mask_maker``.
+    """
+    origin = detection[PROPAGATION] if detection.has_field(PROPAGATION) else {}
+    signature = {"method": METHOD, "run_id": run_id, "parent_keyframes": [], "mask": _digest([detection])}
+    detection[PROPAGATION] = {**origin, **signature}
 
 
 def signed(

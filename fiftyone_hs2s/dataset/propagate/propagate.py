@@ -183,7 +183,7 @@ def propagate(
             show,
         )
         check_disjoint(find_sequences(samples))
-        in_place = prompt_field == label_field
+        in_place = prompt_fields == (label_field,)
         sequences = find_in_place(samples, label_field) if in_place else find_sequences(samples)
         return job.run(sequences, skip_failures)
 
@@ -267,7 +267,7 @@ class _Job:
         """Does one sequence; a failure leaves nothing behind but the reason."""
         with self._failures_noted(sequence, self._note_early):
             self._show()
-            if not self.overwrite and self.label_field != self.prompt_field:
+            if not self.overwrite and self.prompt_fields != (self.label_field,):
                 self.status.check_own([sequence])
             frames = sequence.open()
             plan = self._plan(sequence, frames)
