@@ -68,7 +68,7 @@ def run_benchmark(
         adapt: seconds for which a copy of the network learns from each sequence's masks before it is tracked
         method: name for the table; None for that of the model
         num_workers: processes that score; more than one needs ``if __name__ == "__main__":`` in a script
-        skip_failures: go on with the next sequence where one cannot be tracked; else its error is raised
+        skip_failures: continue with the next sequence where one cannot be tracked; else its error is raised
         overwrite: begin anew in a folder that holds a benchmark with other settings
         progress: see :data:`fiftyone_hs2s.progress.ProgressOption`
 

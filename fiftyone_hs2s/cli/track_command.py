@@ -158,7 +158,7 @@ def make_tracker(args: argparse.Namespace) -> Tracker:
 
 
 def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
-    """Tracks the sequences one by one; one that cannot be tracked is named, and the others go on."""
+    """Tracks the sequences one by one; one that cannot be tracked is named, and the others are tracked all the same."""
     if args.overlay:
         raise HS2SError("--overlay is for one video: give one sequence of the data set.")
     masks = list_sequences(args.mask or args.video)

@@ -43,7 +43,7 @@ def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:
     if samples.media_type == "video" or is_image_groups(samples):
         return
     name = root_dataset(samples).name
-    mends = {
+    fixes = {
         None: "add videos to it",
         "image": "if they are the frames of videos, "
         'put them in order with dataset.group_by("<sequence field>", order_by="<frame field>")',
@@ -55,7 +55,7 @@ def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:
         raise HS2SError(f"propagation takes the videos of {name!r} one by one: use them without group_by()")
     held = {None: "is empty", "group": "is grouped"}.get(samples.media_type, f"holds {samples.media_type} samples")
     raise HS2SError(
-        f"propagation needs videos and the dataset {name!r} {held}: {mends.get(samples.media_type, 'choose another')}"
+        f"propagation needs videos and the dataset {name!r} {held}: {fixes.get(samples.media_type, 'choose another')}"
     )
 
 

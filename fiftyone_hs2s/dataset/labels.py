@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right and bottom edge in pixels of the frame."""
 
 _FAR = 4.0
-"""Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge goes on for less."""
+"""Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge reaches less far."""
 
 
 def detection_mask(detection: fo.Detection, size: tuple[int, int]) -> np.ndarray | None:

@@ -22,7 +22,7 @@ PHOTOS = {
     "cup": ("skimage", "data/coffee.png"),
     "bricks": ("skimage", "data/brick.png"),
 }
-Ellipse = tuple[int, int, int, int, int]  # centre x, centre y, half axes, degrees; in pixels of the photograph
+Ellipse = tuple[int, int, int, int, int]  # center x, center y, half axes, degrees; in pixels of the photograph
 
 
 def load_photo(name: str) -> NDArray[np.uint8]:

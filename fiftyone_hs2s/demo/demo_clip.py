@@ -21,11 +21,11 @@ from fiftyone_hs2s.demo import assets
 LENGTH, HEIGHT, WIDTH, FPS = 84, 480, 854, 24
 OBJECTS = {1: "dahlia", 2: "saucer"}
 SHUTTER, EXPOSURES = 0.5, 3  # open for half of a frame's time, seen at so many moments of it
-GRAIN = 2.0  # noise of the sensor, in grey levels
+GRAIN = 2.0  # noise of the sensor, in gray levels
 
 
 class Pose(NamedTuple):
-    """Where a layer is: its centre in pixels of the scenery, its scale, its turn in degrees."""
+    """Where a layer is: its center in pixels of the scenery, its scale, its turn in degrees."""
 
     x: float
     y: float
@@ -35,7 +35,7 @@ class Pose(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer:
-    """A cut-out in motion. `id` is 0 for what is not labelled; `pose` takes the time in 0..1."""
+    """A cut-out in motion. `id` is 0 for what is not labeled; `pose` takes the time in 0..1."""
 
     picture: NDArray[np.float32]
     id: int
@@ -53,7 +53,7 @@ def render_clip(
 
     Yields:
         frame: uint8 (480, 854, 3), RGB.
-        label_map: uint8 (480, 854), 0 background, ids as in `OBJECTS`; only what is visible is labelled.
+        label_map: uint8 (480, 854), 0 background, ids as in `OBJECTS`; only what is visible is labeled.
     """
     scenery = assets.load_photo("scenery")
     layers = layers or make_layers()
@@ -109,20 +109,20 @@ def blend(
         return
     local = placement[:2] - [[0, 0, left], [0, 0, top]]
     picture = cv2.warpAffine(layer.picture, local, (int(right - left), int(bottom - top)), flags=cv2.INTER_LINEAR)
-    colour, alpha = picture[..., :3], picture[..., 3]
+    color, alpha = picture[..., :3], picture[..., 3]
     box = slice(top, bottom), slice(left, right)
-    image[box] = colour + image[box] * (1 - alpha[..., None])
+    image[box] = color + image[box] * (1 - alpha[..., None])
     shares[:, box[0], box[1]] *= 1 - alpha
     shares[layer.id][box] += alpha
 
 
-def to_matrix(pose: Pose, centre: tuple[float, float], inverse: bool = False) -> np.ndarray:
-    """The (3, 3) affine matrix that puts the point `centre` of a picture at `pose`, or (a camera's) the way back."""
+def to_matrix(pose: Pose, center: tuple[float, float], inverse: bool = False) -> np.ndarray:
+    """The (3, 3) affine matrix that puts the point `center` of a picture at `pose`, or (a camera's) the way back."""
     angle = np.deg2rad(pose.degrees)
     turn = pose.scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = np.eye(3)
     matrix[:2, :2] = turn
-    matrix[:2, 2] = np.array([pose.x, pose.y]) - turn @ centre
+    matrix[:2, 2] = np.array([pose.x, pose.y]) - turn @ center
     return np.linalg.inv(matrix) if inverse else matrix
 
 

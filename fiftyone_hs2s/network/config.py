@@ -35,7 +35,7 @@ class HS2SConfig:
         backbone: one of :data:`BACKBONES`; the encoder and the reference encoder have this form and their own weights
         mask_stage: the backbone stage after which the mask joins the picture (0: in the stem, as in the paper). The
             stages before it see the picture alone: with ``shared_trunk`` they run once a frame for all objects and
-            both encoders. 5: the whole backbone runs once a frame; the mask joins its output at stride 16, and goes on
+            both encoders. 5: the whole backbone runs once a frame; the mask joins its output at stride 16 and is taken
             to stride 32 from there
         mask_width: channels of a mask on its way to where it joins, unless it does in the stem
         image_decoder: (mixed, output) channels of the blocks that bring the backbone's output from stride 32 up, once

@@ -40,7 +40,7 @@ def execute(
 ) -> Iterator[Any]:
     """Does an operator's work.
 
-    In the App the work goes on in a thread, whatever becomes of the page, and the operator is over at once: the
+    In the App the work continues in a thread, whatever becomes of the page, and the operator is over at once: the
     panel of the runs shows how far the work is and what came of it. FiftyOne's own windows ("Executing", and one
     that opens anew at each progress) would cover the App meanwhile. Only what is started over an open sample,
     where that panel cannot be opened, and what is called from Python, is waited for.

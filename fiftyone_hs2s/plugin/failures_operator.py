@@ -51,7 +51,7 @@ class FindFailures(MaskOperator):
             note = "Up to so many true pixels an object counts as hidden; the paper takes 0, 50 and 100"
             inputs.int("occlusion_area", default=0, min=0, label="Occluded up to", description=note)
         else:
-            note = "To see where the way back differs from the masks; takes as long as propagating them"
+            note = "To see where the backward track differs from the masks; takes as long as propagating them"
             inputs.bool("track_back", default=False, label="Track back", description=note)
             if ctx.params.get("track_back"):
                 forms.check_requirements()

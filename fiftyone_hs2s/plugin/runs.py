@@ -1,4 +1,4 @@
-"""Work that was started in the App: it goes on beside the App, where it can be followed and canceled."""
+"""Work that was started in the App: it continues beside the App, where it can be followed and canceled."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class RunsPanel(foo.Panel):
             dark_icon="/assets/icon-dark.svg",
             surfaces="grid",
             category=Categories.CUSTOM,
-            help_markdown="Work of HS2S in the App, until its server ends. It goes on when this panel is closed.",
+            help_markdown="Work of HS2S in the App, until its server ends. It continues when this panel is closed.",
             allow_multiple=False,
         )
 

@@ -82,7 +82,7 @@ def attention_heatmaps(
         object: index, label, both (``dog 2``) or instance id of the object; None for all objects
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name: that of the propagation, with its
             options; None for the default
-        skip_failures: log a sample that fails and go on with the next one
+        skip_failures: log a sample that fails and continue with the next one
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
             instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 

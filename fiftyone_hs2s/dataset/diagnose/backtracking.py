@@ -1,4 +1,4 @@
-"""Tracks predicted objects back to where they came from: where the way back differs, one of the two is wrong."""
+"""Tracks predicted objects back to where they came from: where the backward track differs, one of the two is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def track_back(sequence: LabeledSequence, prediction: str, model: HS2SVideoModel) -> Agreement:
     """Tracks each object from its last prediction back to the first predicted frame.
 
-    The way back is against the model's own direction: backward, unless the model tracks backward. Its masks are
+    The backward track runs against the model's own direction: backward, unless the model tracks backward. Its masks are
     compared with the predictions one frame at a time and never stored.
 
     Args:
@@ -28,7 +28,7 @@ def track_back(sequence: LabeledSequence, prediction: str, model: HS2SVideoModel
         model: the tracker, ready to be used
 
     Returns:
-        J of the predictions with the way back
+        J of the predictions with the backward track
 
     Raises:
         HS2SError: if a mask is unusable, or the video breaks off

@@ -97,7 +97,7 @@ def new_series(
 def _way_back(
     sequence: LabeledSequence, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]
 ) -> Agreement | None:
-    """How a way back agrees; None where there is none, which is noted."""
+    """How a backward track agrees; None where there is none, which is noted."""
     try:
         with model:
             return track_back(sequence, prediction, model)

@@ -123,8 +123,8 @@ def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:
     """
     found = list_evaluations(samples)
     if eval_key not in found:
-        mend = f"choose one of {', '.join(found)}" if found else "run evaluate_propagation() first"
-        raise HS2SError(f"{eval_key!r} is no evaluation of propagated masks in {root_dataset(samples).name!r}: {mend}")
+        fix = f"choose one of {', '.join(found)}" if found else "run evaluate_propagation() first"
+        raise HS2SError(f"{eval_key!r} is no evaluation of propagated masks in {root_dataset(samples).name!r}: {fix}")
     results = samples.load_evaluation_results(eval_key)
     if not isinstance(results, PropagationResults):
         raise HS2SError(f"the evaluation {eval_key!r} has no results: run it again")

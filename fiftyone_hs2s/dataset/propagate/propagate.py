@@ -155,7 +155,7 @@ def propagate(
         prompt_frames: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every frame that
             has one; None for the model's own
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
-        skip_failures: log a sample that fails and go on with the next one
+        skip_failures: log a sample that fails and continue with the next one
         batch_size: number of frames whose labels are written at once
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
             instead with a :class:`fiftyone_hs2s.progress.Progress`

@@ -50,7 +50,7 @@ def repropagate(
             looked at
         label_field: the frame field with the results and their corrections; ``frames.`` may be left out
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default. Its ``adapt`` is not used
-        skip_failures: log a sample that fails and go on with the next one
+        skip_failures: log a sample that fails and continue with the next one
         batch_size: number of frames whose labels are written at once
         progress: as for :func:`fiftyone_hs2s.propagate`
 

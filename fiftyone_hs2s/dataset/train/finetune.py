@@ -107,7 +107,7 @@ def finetune(
             and after. Their media are left out of training, as a whole; of clips, where both are such, only those that
             share frames
         overwrite: replace a registered model of that name
-        run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped goes on there, and its
+        run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped resumes there, and its
             log can be followed. By default a temporary one
         num_workers: processes that make clips; worth it beside a GPU
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
