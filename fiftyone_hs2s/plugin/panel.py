@@ -218,6 +218,9 @@ class HS2SPanel(foo.Panel):
         if not ctx.current_sample:
             panel.btn("evaluate", label="Evaluate masks", on_click="@hs2s/hs2s/evaluate", prompt=True)
             panel.btn("failures", label="Find failures", on_click="@hs2s/hs2s/find_failures", prompt=True)
+        else:
+            panel.btn("attention", label="Where objects look", on_click="@hs2s/hs2s/show_attention", prompt=True)
+            panel.btn("redo", label="Redo beside corrections", on_click="@hs2s/hs2s/repropagate", prompt=True)
         panel.btn("reload", label="Refresh", on_click=self.reload)
         return types.Property(panel)
 

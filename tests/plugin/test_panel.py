@@ -163,7 +163,7 @@ def test_playhead_follows_each_sample_on_a_timeline_of_its_own(evaluated, video)
     first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
     evaluate_propagation(evaluated, "pred", "gt", "ev")
     panel = Panel(evaluated, current_sample=first)
-    always = {"eval_key", "headline", "curves", "reload"}
+    always = {"eval_key", "headline", "curves", "reload", "attention", "redo"}
     for sample_id, event in ((first, "on_load"), (second, "on_change_current_sample"), (first, "on_load")):
         panel.context["current_sample"] = sample_id
         panel.do(event)
