@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         the exit status, see :func:`fiftyone_hs2s.command.run_command`
     """
-    logging.basicConfig(format="%(asctime)s %(message)s", force=True)
+    logging.basicConfig()
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:  # that of the shell: long runs are told with the time
+            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     return run_command("hs2s train", lambda signals: _run(args, signals), ask=True)
 
 

@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-if find_spec("fiftyone_hs2s") is None:
-    sys.path.append(str(Path(__file__).resolve().parent / "path"))  # which processes started from here get too
-
 from .version_check import check_version
 
-check_version(Path(__file__).resolve().parents[1], Path(find_spec("fiftyone_hs2s").origin).resolve().parent)
+_FOUND = find_spec("fiftyone_hs2s")
+if _FOUND is None:
+    sys.path.append(str(Path(__file__).resolve().parent / "path"))  # which processes started from here get too
+elif Path(_FOUND.origin).name == "__init__.py":  # an installed package; else what the line above put on the path
+    check_version(Path(__file__).resolve().parents[1], Path(_FOUND.origin).resolve().parent)
 
 from .analyze_operator import Analyze
 from .attention_operator import ShowAttention

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from fiftyone_kit import T, iou, prompted_sample, truth
 from install_kit import REPO, make_environment, run, write_script
 
@@ -18,7 +19,8 @@ from fiftyone_hs2s.masks import read_label_map, write_label_map
 
 pytest.importorskip("hatchling", reason="a wheel is built: pip install hatchling")
 
-OPERATORS = {"propagate", "evaluate", "find_failures", "analyze", "train", "hs2s_panel", "hs2s_runs"}
+MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "fiftyone.yml").read_text())
+OPERATORS = {*MANIFEST["operators"], *MANIFEST["panels"]}
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,9 @@ def names(told) -> list[str]:
 
 
 def test_work_goes_on_beside_the_app(dataset, sample, gate):
-    (opened,) = start(dataset)
-    assert opened.operator_uri.endswith("open_panel")
+    started = start(dataset)
+    assert sorted(names(started)) == ["open_panel", "set_color_scheme"]
+    (opened,) = (request for request in started if request.operator_uri.endswith("open_panel"))
     assert opened.params["name"] == "hs2s_runs"
     run = the_run(dataset)
     properties, told = look(dataset)
@@ -127,6 +128,7 @@ def test_result_names_samples_and_reasons(dataset, sample, gate, tmp_path):
 def test_in_an_open_sample_the_window_comes_at_the_end(dataset, sample, gate):
     gate.set()
     assert [body.operator_uri.rpartition("/")[2] for body in start(dataset, current_sample=sample.id)] == [
+        "set_color_scheme",
         "reload_dataset",
         "notify",
     ]
