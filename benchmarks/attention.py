@@ -1,8 +1,9 @@
 """Figure 1 of the paper: where in the first frame an object looks, before and after it was hidden.
 
-``python benchmarks/attention.py`` takes the demo clip with a wider column, and writes the picture of the README;
-``--data FOLDER --sequence DAVIS2016-train/bus --object 1`` a real video, in which a board hides all objects for ten
-frames as in ``quality.py --condition occluded``. Prints which share of the attention lies on the object's first mask.
+``python benchmarks/attention.py`` takes the demo clip with a wider column, and writes the picture of the
+README; ``--data FOLDER --sequence DAVIS2016-train/bus --object 1`` a real video, in which a board hides all
+objects for ten frames as in ``quality.py --condition occluded``. Prints which share of the attention lies on
+the object's first mask.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def demo_video(wider: float) -> Video:
 
 
 def moments(truths: list[np.ndarray], object_id: int) -> list[int]:
-    """Before the object is hidden for the first time, while it is, as soon as a tenth of it is back, and later."""
+    """Before the object is hidden for the first time, while it is, as soon as a tenth of it is back, and
+    later."""
     areas = np.array([(truth == object_id).sum() for truth in truths])
     hidden = np.flatnonzero(areas == 0)
     if not len(hidden) or not areas[hidden[0] :].any():
@@ -72,15 +74,22 @@ def figure(tracker: Tracker, video: Video, object_id: int) -> np.ndarray:
         if t not in shown:
             continue
         attention = tracker.first_frame_attention(object_id)
-        print(f"t = {t}: {found.sum()} pixels, {attention[first].sum() / max(attention.sum(), 1e-9):.2f} on the mask")
+        print(
+            f"t = {t}: {found.sum()} pixels, {attention[first].sum() / max(attention.sum(), 1e-9):.2f} on the"
+            " mask"
+        )
         seen.append(caption(draw_overlay(frames[t], found.astype(np.uint8)), f"t = {t}"))
         looked_at.append(caption(draw_attention(frames[0], attention), f"where it looks at t = {t}"))
     return contact_sheet([*seen, *looked_at], columns=len(seen))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with DAVIS-layout folders; the demo clip by default")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with DAVIS-layout folders; the demo clip by default"
+    )
     parser.add_argument("--sequence", default="DAVIS2016-train/bus", help="part and sequence in it")
     parser.add_argument("--length", type=int, default=60, help="of its frames; the board comes after a third")
     parser.add_argument("--object", type=int, default=2, help="id of the object")

@@ -1,10 +1,10 @@
-"""Makes clips of three objects that cross: ``python benchmarks/crossing.py --data FOLDER --out OUT``, to be scored by
-``python benchmarks/quality.py --data OUT --sets crossing --each``.
+"""Makes clips of three objects that cross: ``python benchmarks/crossing.py --data FOLDER --out OUT``, to be
+scored by ``python benchmarks/quality.py --data OUT --sets crossing --each``.
 
-Each sequence of the development split hosts an object of the next one, which passes in front, and a mirrored twin,
-which passes behind: of the guest or, in every other clip, of the host's own object. Objects are cut out and pasted
-frame by frame as in training (``training/data/cutouts.py``). FOLDER holds DAVIS2016-train; OUT gets the DAVIS-layout
-folder ``crossing``. Nothing is drawn: the clips are always the same.
+Each sequence of the development split hosts an object of the next one, which passes in front, and a mirrored
+twin, which passes behind: of the guest or, in every other clip, of the host's own object. Objects are cut out
+and pasted frame by frame as in training (``training/data/cutouts.py``). FOLDER holds DAVIS2016-train; OUT
+gets the DAVIS-layout folder ``crossing``. Nothing is drawn: the clips are always the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def read_sequence(root: Path, name: str) -> tuple[list[np.ndarray], list[np.ndar
     size = round(frames[0].shape[1] * HEIGHT / frames[0].shape[0]), HEIGHT
     return (
         [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames],
-        [cv2.resize((mask == 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for mask in masks],
+        [
+            cv2.resize((mask == 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+            for mask in masks
+        ],
     )
 
 
@@ -47,7 +50,8 @@ def sway(places: np.ndarray, cycles: float, reach: float, cutout: Cutout) -> lis
 
 
 def make_clip(root: Path, host: str, guest: str, twin_of_host: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (T, H, W, 3) and label maps (T, H, W): 1 the host's object, 2 the guest in front, 3 the twin behind."""
+    """Frames (T, H, W, 3) and label maps (T, H, W): 1 the host's object, 2 the guest in front, 3 the twin
+    behind."""
     frames, masks = read_sequence(root, host)
     own, other = cut_out(frames, masks), cut_out(*read_sequence(root, guest))
     assert own is not None and other is not None
@@ -63,7 +67,9 @@ def make_clip(root: Path, host: str, guest: str, twin_of_host: bool) -> tuple[np
 
 def main() -> None:
     """Makes and writes all clips."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

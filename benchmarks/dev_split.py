@@ -1,9 +1,11 @@
-"""Takes the development split from import to panel: ``python benchmarks/dev_split.py --data FOLDER [--name DATASET]``.
+"""Takes the development split from import to panel: ``python benchmarks/dev_split.py --data FOLDER [--name
+DATASET]``.
 
-The sequences of ``quality.py`` become a FiftyOne dataset, are tracked from their first masks, scored (DAVIS-2017 rules)
-and searched for failures, and the paper's analyses are made of them, with a frame as a step of time, since no sequence
-lasts for over 20 steps of 1/6 s. With ``--name`` the dataset stays, with its saved views, to be opened in the App:
-``fiftyone app launch DATASET``. Scores differ from those of ``quality.py`` by what the videos' compression changes.
+The sequences of ``quality.py`` become a FiftyOne dataset, are tracked from their first masks, scored
+(DAVIS-2017 rules) and searched for failures, and the paper's analyses are made of them, with a frame as a
+step of time, since no sequence lasts for over 20 steps of 1/6 s. With ``--name`` the dataset stays, with its
+saved views, to be opened in the App: ``fiftyone app launch DATASET``. Scores differ from those of
+``quality.py`` by what the videos' compression changes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ import fiftyone as fo
 import numpy as np
 from quality import DEVELOPMENT
 
-from fiftyone_hs2s import analyze, evaluate_propagation, find_failures, import_sequences, load_model, propagate
+from fiftyone_hs2s import (
+    analyze,
+    evaluate_propagation,
+    find_failures,
+    import_sequences,
+    load_model,
+    propagate,
+)
 from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 
@@ -56,24 +65,33 @@ def print_events(report: FailureReport, names: dict[str, str]) -> None:
 
 def main() -> None:
     """Runs all of it and prints what is found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="holds " + " and ".join(SOURCES))
     parser.add_argument("--model", default="hs2s-lite")
     parser.add_argument("--weights", type=Path, help="of the model; the shipped ones by default")
     parser.add_argument("--name", help="of a dataset to keep; by default nothing is kept")
-    parser.add_argument("--track-back", action="store_true", help="also look for failures without the truth: slow")
+    parser.add_argument(
+        "--track-back", action="store_true", help="also look for failures without the truth: slow"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hs2s-dev-") as folder:
         dataset = import_split(args.data, None if args.name else Path(folder), args.name)
         names = dict(zip(*dataset.values(["id", "sequence"]), strict=True))
         model = load_model(args.model, args.weights)
-        print(propagate(dataset, model, prompt_field=TRUTH, label_field=TRACKED, overwrite=True, skip_failures=False))
+        print(
+            propagate(
+                dataset, model, prompt_field=TRUTH, label_field=TRACKED, overwrite=True, skip_failures=False
+            )
+        )
         print_scores(evaluate_propagation(dataset, TRACKED, TRUTH, KEY), names)
         print_events(find_failures(dataset, TRACKED, eval_key=KEY, save_views=True), names)
         print()
         analyze(dataset, eval_key=KEY, fps=6).print()
         print(
-            "\nsaved views: " + ", ".join(f"{v} {len(dataset.load_saved_view(v))}" for v in dataset.list_saved_views())
+            "\nsaved views: "
+            + ", ".join(f"{v} {len(dataset.load_saved_view(v))}" for v in dataset.list_saved_views())
         )
         if args.track_back:
             clone = dataset.clone()  # its events are those without truth

@@ -1,9 +1,11 @@
-"""What a short fine-tuning does on a domain that the weights never saw: ``python benchmarks/finetune.py --minutes 5``.
+"""What a short fine-tuning does on a domain that the weights never saw: ``python benchmarks/finetune.py
+--minutes 5``.
 
-The domain is made here: cells under a phase-contrast microscope, gray in gray, in little light. They creep, swell, bend
-and pass over each other; all look alike but for the granules inside. Some of a clip's cells are labeled. The clips to
-train on and the held-out ones that are scored come from different seeds and share nothing but the way they are made.
-Printed are J, F and J&F (DAVIS rules) on the held-out clips, tracked from their first masks, before and after.
+The domain is made here: cells under a phase-contrast microscope, gray in gray, in little light. They creep,
+swell, bend and pass over each other; all look alike but for the granules inside. Some of a clip's cells are
+labeled. The clips to train on and the held-out ones that are scored come from different seeds and share
+nothing but the way they are made. Printed are J, F and J&F (DAVIS rules) on the held-out clips, tracked from
+their first masks, before and after.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ import numpy as np
 
 HEIGHT, WIDTH, FPS = 240, 416, 12
 CELLS, LABELED = 14, 4  # of a clip
-GRAIN, SPOT, RIM, HALO, DISH, NOISE = 6, 10, 12, 10, 6, 6  # how much each shows, in gray levels: dim and noisy
+# How much each shows, in gray levels: dim and noisy.
+GRAIN, SPOT, RIM, HALO, DISH, NOISE = (
+    6,
+    10,
+    12,
+    10,
+    6,
+    6,
+)
 
 
 class Cell:
@@ -59,7 +69,9 @@ class Cell:
         angle = np.linspace(0, 2 * np.pi, 90, endpoint=False)
         swell = sum(a * np.cos(k * angle) + b * np.sin(k * angle) for k, (a, b) in enumerate(self.waves, 2))
         reach = self.radius * np.clip(1 + swell, 0.45, 1.7)
-        outline = self.at + reach[:, None] * np.stack([np.cos(angle + self.turn), np.sin(angle + self.turn)], 1)
+        outline = self.at + reach[:, None] * np.stack(
+            [np.cos(angle + self.turn), np.sin(angle + self.turn)], 1
+        )
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
         cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 1, shift=4)
         return mask > 0
@@ -67,7 +79,8 @@ class Cell:
     def draw(self, image: np.ndarray, mask: np.ndarray) -> None:
         """Over a float32 picture: granules inside, a dark rim, a bright halo around it."""
         rows, columns = (
-            slice(max(0, int(c - 1.7 * self.radius - 9)), int(c + 1.7 * self.radius + 9)) for c in self.at[::-1]
+            slice(max(0, int(c - 1.7 * self.radius - 9)), int(c + 1.7 * self.radius + 9))
+            for c in self.at[::-1]
         )
         mask, image = mask[rows, columns], image[rows, columns]
         matrix = cv2.getRotationMatrix2D((48, 48), -np.rad2deg(self.turn), self.radius / 30)
@@ -123,7 +136,9 @@ def fill(dataset, folder: Path, seeds: range, length: int) -> None:
 
 def main() -> None:
     """Fine-tunes for some minutes, and prints the scores before and after."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--config", default="finetune")
@@ -144,7 +159,14 @@ def main() -> None:
         length = {"minutes": args.minutes, "steps": args.steps}
         start = time.process_time()
         result = finetune(
-            known, "ground_truth", "cells", args.config, **length, validation=held_out, run=args.run, progress=True
+            known,
+            "ground_truth",
+            "cells",
+            args.config,
+            **length,
+            validation=held_out,
+            run=args.run,
+            progress=True,
         )
     print(f"\n{result}; with the scoring {(time.process_time() - start) / 60:.1f} minutes of one core")
     print(f"{'':24s}{'J':>8s}{'F':>8s}{'J&F':>8s}")

@@ -1,7 +1,9 @@
-"""A harder form of the demo clip: where the tracker fails, in pictures and figures: ``python benchmarks/hard_clip.py``.
+"""A harder form of the demo clip: where the tracker fails, in pictures and figures: ``python
+benchmarks/hard_clip.py``.
 
-A look-alike crosses behind the dahlia instead of passing it, and the column is wide enough to hide both objects
-completely. Prints J of each object from its first frame, and after it was hidden; writes a contact sheet.
+A look-alike crosses behind the dahlia instead of passing it, and the column is wide enough to hide both
+objects completely. Prints J of each object from its first frame, and after it was hidden; writes a contact
+sheet.
 """
 
 from __future__ import annotations
@@ -51,10 +53,14 @@ def hard_layers(wider: float) -> list[Layer]:
 
 def main() -> None:
     """Renders, tracks, scores, draws."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weights", type=Path, help="the shipped ones by default")
     parser.add_argument("--out", type=Path, default=Path("hard_clip.png"), help="the contact sheet")
-    parser.add_argument("--wider", type=float, default=3.2, help="width of the column, relative to the demo's")
+    parser.add_argument(
+        "--wider", type=float, default=3.2, help="width of the column, relative to the demo's"
+    )
     args = parser.parse_args()
     frames, truths = zip(*render_clip(LENGTH, hard_layers(args.wider)), strict=True)
     tracker = Tracker(load_network("hs2s-lite", args.weights))
@@ -72,7 +78,8 @@ def main() -> None:
         )
     chosen = np.linspace(0, LENGTH - 1, SHOWN + 1).astype(int)[1:]
     tiles = [
-        cv2.resize(draw_overlay(frames[t], label_maps[t]), (356, 200), interpolation=cv2.INTER_AREA) for t in chosen
+        cv2.resize(draw_overlay(frames[t], label_maps[t]), (356, 200), interpolation=cv2.INTER_AREA)
+        for t in chosen
     ]
     Image.fromarray(contact_sheet(tiles)).quantize().save(args.out)
 

@@ -1,8 +1,8 @@
 """Scores masks made of boxes and points: ``python benchmarks/mask_makers.py --data FOLDER [--track]``.
 
-The first frames of ``quality.py``'s sequences: mean J of each maker's masks from the true boxes, and from one point,
-the innermost of the object. With ``--track`` also J and F of whole tracks that start from the masks made of boxes,
-beside those that start from the true masks. Baselines: the box itself, and the ellipse in it.
+The first frames of ``quality.py``'s sequences: mean J of each maker's masks from the true boxes, and from one
+point, the innermost of the object. With ``--track`` also J and F of whole tracks that start from the masks
+made of boxes, beside those that start from the true masks. Baselines: the box itself, and the ellipse in it.
 """
 
 from __future__ import annotations
@@ -60,12 +60,17 @@ def from_boxes(maker: Maker, frames: Frames, first: np.ndarray, method: Callable
 
 def main() -> None:
     """Prints a row for each maker."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--makers", default=",".join(MASK_MAKERS))
     parser.add_argument("--track", action="store_true")
     args = parser.parse_args()
-    makers: dict[str, Maker] = {"box": partial(filled, ellipse=False), "ellipse": partial(filled, ellipse=True)}
+    makers: dict[str, Maker] = {
+        "box": partial(filled, ellipse=False),
+        "ellipse": partial(filled, ellipse=True),
+    }
     makers |= {name: MASK_MAKERS[name]() for name in args.makers.split(",")}
     for name, (folder, sequences) in SETS.items():
         print(f"\n{name}: mean J on the first frames from boxes, from one point")
@@ -76,7 +81,9 @@ def main() -> None:
             firsts += [(frame, mask) for mask in split_label_map(read_label_map(path)).values()]
         for title, maker in makers.items():
             kinds = [box_hint] if title in ("box", "ellipse", GRABCUT) else [box_hint, point_hint]
-            means = [np.mean([jaccard(mask, maker(f, [hint(mask)])[0]) for f, mask in firsts]) for hint in kinds]
+            means = [
+                np.mean([jaccard(mask, maker(f, [hint(mask)])[0]) for f, mask in firsts]) for hint in kinds
+            ]
             print(f"{title:14s}" + "".join(f"{100 * mean:8.1f}" for mean in means), flush=True)
         if args.track:
             print("tracks: " + "".join(f"{column:>8s}" for column in ("J", "F", "J&F")))

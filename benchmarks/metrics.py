@@ -2,8 +2,8 @@
 
     python benchmarks/metrics.py
 
-The plain version does what the official evaluations do: boolean maps of the whole frame, boundary maps by three shifts,
-dilation by a disk (OpenCV). Both run on one core, in turn, and must give the same values.
+The plain version does what the official evaluations do: boolean maps of the whole frame, boundary maps by
+three shifts, dilation by a disk (OpenCV). Both run on one core, in turn, and must give the same values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def plain_scores(truth: np.ndarray, prediction: np.ndarray) -> tuple[float, floa
     union = np.sum(truth | prediction)
     j = np.sum(truth & prediction) / union if union else 1.0
     true, predicted = plain_boundary(truth), plain_boundary(prediction)
-    near_true, near_predicted = (cv2.dilate(boundary.astype(np.uint8), DISK) for boundary in (true, predicted))
+    near_true, near_predicted = (
+        cv2.dilate(boundary.astype(np.uint8), DISK) for boundary in (true, predicted)
+    )
     if not true.any() or not predicted.any():
         return float(j), float(true.any() == predicted.any())
     precision = np.sum(predicted * near_true) / np.sum(predicted)
@@ -86,7 +88,9 @@ def compare(name: str, plain: Callable[[], list], ours: Callable[[], list]) -> N
 
 def main() -> None:
     cv2.setNumThreads(1)
-    print(f"J and F of a frame of {SIZE[0]}x{SIZE[1]}, tolerance {RADIUS} px, one core, milliseconds (medians)")
+    print(
+        f"J and F of a frame of {SIZE[0]}x{SIZE[1]}, tolerance {RADIUS} px, one core, milliseconds (medians)"
+    )
     print(f"{'object':<28} {'plain':>8} {'ours':>8} {'ratio':>7} {'difference':>12}")
     for share in SHARES:
         pair = blob(share, seed=1), np.roll(blob(share, seed=2), (4, 9), (0, 1))

@@ -1,10 +1,11 @@
 """Scores tracking on annotated videos beside two baselines: ``python benchmarks/quality.py --data FOLDER``.
 
-FOLDER holds DAVIS-layout folders (``<set>/JPEGImages/<sequence>``, ``<set>/Annotations/<sequence>``). The baselines are
-the first mask copied to every frame, and the mask warped along DIS optical flow. J, F and J&F are DAVIS's (first and
-last frame left out); "late" is J from the tenth frame after the first third on, which with ``--condition occluded`` is
-after the occlusion; "t=10" and so on are J on that frame after the first, mean over the objects that last so long.
-``--folders`` scores DAVIS-layout folders whole, each as a set of its own, such as those of ``rendered.py``.
+FOLDER holds DAVIS-layout folders (``<set>/JPEGImages/<sequence>``, ``<set>/Annotations/<sequence>``). The
+baselines are the first mask copied to every frame, and the mask warped along DIS optical flow. J, F and J&F
+are DAVIS's (first and last frame left out); "late" is J from the tenth frame after the first third on, which
+with ``--condition occluded`` is after the occlusion; "t=10" and so on are J on that frame after the first,
+mean over the objects that last so long. ``--folders`` scores DAVIS-layout folders whole, each as a set of its
+own, such as those of ``rendered.py``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def dark(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
 def compressed(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
     """JPEG of quality 15."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, 15]
-    return [cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR) for frame in frames], truths
+    return [
+        cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR) for frame in frames
+    ], truths
 
 
 def portrait(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
@@ -70,7 +73,8 @@ def _shrink(image: np.ndarray, interpolation: int, border: int) -> np.ndarray:
 
 
 def occluded(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
-    """After a third of the video, for ten frames, a gray board hides all objects; what shows of it is background."""
+    """After a third of the video, for ten frames, a gray board hides all objects; what shows of it is
+    background."""
     hidden = range(len(frames) // 3, len(frames) // 3 + HIDDEN)
     ys, xs = np.nonzero(np.any([truths[t] > 0 for t in hidden], axis=0))
     board = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
@@ -83,7 +87,8 @@ def occluded(frames: list[np.ndarray], truths: list[np.ndarray]) -> Video:
 CONDITIONS = {f.__name__: f for f in (dark, compressed, portrait, small, occluded)}
 HIDDEN = 10
 
-Method = Callable[[Frames, np.ndarray], Iterator[np.ndarray]]  # (frames, first label map) -> a label map for each frame
+# (frames, first label map) -> a label map for each frame.
+Method = Callable[[Frames, np.ndarray], Iterator[np.ndarray]]
 
 
 def copy(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
@@ -156,7 +161,9 @@ def _in_time(objects: list[ObjectScores]) -> list[float]:
 
 def _tracker(args: argparse.Namespace) -> Tracker:
     network = load_network(args.model, args.weights)
-    settings = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in args.network)}
+    settings = {
+        key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in args.network)
+    }
     network.config = dataclasses.replace(network.config, **settings)
     return Tracker(
         network,
@@ -170,29 +177,45 @@ def _tracker(args: argparse.Namespace) -> Tracker:
 def _sets(args: argparse.Namespace) -> dict[str, list[tuple[Path, str]]]:
     """The DAVIS-layout folder and the name of each sequence, by set."""
     if args.folders:
-        return {f.name: [(f, path.name) for path in sorted((f / "Annotations").iterdir())] for f in args.folders}
+        return {
+            f.name: [(f, path.name) for path in sorted((f / "Annotations").iterdir())] for f in args.folders
+        }
     chosen = {name: [item.split("/") for item in SETS[name]] for name in args.sets.split(",")}
-    return {name: [(args.data / folder, sequence) for folder, sequence in items] for name, items in chosen.items()}
+    return {
+        name: [(args.data / folder, sequence) for folder, sequence in items] for name, items in chosen.items()
+    }
 
 
 def main() -> None:
     """Runs all methods on all sets."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder of the sets")
-    parser.add_argument("--folders", type=Path, nargs="+", help="DAVIS-layout folders, instead of --data and --sets")
+    parser.add_argument(
+        "--folders", type=Path, nargs="+", help="DAVIS-layout folders, instead of --data and --sets"
+    )
     parser.add_argument("--weights", type=Path, help="of the model; the shipped ones by default")
     parser.add_argument("--model", default="hs2s-lite")
     parser.add_argument("--methods", default="copy,flow,ours")
     parser.add_argument("--sets", default="development,schoolgirls")
     parser.add_argument("--sequences", help="only these of the set, separated by commas")
-    parser.add_argument("--there-and-back", action="store_true", help="play to the end and back: twice as long")
     parser.add_argument(
-        "--network", nargs="*", default=[], metavar="KEY=VALUE", help="settings such as reset_period=20 memory_frames=0"
+        "--there-and-back", action="store_true", help="play to the end and back: twice as long"
+    )
+    parser.add_argument(
+        "--network",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings such as reset_period=20 memory_frames=0",
     )
     parser.add_argument("--condition", choices=list(CONDITIONS), help="how the frames are spoilt")
     parser.add_argument("--aggregation", default="soft")
     parser.add_argument("--average", default="none", help="none, flip, scales or flip+scales")
-    parser.add_argument("--adapt", type=float, default=0, help="seconds of learning from the first mask of each video")
+    parser.add_argument(
+        "--adapt", type=float, default=0, help="seconds of learning from the first mask of each video"
+    )
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or float16")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
@@ -207,7 +230,9 @@ def main() -> None:
             scores, speeds = {}, []
             for folder, sequence in sequences:
                 if not args.sequences or sequence in args.sequences.split(","):
-                    scores[sequence], seconds = score(function, folder, sequence, args.there_and_back, args.condition)
+                    scores[sequence], seconds = score(
+                        function, folder, sequence, args.there_and_back, args.condition
+                    )
                     speeds.append(seconds)
             report(args.model if method == "ours" else method, scores, float(np.mean(speeds)), args.each)
 

@@ -1,9 +1,11 @@
-"""The table of a weights file: ``python benchmarks/table.py --data FOLDER --rendered SETS --weights FILE [FILE ...]``.
+"""The table of a weights file: ``python benchmarks/table.py --data FOLDER --rendered SETS --weights FILE
+[FILE ...]``.
 
-A row for each set and condition, a column for each weights file (J&F, percent) beside the first mask copied and the
-mask warped along DIS optical flow; then seconds a frame, and GMAC of one object and of three. FOLDER is that of
-``quality.py`` with the set that ``crossing.py`` makes, SETS that of ``rendered.py``. With ``--adapt SECONDS`` and
-``--average NAME`` each weights file has another column with these. ``--rows`` takes a part of the rows.
+A row for each set and condition, a column for each weights file (J&F, percent) beside the first mask copied
+and the mask warped along DIS optical flow; then seconds a frame, and GMAC of one object and of three. FOLDER
+is that of ``quality.py`` with the set that ``crossing.py`` makes, SETS that of ``rendered.py``. With
+``--adapt SECONDS`` and ``--average NAME`` each weights file has another column with these. ``--rows`` takes a
+part of the rows.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ def rows(data: Path, rendered: Path | None) -> Iterator[Row]:
         yield Row("crossing", [(data / "crossing", name) for name in DEVELOPMENT])
     for folder in (rendered / "come-near", rendered / "look-alikes") if rendered else ():
         if folder.is_dir():
-            yield Row(folder.name, [(folder, path.name) for path in sorted((folder / "Annotations").iterdir())])
+            yield Row(
+                folder.name, [(folder, path.name) for path in sorted((folder / "Annotations").iterdir())]
+            )
     yield from (Row(condition, six, condition) for condition in ("portrait", "dark", "compressed", "small"))
     yield Row("there and back", six, back=True)
 
@@ -74,14 +78,20 @@ def run(row: Row, method: Method) -> tuple[str, float]:
     evaluation = summarize(scores, "davis2017")
     cell = percent(evaluation.JF)
     if row.late:
-        objects = [scores[key].objects[i] for key, found in evaluation.sequences.items() for i in found.objects]
-        cell += f" (J after {percent(float(np.mean([np.mean(o.J[len(o.J) // 3 + 10 : -1]) for o in objects])))})"
+        objects = [
+            scores[key].objects[i] for key, found in evaluation.sequences.items() for i in found.objects
+        ]
+        cell += (
+            f" (J after {percent(float(np.mean([np.mean(o.J[len(o.J) // 3 + 10 : -1]) for o in objects])))})"
+        )
     return cell, float(np.mean(seconds))
 
 
 def main() -> None:
     """Prints each cell when it is there, and the table at the end."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rendered", type=Path)
     parser.add_argument("--model", default="hs2s-lite")
@@ -90,7 +100,9 @@ def main() -> None:
     parser.add_argument("--average", default="none")
     parser.add_argument("--rows", help="titles, separated by commas; all by default")
     args = parser.parse_args()
-    chosen = [row for row in rows(args.data, args.rendered) if not args.rows or row.title in args.rows.split(",")]
+    chosen = [
+        row for row in rows(args.data, args.rendered) if not args.rows or row.title in args.rows.split(",")
+    ]
     methods = dict(columns(args))
     lines = []
     speeds: dict[str, list[float]] = {name: [] for name in methods}
@@ -107,7 +119,10 @@ def main() -> None:
     print("\n" + text_table([("J&F", *methods), *lines]))
     for path in args.weights:
         network = load_network(args.model, path)
-        print(f"{path}: {count_gmac(network):.2f} GMAC a frame for one object, {count_gmac(network, 3):.2f} for three")
+        print(
+            f"{path}: {count_gmac(network):.2f} GMAC a frame for one object, {count_gmac(network, 3):.2f} for"
+            " three"
+        )
 
 
 if __name__ == "__main__":

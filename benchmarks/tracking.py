@@ -3,11 +3,12 @@
     python benchmarks/tracking.py            # everything; the paper's network takes hours on a CPU
     python benchmarks/tracking.py --quick    # a few minutes: fewer frames
 
-Videos are made: a textured ground and as many moving textured squares as there are objects, 480x854, in a file that is
-decoded as any other. Each case runs in a process of its own, so that its peak memory is its own. Seconds per frame are
-the median over the video (without the first frames) of what ``track`` takes from frame to frame, decoding included;
-beside it stands the CPU time of the process, spread over its threads, which other work on the machine does not change.
-Weights are the shipped ones, else random: they make no difference to speed.
+Videos are made: a textured ground and as many moving textured squares as there are objects, 480x854, in a
+file that is decoded as any other. Each case runs in a process of its own, so that its peak memory is its own.
+Seconds per frame are the median over the video (without the first frames) of what ``track`` takes from frame
+to frame, decoding included; beside it stands the CPU time of the process, spread over its threads, which
+other work on the machine does not change. Weights are the shipped ones, else random: they make no difference
+to speed.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ def main() -> None:
         print(json.dumps(run_case(**json.loads(args.case), args=args)))
         return
     results = []
-    print(f"{'model':14} {'objects':>7} {'frames':>7} {'s/frame':>8} {'CPU s/frame':>11} {'peak MB':>8}", flush=True)
+    print(
+        f"{'model':14} {'objects':>7} {'frames':>7} {'s/frame':>8} {'CPU s/frame':>11} {'peak MB':>8}",
+        flush=True,
+    )
     for model in args.models:
         for objects in args.objects:
             for length in args.lengths or (QUICK_LENGTHS[model] if args.quick else LENGTHS):
                 result = run_in_own_process(model, objects, length)
                 results.append(result)
-                figures = f"{result['seconds']:8.3f} {result['cpu_seconds']:11.3f} {result['peak'] / 1e6:8.0f}"
+                figures = (
+                    f"{result['seconds']:8.3f} {result['cpu_seconds']:11.3f} {result['peak'] / 1e6:8.0f}"
+                )
                 print(f"{model:14} {objects:7} {length:7} {figures}", flush=True)
     print("\n" + "\n".join(summary(results)))
     if args.json:
@@ -52,12 +58,18 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", nargs="+", default=list(MODELS), metavar="NAME")
     parser.add_argument("--objects", nargs="+", type=int, default=[1, 3], metavar="N")
-    parser.add_argument("--lengths", nargs="+", type=int, metavar="N", help=f"numbers of frames; default {LENGTHS}")
+    parser.add_argument(
+        "--lengths", nargs="+", type=int, metavar="N", help=f"numbers of frames; default {LENGTHS}"
+    )
     parser.add_argument("--quick", action="store_true", help=f"lengths {QUICK_LENGTHS}")
-    parser.add_argument("--size", nargs=2, type=int, default=(256, 448), metavar=("H", "W"), help="of the network")
+    parser.add_argument(
+        "--size", nargs=2, type=int, default=(256, 448), metavar=("H", "W"), help="of the network"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--direction", default="forward", choices=("forward", "backward", "both"))
@@ -127,7 +139,9 @@ def make_video(path: Path, objects: int, length: int):
     from fiftyone_hs2s.video_writer import write_video
 
     rng = np.random.default_rng(0)
-    ground = cv2.resize(rng.integers(0, 200, (60, 107, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    ground = cv2.resize(
+        rng.integers(0, 200, (60, 107, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
+    )
     side = 120
     squares = [
         cv2.resize(rng.integers(60, 255, (12, 12, 3), np.uint8), (side, side), interpolation=cv2.INTER_CUBIC)
@@ -160,7 +174,8 @@ def make_video(path: Path, objects: int, length: int):
 
 
 def summary(results: list[dict]) -> list[str]:
-    """The ratios that the project promises something about: by time, and by CPU time where there is no GPU."""
+    """The ratios that the project promises something about: by time, and by CPU time where there is no
+    GPU."""
     first = results[0]
     lines = [f"{first['device']}, {first['precision']}, {first['threads']} threads, torch {first['torch']}"]
     models = list(dict.fromkeys(result["model"] for result in results))
@@ -172,7 +187,9 @@ def summary(results: list[dict]) -> list[str]:
     for model in models:
         for objects in dict.fromkeys(result["objects"] for result in results):
             peaks = [r["peak"] / 1e6 for r in results if (r["model"], r["objects"]) == (model, objects)]
-            lines.append(f"{model}, {objects} object(s): longest against shortest video {peaks[-1] - peaks[0]:+.0f} MB")
+            lines.append(
+                f"{model}, {objects} object(s): longest against shortest video {peaks[-1] - peaks[0]:+.0f} MB"
+            )
     return lines
 
 
@@ -185,7 +202,9 @@ def fastest(results: list[dict], model: str, objects: int) -> tuple[float, float
 def ratio(label: str, above: tuple[float, float] | None, below: tuple[float, float] | None) -> list[str]:
     if above is None or below is None:
         return []
-    return [f"{label}: {above[0] / below[0]:.2f} times the time, {above[1] / below[1]:.2f} times the CPU time"]
+    return [
+        f"{label}: {above[0] / below[0]:.2f} times the time, {above[1] / below[1]:.2f} times the CPU time"
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""What training keeps of a clip for the backward pass, in GB for each frame and clip, with and without checkpointing.
+"""What training keeps of a clip for the backward pass, in GB for each frame and clip, with and without
+checkpointing.
 
-Counts the tensors that autograd saves, on any machine: python benchmarks/training_memory.py [--model hs2s-resnet50]
+Counts the tensors that autograd saves, on any machine: python benchmarks/training_memory.py [--model
+hs2s-resnet50]
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ def main() -> None:
     print(f"weights, gradients and Adam's two averages: {4 * parameters:.1f} GB in float32")
     for checkpointing in (False, True):
         one, two = (saved_gb(network, length, args.size, checkpointing) for length in (2, 3))
-        print(f"checkpointing {checkpointing}: {two - one:.3f} GB a frame and clip, {2 * one - two:.3f} GB a clip")
+        print(
+            f"checkpointing {checkpointing}: {two - one:.3f} GB a frame and clip, {2 * one - two:.3f} GB a"
+            " clip"
+        )
 
 
 def saved_gb(network: HS2S, length: int, size: tuple[int, int], checkpointing: bool) -> float:

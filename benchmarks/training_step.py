@@ -2,9 +2,9 @@
 
     python benchmarks/training_step.py --data FOLDER
 
-Each row adds one thing to the row above it; clips have six frames, a step has two of them but for the last row. The
-rows are run in turns, so that what else the machine does falls on all of them. bfloat16 is slow on CPUs that do not
-compute in it. Needs the extra ``train``.
+Each row adds one thing to the row above it; clips have six frames, a step has two of them but for the last
+row. The rows are run in turns, so that what else the machine does falls on all of them. bfloat16 is slow on
+CPUs that do not compute in it. Needs the extra ``train``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def steps(data: Path, settings: dict) -> Iterator[float]:
 
 def main() -> None:
     """Prints a row for each form."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()

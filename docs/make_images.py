@@ -1,7 +1,7 @@
 """Makes the README's pictures of the App: ``python docs/make_images.py``. Takes chromium, ffmpeg and minutes.
 
-The demo clip and harder forms of it (``benchmarks/hard_clip.py``), tracked with the shipped weights: the failures that
-show are the tracker's own.
+The demo clip and harder forms of it (``benchmarks/hard_clip.py``), tracked with the shipped weights: the
+failures that show are the tracker's own.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def shoot(app: AppPage, dataset: fo.Dataset) -> None:
 
 def main() -> None:
     """Makes the dataset, serves it, takes the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=REPO / "docs" / "images", help="folder for the pictures")
     args = parser.parse_args()
     os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"  # else the page asks
@@ -85,7 +87,11 @@ def main() -> None:
         plugins.mkdir()
         (plugins / "hs2s").symlink_to(REPO)
         log = Path(folder) / "server.log"
-        with app_server(plugins, log) as url, sync_playwright() as playwright, browser_page(playwright) as page:
+        with (
+            app_server(plugins, log) as url,
+            sync_playwright() as playwright,
+            browser_page(playwright) as page,
+        ):
             shoot(AppPage(page, url, dataset.name, args.out), dataset)
         dataset.delete()
 

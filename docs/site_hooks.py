@@ -1,4 +1,5 @@
-"""What mkdocs adds to these pages: files kept elsewhere in the repository, public names, the help of each command."""
+"""What mkdocs adds to these pages: files kept elsewhere in the repository, public names, the help of each
+command."""
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 API = """\
 # Python API
 
-Everything under *Names of the package* is there after `import fiftyone_hs2s as hs2s`. What the caller can fix raises
-`HS2SError`, a sentence that names the thing and the fix.
+Everything under *Names of the package* is there after `import fiftyone_hs2s as hs2s`. What the caller can fix
+raises `HS2SError`, a sentence that names the thing and the fix.
 
 ## Names of the package
 
@@ -87,6 +88,8 @@ def _relink(markdown: str, folder: str) -> str:
 
     def replace(match: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(folder, match[1]))
-        return _SITE_PATHS.get(path, posixpath.relpath(path, "docs") if path.startswith("docs/") else match[1])
+        return _SITE_PATHS.get(
+            path, posixpath.relpath(path, "docs") if path.startswith("docs/") else match[1]
+        )
 
     return _LINK.sub(replace, markdown)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HERE = Path(__file__).parent
-if not (_HERE / "training").is_dir():  # in a clone a link to the folder beside this one, which zip files do not keep
+# In a clone a link to the folder beside this one, which zip files do not keep.
+if not (_HERE / "training").is_dir():
     __path__.append(str(_HERE.parent))
 
 if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers; :data:`_PUBLIC` says the same

@@ -1,4 +1,5 @@
-"""Online adaptation: before a video is tracked, a copy of the network learns from the masks that were given for it."""
+"""Online adaptation: before a video is tracked, a copy of the network learns from the masks that were
+given for it."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def adapted_tracker(
     prompt_frames: str = "first",
     steps: int | None = None,
 ) -> Tracker:
-    """A tracker for one video, whose network has learned from the masks that :func:`fiftyone_hs2s.tracking.track` uses.
+    """A tracker for one video, whose network has learned from the masks that
+    :func:`fiftyone_hs2s.tracking.track` uses.
 
     Args:
         tracker: stays as it is

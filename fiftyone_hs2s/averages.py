@@ -10,7 +10,8 @@ WAYS = {
     "scales": tuple((False, scale) for scale in _SCALES),
     "flip+scales": tuple((mirrored, scale) for scale in _SCALES for mirrored in (False, True)),
 }
-"""(mirrored, factor of the network's size) of each view, by the name of the average; the plain view comes first."""
+"""(mirrored, factor of the network's size) of each view, by the name of the average; the plain view comes
+first."""
 
 LABELS = {
     "none": "the frame alone",

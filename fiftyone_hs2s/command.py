@@ -23,13 +23,15 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopSignals:
-    """Makes Ctrl-C and ``kill`` raise :class:`Stopped`, once: what cleans up after it is not disturbed by a second one.
+    """Makes Ctrl-C and ``kill`` raise :class:`Stopped`, once: what cleans up after it is not disturbed by a
+    second one.
 
-    A signal that is ignored, as under ``nohup``, stays so. A third one after that ends the process on the spot.
+    A signal that is ignored, as under ``nohup``, stays so. A third one after that ends the process on the
+    spot.
 
     Args:
-        ask: the first signal only asks: :meth:`check` raises then, at a place where to stop is cheap; the second one
-            raises at once
+        ask: the first signal only asks: :meth:`check` raises then, at a place where to stop is cheap; the
+            second one raises at once
 
     Attributes:
         number: the signal that came first, None if none did
@@ -46,7 +48,9 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             handlers = {number: signal.getsignal(number) for number in SIGNALS}
-            self._before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+            self._before = {
+                number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN
+            }
             for number in self._before:
                 signal.signal(number, self._come)
             sys.unraisablehook = self._lost
@@ -96,8 +100,8 @@ def run_command(name: str, work: Callable[[StopSignals], int], ask: bool = False
         ask: see :class:`StopSignals`
 
     Returns:
-        the exit status: that of ``work``; 2 for an error that the user can fix, said in one sentence on stderr; 128
-        and the signal's number for Ctrl-C and ``kill``
+        the exit status: that of ``work``; 2 for an error that the user can fix, said in one sentence on
+        stderr; 128 and the signal's number for Ctrl-C and ``kill``
     """
     signals = StopSignals(ask)
     if hasattr(sys.stdout, "reconfigure"):
@@ -125,7 +129,11 @@ def run_command(name: str, work: Callable[[StopSignals], int], ask: bool = False
 def _sentence(error: Exception) -> str:
     """An error in a sentence; one of the system with the path that it is about."""
     path = getattr(error, "filename", None)
-    return f"{os.fsdecode(path)} cannot be used ({reason(error)})" if isinstance(path, str | bytes) else reason(error)
+    return (
+        f"{os.fsdecode(path)} cannot be used ({reason(error)})"
+        if isinstance(path, str | bytes)
+        else reason(error)
+    )
 
 
 def _end(name: str, said: str, status: int) -> int:

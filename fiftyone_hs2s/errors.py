@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class HS2SError(ValueError):
-    """Bad input, said in one sentence that names the thing and the fix; the shell exits with status 2 on it."""
+    """Bad input, said in one sentence that names the thing and the fix; the shell exits with status 2 on
+    it."""
 
 
 class VideoError(HS2SError):

@@ -77,7 +77,8 @@ def read_text(path: PathLike) -> str:
 def new_file(path: PathLike) -> Iterator[Path]:
     """Gives a place beside a file to write its new content to; the file gets it once the block is left.
 
-    Where that fails, or the block is left by an exception, the file stays as it was and nothing else is left behind.
+    Where that fails, or the block is left by an exception, the file stays as it was and nothing else is left
+    behind.
 
         with new_file("scores.json") as part:
             part.write_text("{}")
@@ -94,7 +95,8 @@ def new_file(path: PathLike) -> Iterator[Path]:
     target = Path(os.path.realpath(path))  # a link stays one
     part = None
     try:
-        if target.is_symlink() or (target.exists() and not target.is_file()):  # what is a link still is a loop
+        # What is a link still is a loop.
+        if target.is_symlink() or (target.exists() and not target.is_file()):
             raise HS2SError(f"{path} cannot be written: it is no regular file")
         name = f".{target.stem[:20]}.{uuid4().hex[:8]}{target.suffix[:20]}"
         target.with_name(name).touch(exist_ok=False)
@@ -112,7 +114,8 @@ def new_file(path: PathLike) -> Iterator[Path]:
 def new_folder(path: PathLike) -> Iterator[Path]:
     """Gives an empty folder beside another to fill; it takes the other's place once the block is left.
 
-    Where that fails, or the block is left by an exception, the folder stays as it was and nothing else is left behind.
+    Where that fails, or the block is left by an exception, the folder stays as it was and nothing else is
+    left behind.
 
     Args:
         path: the folder, whose parents are made

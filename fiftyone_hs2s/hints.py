@@ -56,7 +56,10 @@ class View:
     def _matrix(self) -> np.ndarray:
         scale = self.size / self.side
         return np.array(
-            [[scale, 0, -scale * self.left + (scale - 1) / 2], [0, scale, -scale * self.top + (scale - 1) / 2]]
+            [
+                [scale, 0, -scale * self.left + (scale - 1) / 2],
+                [0, scale, -scale * self.top + (scale - 1) / 2],
+            ]
         )
 
     def show(self, image: np.ndarray, nearest: bool = False) -> np.ndarray:
@@ -65,7 +68,9 @@ class View:
         if factor > 1.5 and not nearest:  # warpAffine does not average what it makes smaller
             small = cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
             sy, sx = small.shape[0] / image.shape[0], small.shape[1] / image.shape[1]
-            matrix = np.array([[self.size / self.side / sx, 0, 0], [0, self.size / self.side / sy, 0]], np.float64)
+            matrix = np.array(
+                [[self.size / self.side / sx, 0, 0], [0, self.size / self.side / sy, 0]], np.float64
+            )
             matrix[:, 2] = -self.left * self.size / self.side, -self.top * self.size / self.side
             return cv2.warpAffine(small, matrix, (self.size, self.size), flags=cv2.INTER_LINEAR)
         flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR

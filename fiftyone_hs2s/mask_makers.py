@@ -1,4 +1,5 @@
-"""Masks from boxes and points, on one frame: what a detector or a click gives, turned into what a tracker takes."""
+"""Masks from boxes and points, on one frame: what a detector or a click gives, turned into what a tracker
+takes."""
 
 from __future__ import annotations
 
@@ -64,12 +65,15 @@ class NetworkMaskMaker:
         return self._segment(frame, Hint(box, hint.positive, hint.negative), View.around(box, SIDE))
 
     def _box_of_points(self, frame: np.ndarray, hint: Hint) -> Box | None:
-        """The box of what the points are on: looked for in the whole frame, else in ever smaller parts around them."""
+        """The box of what the points are on: looked for in the whole frame, else in ever smaller parts
+        around them."""
         height, width = frame.shape[:2]
         x, y = hint.positive.mean(0)
         for share in (1.0, 0.5, 0.25):
             side = share * max(height, width)
-            left, top = ((width - side) / 2, (height - side) / 2) if share == 1 else (x - side / 2, y - side / 2)
+            left, top = (
+                ((width - side) / 2, (height - side) / 2) if share == 1 else (x - side / 2, y - side / 2)
+            )
             mask = _main_regions(self._segment(frame, hint, View(left, top, side, SIDE)), hint)
             if mask.any():
                 left, top, wide, high = cv2.boundingRect(mask.view(np.uint8))
@@ -112,12 +116,16 @@ MASK_MAKERS: dict[str, Callable[[], MaskMaker]] = {NETWORK: NetworkMaskMaker, GR
 def _load_network() -> MaskMakerNetwork:
     path = mask_maker_weights(NETWORK)
     if path is None:
-        raise HS2SError(f"The weights of {NETWORK!r} are missing: install fiftyone-hs2s again, or take {GRABCUT!r}.")
+        raise HS2SError(
+            f"The weights of {NETWORK!r} are missing: install fiftyone-hs2s again, or take {GRABCUT!r}."
+        )
     network = MaskMakerNetwork()
     try:
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise HS2SError(f"{path} cannot be read: install fiftyone-hs2s again, or take {GRABCUT!r}.") from error
+        raise HS2SError(
+            f"{path} cannot be read: install fiftyone-hs2s again, or take {GRABCUT!r}."
+        ) from error
     return network.eval().to(memory_format=torch.channels_last)
 
 
@@ -134,7 +142,8 @@ def _grabcut(frame: np.ndarray, hint: Hint) -> np.ndarray:
         seeds[near & inside] = cv2.GC_PR_FGD
     else:
         seeds[_ellipse(inside, 1.0)] = cv2.GC_PR_FGD
-        seeds[_ellipse(inside, 0.05)] = cv2.GC_FGD  # what is in the middle of a box is nearly always the object
+        # What is in the middle of a box is nearly always the object.
+        seeds[_ellipse(inside, 0.05)] = cv2.GC_FGD
     seeds[positive], seeds[negative] = cv2.GC_FGD, cv2.GC_BGD
     cv2.setRNGSeed(0)  # it starts from a random clustering
     models = np.zeros((1, 65)), np.zeros((1, 65))
@@ -158,7 +167,9 @@ def _main_regions(mask: np.ndarray, hint: Hint) -> np.ndarray:
         return mask
     height, width = mask.shape
     hit = {
-        labels[int(y), int(x)] for x, y in hint.positive if 0 <= y < height and 0 <= x < width and mask[int(y), int(x)]
+        labels[int(y), int(x)]
+        for x, y in hint.positive
+        if 0 <= y < height and 0 <= x < width and mask[int(y), int(x)]
     }
     kept = sorted(hit) or [i for i in range(1, count) if areas[i - 1] >= _MIN_SHARE * areas.max()]
     return np.isin(labels, kept)
@@ -175,5 +186,7 @@ def check_found(mask: np.ndarray, hint: Hint, maker: str) -> np.ndarray:
     """
     if not mask.any():
         what = "the box" if hint.box is not None else "the points"
-        raise MaskError(f"the mask maker {maker!r} finds no object in {what}: draw its mask, or choose another maker")
+        raise MaskError(
+            f"the mask maker {maker!r} finds no object in {what}: draw its mask, or choose another maker"
+        )
     return mask

@@ -1,7 +1,7 @@
 """Label maps: taking them apart, putting them together, writing them as PNG files; ``mask_files`` reads them.
 
-A label map is a ``uint8`` or ``uint16`` array of shape (H, W): 0 is background, every other value the id of an object.
-In a ``uint8`` label map 255 means "void" (ignored): it is no object.
+A label map is a ``uint8`` or ``uint16`` array of shape (H, W): 0 is background, every other value the id of
+an object. In a ``uint8`` label map 255 means "void" (ignored): it is no object.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def write_label_map(path: PathLike, label_map: np.ndarray) -> None:
 def label_image(label_map: np.ndarray) -> Image.Image:
     """The picture that :func:`write_label_map` writes; its argument and errors are the same."""
     if label_map.ndim != 2 or label_map.dtype not in (np.uint8, np.uint16):
-        raise MaskError(f"A label map is uint8 or uint16 (H, W), not {label_map.dtype} of shape {label_map.shape}.")
+        raise MaskError(
+            f"A label map is uint8 or uint16 (H, W), not {label_map.dtype} of shape {label_map.shape}."
+        )
     image = Image.fromarray(label_map)
     if label_map.dtype == np.uint8:
         image.putpalette(davis_palette().tobytes())
@@ -106,7 +108,8 @@ def split_label_map(label_map: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def join_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Puts masks together to a label map; where masks overlap, the smaller one is on top (a shirt over its wearer).
+    """Puts masks together to a label map; where masks overlap, the smaller one is on top (a shirt over its
+    wearer).
 
     Args:
         masks: bool mask (H, W) of each object, by id (1 to 65535)
@@ -139,7 +142,8 @@ def label_dtype(ids: Iterable[int]) -> type[np.uint8] | type[np.uint16]:
 def fit_mask(mask: np.ndarray, size: tuple[int, int], name: str = "mask") -> np.ndarray:
     """Brings a mask or label map to a frame's size (nearest pixel), provided that its aspect is the frame's.
 
-    The aspect fits if the smaller of the two sizes is the larger one scaled down, give or take one pixel of rounding.
+    The aspect fits if the smaller of the two sizes is the larger one scaled down, give or take one pixel of
+    rounding.
 
     Args:
         mask: array (h, w), bool or label map

@@ -76,7 +76,9 @@ def default_model() -> str:
         return BEST_MODEL
     known = [*shipped_models(), *list_models()]
     if short_name(name) not in known:
-        raise HS2SError(f"{source} is {name!r}, which is not a model with weights: take one of {', '.join(known)}")
+        raise HS2SError(
+            f"{source} is {name!r}, which is not a model with weights: take one of {', '.join(known)}"
+        )
     return short_name(name)
 
 

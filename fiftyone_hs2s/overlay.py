@@ -100,13 +100,15 @@ def write_overlay(
     Args:
         path: the file (MP4)
         frames: uint8 (H, W, 3), RGB
-        label_maps: uint8 or uint16 (H, W) for each frame, None to show the frame as it is; may be longer than frames
-        fps: frames per second
+        label_maps: uint8 or uint16 (H, W) for each frame, None to show the frame as it is; may be longer than
+        frames fps: frames per second
 
     Raises:
         HS2SError: as :func:`write_video`
     """
     pairs = zip(frames, label_maps)  # noqa: B905  (the label maps may be endless)
     write_video(
-        path, (frame if label_map is None else draw_overlay(frame, label_map) for frame, label_map in pairs), fps
+        path,
+        (frame if label_map is None else draw_overlay(frame, label_map) for frame, label_map in pairs),
+        fps,
     )

@@ -14,7 +14,9 @@ from fiftyone_hs2s.command import SIGNALS
 
 
 @contextmanager
-def run_in_processes(function: Callable[..., Any], tasks: Iterable[tuple], num_workers: int) -> Iterator[list[Future]]:
+def run_in_processes(
+    function: Callable[..., Any], tasks: Iterable[tuple], num_workers: int
+) -> Iterator[list[Future]]:
     """Calls a function in fresh processes: a fork of one with threads (PyTorch, FiftyOne) may hang.
 
     Args:
@@ -23,7 +25,8 @@ def run_in_processes(function: Callable[..., Any], tasks: Iterable[tuple], num_w
         num_workers: number of processes
 
     Yields:
-        the calls' futures, in the order of the tasks. Leaving the block by an exception ends the processes at once
+        the calls' futures, in the order of the tasks. Leaving the block by an exception ends the processes at
+        once
     """
     pool = ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn"))
     try:

@@ -27,15 +27,15 @@ class _Fields(NamedTuple):
 class Progress(_Fields):
     """How far a run is; read-only, with the attributes of FiftyOne's progress bars.
 
-    A function for ``progress=`` that works with FiftyOne's own methods works here, one of ``fo.report_progress()`` too.
+    A function for ``progress=`` that works with FiftyOne's own methods works here, one of
+    ``fo.report_progress()`` too.
 
     Attributes:
         iteration: how many units are done
         total: how many there are
         unit: what is counted, in the singular
-        within: how far the unit is that is being worked on, such as the frames of a video; None if that is unknown
-        note: more in words
-        values: figures by name, such as the ``loss`` of a training step
+        within: how far the unit is that is being worked on, such as the frames of a video; None if that is
+        unknown note: more in words values: figures by name, such as the ``loss`` of a training step
         elapsed_time: seconds since the run began
     """
 
@@ -64,8 +64,9 @@ Report = Callable[[Progress], Any]
 """What long work calls from time to time: a function that takes a :class:`Progress`."""
 
 ProgressOption = bool | Report | None
-"""Values of an argument ``progress``: True and False for a bar or none, a function to call instead, None for the
-default: where FiftyOne is at work ``fiftyone.config.show_progress_bars``, else a bar on a terminal or in a notebook."""
+"""Values of an argument ``progress``: True and False for a bar or none, a function to call instead, None
+for the default: where FiftyOne is at work ``fiftyone.config.show_progress_bars``, else a bar on a terminal
+or in a notebook."""
 
 
 @contextmanager
@@ -106,7 +107,8 @@ class _Callback:
 
     def __call__(self, event: Progress) -> None:
         event = event._replace(elapsed_time=time.monotonic() - self._start)
-        event.__dict__ = self._notes  # fo.report_progress() keeps its own on what it takes for one and the same bar
+        # Fo.report_progress() keeps its own on what it takes for one and the same bar.
+        event.__dict__ = self._notes
         self._call(event)
 
 

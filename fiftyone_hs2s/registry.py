@@ -16,7 +16,8 @@ _PRESETS = Path(__file__).parent / "network" / "presets"
 
 
 def models_folder() -> Path:
-    """Where models are: ``$HS2S_MODELS``, else ``hs2s/models`` beside FiftyOne's settings in ``~/.fiftyone``."""
+    """Where models are: ``$HS2S_MODELS``, else ``hs2s/models`` beside FiftyOne's settings in
+    ``~/.fiftyone``."""
     if folder := os.environ.get("HS2S_MODELS"):
         return Path(folder).expanduser()
     return settings_folder() / "models"
@@ -97,5 +98,8 @@ def _problem(name: str) -> str | None:
     if name.lower().removesuffix("-video-torch") in {path.stem for path in _PRESETS.glob("*.yaml")}:
         return f"{name!r} is a built-in model: choose another name"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) or name.endswith("-video-torch"):
-        return f"{name!r} cannot name a model: use letters, digits, '-', '_' and '.', and not '-video-torch' at the end"
+        return (
+            f"{name!r} cannot name a model: use letters, digits, '-', '_' and '.', and not '-video-torch' at"
+            " the end"
+        )
     return None

@@ -20,7 +20,8 @@ _held: set[IO[str]] = set()
 
 @contextmanager
 def lock_run(run: Path, what: str = "training") -> Iterator[None]:
-    """Keeps a run folder to one process. The system takes the lock back when its process ends, in whatever way.
+    """Keeps a run folder to one process. The system takes the lock back when its process ends, in whatever
+    way.
 
     Args:
         run: the folder, made if need be
@@ -36,8 +37,8 @@ def lock_run(run: Path, what: str = "training") -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             raise HS2SError(
-                f"Another {what} (process {file.read() or 'unknown'}) is running in {run}: wait until it is over, or "
-                "choose another run folder"
+                f"Another {what} (process {file.read() or 'unknown'}) is running in {run}: wait until it is"
+                " over, or choose another run folder"
             ) from error
         except OSError as error:  # a file system without locks
             logger.warning("%s cannot be locked (%s): start no other %s there", run, reason(error), what)

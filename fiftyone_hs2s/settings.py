@@ -144,5 +144,6 @@ def _to_sentence(problems: list[ErrorDetails], what: str) -> HS2SError:
     place = next(iter(places))
     reason = str(cause or problems[0]["msg"])
     return HS2SError(
-        f"The {what} {place!r} cannot be {_SHORT.repr(problems[0]['input'])}: {reason[:1].lower()}{reason[1:]}"
+        f"The {what} {place!r} cannot be {_SHORT.repr(problems[0]['input'])}:"
+        f" {reason[:1].lower()}{reason[1:]}"
     )

@@ -23,7 +23,8 @@ def percent(value: float) -> str:
 
 
 def text_table(rows: Sequence[Sequence[Any]], total: bool = False) -> str:
-    """Aligned columns, the first to the left; the first row is the head, and the last the total if there is one."""
+    """Aligned columns, the first to the left; the first row is the head, and the last the total if there
+    is one."""
     head, *body = [[str(cell) for cell in row] for row in rows]
     lines: list[Any] = [*body[:-1], SEPARATING_LINE, body[-1]] if total else body
     align = ["left", *["right"] * (len(head) - 1)]
@@ -55,7 +56,10 @@ def write_json(file: Path, data: Mapping[str, Any]) -> None:
 def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes a CSV file, with the keys of the first row as head."""
     rows = list(rows)
-    with new_file(file) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+    with (
+        new_file(file) as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
         writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

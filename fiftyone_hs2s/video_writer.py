@@ -72,7 +72,9 @@ class VideoWriter:
     def _start(self, height: int, width: int) -> None:
         with self._said():
             self._output = av.open(f"file:{self._part}", "w", format="mp4", options={"movflags": "faststart"})
-            stream = self._output.add_stream("libx264", self._rate, options={"crf": str(self._crf), "g": "12"})
+            stream = self._output.add_stream(
+                "libx264", self._rate, options={"crf": str(self._crf), "g": "12"}
+            )
             stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
             stream.thread_type = "AUTO"
 

@@ -16,8 +16,8 @@ try:
     from fiftyone_hs2s.files import new_file
 except ImportError as error:
     raise ImportError(
-        "the HS2S zoo models need the package fiftyone-hs2s: install it with `pip install` from the repository that "
-        "this model source comes from"
+        "the HS2S zoo models need the package fiftyone-hs2s: install it with `pip install` from the"
+        " repository that this model source comes from"
     ) from error
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def download_model(model_name: str, model_path: str) -> None:
         shutil.copyfile(source, part)
 
 
-def load_model(model_name: str, model_path: str, weights: str | None = None, **options: Any) -> HS2SVideoModel:
+def load_model(
+    model_name: str, model_path: str, weights: str | None = None, **options: Any
+) -> HS2SVideoModel:
     """Loads a model.
 
     Args:

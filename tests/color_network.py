@@ -1,4 +1,5 @@
-"""A network of the same interface that finds objects by their color: what it must answer is known beforehand."""
+"""A network of the same interface that finds objects by their color: what it must answer is known
+beforehand."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class ColorNetwork(nn.Module):
 def draw(
     size: tuple[int, int], boxes: dict[int, tuple[int, int, int, int]]
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """A gray frame with a rectangle (top, left, bottom, right) in each object's color, and its visible masks."""
+    """A gray frame with a rectangle (top, left, bottom, right) in each object's color, and its visible
+    masks."""
     frame = np.full((*size, 3), 60, np.uint8)
     labels = np.zeros(size, int)
     for object_id, (top, left, bottom, right) in boxes.items():
@@ -57,8 +59,11 @@ def draw(
     return frame, {object_id: labels == object_id for object_id in boxes if (labels == object_id).any()}
 
 
-def moving(size: tuple[int, int] = (120, 214), length: int = 8) -> tuple[np.ndarray, list[dict[int, np.ndarray]]]:
-    """A video of two rectangles: 1 moves right all the time, 2 comes into view on frame 3 and leaves after frame 6."""
+def moving(
+    size: tuple[int, int] = (120, 214), length: int = 8
+) -> tuple[np.ndarray, list[dict[int, np.ndarray]]]:
+    """A video of two rectangles: 1 moves right all the time, 2 comes into view on frame 3 and leaves after
+    frame 6."""
     height, width = size
     frames, truth = [], []
     for t in range(length):

@@ -21,10 +21,13 @@ import pytest
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a background job of a shell; tests send it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only get in each other's way
+# Two workers on two cores: more threads only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATABASE_PREFIX = "hs2s-test-"
 REPO = Path(__file__).resolve().parents[1]
-WATCHED_SERVER = '"$@" >/dev/null & cat >/dev/null; kill $!; wait $!'  # ends with its parent, however that ends
+WATCHED_SERVER = (  # ends with its parent, however that ends
+    '"$@" >/dev/null & cat >/dev/null; kill $!; wait $!'
+)
 
 
 def _start_isolation(root: Path) -> None:
@@ -52,7 +55,8 @@ def _start_isolation(root: Path) -> None:
 
 
 def _start_database(folder: Path) -> subprocess.Popen | None:
-    """Starts the bundled mongod on a free port. Workers that shared FiftyOne's own service would race to start it."""
+    """Starts the bundled mongod on a free port. Workers that shared FiftyOne's own service would race to
+    start it."""
     package = importlib.util.find_spec("fiftyone")
     if package is None or package.origin is None:
         return None
@@ -69,8 +73,8 @@ def _start_database(folder: Path) -> subprocess.Popen | None:
     return subprocess.Popen(["sh", "-c", WATCHED_SERVER, "sh", *command], stdin=subprocess.PIPE)
 
 
-# While this file is imported, before the conftest of any subfolder and any test module: those may import FiftyOne. This
-# happens in the main process first and then in every xdist worker.
+# While this file is imported, before the conftest of any subfolder and any test module: those may import
+# FiftyOne. This happens in the main process first and then in every xdist worker.
 os.environ["FIFTYONE_DATABASE_NAME"] = f"{DATABASE_PREFIX}{uuid.uuid4().hex[:12]}"
 if "HS2S_TEST_ROOT" not in os.environ:
     _start_isolation(Path(tempfile.mkdtemp(prefix="hs2s-test-")))

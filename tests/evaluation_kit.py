@@ -1,4 +1,5 @@
-"""A dataset of two squares whose scores are known: what the tests of evaluation, failures, analysis and panel share."""
+"""A dataset of two squares whose scores are known: what the tests of evaluation, failures, analysis and
+panel share."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def predicted_labels(number: int) -> fo.Detections:
 def labels(masks: dict[int, np.ndarray], **attributes) -> fo.Detections:
     """Detections of masks by index; empty masks are left out."""
     return fo.Detections(
-        detections=[detection(m, label=f"square {i}", index=i, **attributes) for i, m in masks.items() if m.any()]
+        detections=[
+            detection(m, label=f"square {i}", index=i, **attributes) for i, m in masks.items() if m.any()
+        ]
     )
 
 

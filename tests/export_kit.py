@@ -12,7 +12,8 @@ UNLABELED, EMPTY = 10, 11
 
 
 def masks(number: int) -> dict[int, np.ndarray]:
-    """The masks on frame ``number`` (from 1), by index: 2 comes late, over 7; 1 has a gap, a hole, two parts."""
+    """The masks on frame ``number`` (from 1), by index: 2 comes late, over 7; 1 has a gap, a hole, two
+    parts."""
     found: dict[int, np.ndarray] = {}
     if number == EMPTY:
         return found
@@ -48,6 +49,8 @@ def hard_sample(video: object, field: str = "pred", **about: object) -> fo.Sampl
     sample = fo.Sample(filepath=str(video), **about)
     instances = {index: fo.Instance() for index in LABELS}
     for number in labeled_frames():
-        found = [detection(m, label=LABELS[i], index=i, instance=instances[i]) for i, m in masks(number).items()]
+        found = [
+            detection(m, label=LABELS[i], index=i, instance=instances[i]) for i, m in masks(number).items()
+        ]
         sample.frames[number] = fo.Frame(**{field: fo.Detections(detections=found)})
     return sample

@@ -1,7 +1,8 @@
 """Fixtures of the FiftyOne side.
 
-FiftyOne connects to a database when it is imported. The conftest files that use these fixtures may be loaded before
-tests/conftest.py has set up its own database, so nothing here imports FiftyOne before a fixture is used.
+FiftyOne connects to a database when it is imported. The conftest files that use these fixtures may be loaded
+before tests/conftest.py has set up its own database, so nothing here imports FiftyOne before a fixture is
+used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def broken_video(tmp_path_factory) -> Path:
     """A video of 60 frames that breaks off half-way."""
     from fiftyone_kit import H, T, W, picture, write_video
 
-    noise = np.random.default_rng(0).integers(0, 40, (60, H, W, 3), np.uint8)  # all frames take about as many bytes
+    # All frames take about as many bytes.
+    noise = np.random.default_rng(0).integers(0, 40, (60, H, W, 3), np.uint8)
     frames = [np.maximum(picture(min(n + 1, T)) // 2, noise[n]) for n in range(60)]
     path = write_video(tmp_path_factory.mktemp("broken") / "broken.mp4", frames)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -1,4 +1,5 @@
-"""What the tests of the FiftyOne side share: small videos with known masks, a model that tracks them well enough."""
+"""What the tests of the FiftyOne side share: small videos with known masks, a model that tracks them well
+enough."""
 
 from __future__ import annotations
 
@@ -39,7 +40,18 @@ def picture(number: int) -> np.ndarray:
 def write_video(path: Path, frames: list[np.ndarray]) -> Path:
     """Writes RGB frames as H.264."""
     height, width = frames[0].shape[:2]
-    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{width}x{height}",
+    ]
     command += ["-r", "10", "-i", "-", "-c:v", "libx264", "-crf", "4", "-g", "4", "-pix_fmt", "yuv420p"]
     command += ["-threads", "1", "-movflags", "+faststart", str(path)]
     subprocess.run(command, input=b"".join(frame.tobytes() for frame in frames), check=True)

@@ -1,4 +1,5 @@
-"""J and F straight from their definitions, on the whole image, by distances instead of dilation. Slow on purpose."""
+"""J and F straight from their definitions, on the whole image, by distances instead of dilation. Slow on
+purpose."""
 
 from __future__ import annotations
 

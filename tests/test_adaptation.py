@@ -118,7 +118,9 @@ def test_memory_is_bound_and_large_frames_shrink(monkeypatch, tracker, video):
     adapt = "fiftyone_hs2s.training.adapt.adapt"
     monkeypatch.setattr(adapt, lambda network, pictures, *_: given.extend(pictures) or network)
     large = [cv2.resize(frame, None, fx=5, fy=5) for frame in video]
-    prompts = {t: {300 + i: np.kron(mask, np.ones((5, 5), bool)) for i, mask in place(t).items()} for t in range(6)}
+    prompts = {
+        t: {300 + i: np.kron(mask, np.ones((5, 5), bool)) for i, mask in place(t).items()} for t in range(6)
+    }
     adapted_tracker(tracker, open_frames(large), prompts, 20, prompt_frames="all")
     assert [image.shape for image, _ in given] == [(128, 192, 3)] * 3
     for t, (_, labels) in zip((0, 2, 5), given, strict=True):
@@ -136,7 +138,9 @@ def test_what_is_done_is_said(caplog, tracker, video):
 def test_an_object_of_one_pixel_can_be_learned(tracker, video):
     mask = np.zeros(SIZE, bool)
     mask[30, 40] = True
-    assert changed(weights(tracker), weights(adapted_tracker(tracker, open_frames(video), {0: {1: mask}}, 1e-6)))
+    assert changed(
+        weights(tracker), weights(adapted_tracker(tracker, open_frames(video), {0: {1: mask}}, 1e-6))
+    )
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "20", True, None])

@@ -53,7 +53,13 @@ def test_a_path_that_the_system_refuses_is_a_sentence(tmp_path: Path, capsys: py
     os.mkfifo(tmp_path / "pipe")
     write_label_map(tmp_path / "mask.png", np.ones((4, 4), np.uint8))
     good, folder = str(tmp_path / "mask.png"), str(tmp_path)
-    for bad in (tmp_path / "loop", tmp_path / "pipe", tmp_path / ("x" * 300), Path("/dev/zero"), Path(good) / "below"):
+    for bad in (
+        tmp_path / "loop",
+        tmp_path / "pipe",
+        tmp_path / ("x" * 300),
+        Path("/dev/zero"),
+        Path(good) / "below",
+    ):
         for arguments in (
             ["track", str(bad), "--mask", good, "--out", str(tmp_path / "out")],
             ["track", folder, "--mask", str(bad), "--out", str(tmp_path / "out")],
@@ -70,11 +76,15 @@ def test_a_path_that_the_system_refuses_is_a_sentence(tmp_path: Path, capsys: py
             ["weights", "convert", str(bad), f"{bad}.safetensors"],
         ):
             assert main(arguments) == 2, arguments
-            said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Tracking with")]
+            said = [
+                line for line in capsys.readouterr().err.splitlines() if not line.startswith("Tracking with")
+            ]
             assert len(said) == 1 and said[0].startswith("hs2s: "), (arguments, said)
 
 
-def test_a_pipe_among_frames_and_masks_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_pipe_among_frames_and_masks_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     write_label_map(tmp_path / "mask.png", np.ones((4, 4), np.uint8))
     for name in ("gt", "pred"):
         (tmp_path / name).mkdir()
@@ -157,7 +167,12 @@ def test_what_was_there_before_is_put_back() -> None:
 def _command(arguments: list[str], folder: Path, **options: object) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*HS2S, *arguments], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True, **options
+        [*HS2S, *arguments],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
     )
 
 
@@ -183,7 +198,10 @@ def _twice(number: int) -> Callable[[int], None]:
 
 @pytest.mark.parametrize(
     ("send", "status", "words"),
-    [(_twice(signal.SIGINT), 130, "interrupted"), (lambda pid: os.kill(pid, signal.SIGTERM), 143, "terminated")],
+    [
+        (_twice(signal.SIGINT), 130, "interrupted"),
+        (lambda pid: os.kill(pid, signal.SIGTERM), 143, "terminated"),
+    ],
 )
 @pytest.mark.parametrize("delay", [0.7, 2.5])
 def test_evaluation_is_stopped_with_its_processes(
@@ -192,7 +210,9 @@ def test_evaluation_is_stopped_with_its_processes(
     """Ctrl-C twice goes to all processes of the group, a plain kill to the first."""
     (folders / "tmp").mkdir()
     arguments = ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "pred"), "--workers", "2"]
-    run = _command([*arguments, "--json", str(folders / "scores.json")], folders / "tmp", stdout=subprocess.DEVNULL)
+    run = _command(
+        [*arguments, "--json", str(folders / "scores.json")], folders / "tmp", stdout=subprocess.DEVNULL
+    )
     time.sleep(delay)
     send(run.pid)
     said = run.communicate(timeout=30)[1]
@@ -202,7 +222,15 @@ def test_evaluation_is_stopped_with_its_processes(
 
 
 def test_a_reader_that_goes_away_and_a_full_disk_behind_stdout(folders: Path) -> None:
-    arguments = ["evaluate", "--gt", str(folders / "gt/a"), "--pred", str(folders / "pred/a"), "--workers", "1"]
+    arguments = [
+        "evaluate",
+        "--gt",
+        str(folders / "gt/a"),
+        "--pred",
+        str(folders / "pred/a"),
+        "--workers",
+        "1",
+    ]
     (folders / "tmp").mkdir()
     with open("/dev/full", "w") as full:
         run = _command(arguments, folders / "tmp", stdout=full)

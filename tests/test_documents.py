@@ -64,7 +64,9 @@ def test_made_pages_name_every_command_and_public_name(monkeypatch):
 def test_one_version():
     listed = yaml.safe_load((REPO / "fiftyone.yml").read_text())
     assert listed["version"] == __version__
-    assert not re.search(r"^version = ", (REPO / "pyproject.toml").read_text(), re.M), "it comes from the package"
+    assert not re.search(r"^version = ", (REPO / "pyproject.toml").read_text(), re.M), (
+        "it comes from the package"
+    )
 
 
 def test_workflows_and_citation_are_yaml_with_what_they_need():

@@ -1,4 +1,5 @@
-"""Whatever is given, the answer is a result or one sentence (HS2SError): configs, weights, arguments of the shell.
+"""Whatever is given, the answer is a result or one sentence (HS2SError): configs, weights, arguments of the
+shell.
 
 Each test is bounded and draws the same examples in every run; HS2S_FUZZ multiplies their number.
 """
@@ -46,13 +47,17 @@ def names(*classes: type) -> list[str]:
     return [field.name for cls in classes for field in dataclasses.fields(cls)]
 
 
-NUMBERS = st.sampled_from([0, 1, 2, 3, 5, 7, 64, -1, 10**9, 10**30, 0.5, -0.5, 1e300, float("inf"), float("nan")])
+NUMBERS = st.sampled_from(
+    [0, 1, 2, 3, 5, 7, 64, -1, 10**9, 10**30, 0.5, -0.5, 1e300, float("inf"), float("nan")]
+)
 TEXTS = st.sampled_from(
     ["", "first", "cosine", "attention", "1e-4", "no", "bf16", "hs2s-lite", "\0", "\ud800", "x" * 9999]
 )
 LEAVES = st.none() | st.booleans() | NUMBERS | TEXTS | st.text(max_size=3)
 VALUES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LEAVES, inner, max_size=2), max_leaves=6
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LEAVES, inner, max_size=2),
+    max_leaves=6,
 )
 
 
@@ -68,7 +73,9 @@ def refused_or(make: Callable[[], Any]) -> Any:
 
 @bounded(60)
 @given(
-    st.sampled_from(available_models()), st.dictionaries(st.sampled_from(names(HS2SConfig)), VALUES, max_size=3), VALUES
+    st.sampled_from(available_models()),
+    st.dictionaries(st.sampled_from(names(HS2SConfig)), VALUES, max_size=3),
+    VALUES,
 )
 def test_network_settings(base: str, changes: dict, anything: Any) -> None:
     refused_or(lambda: HS2SConfig.from_dict(anything))
@@ -124,9 +131,13 @@ TENSORS = st.sampled_from(
         torch.zeros(0),
     ]
 )
-KEYS = st.sampled_from(["memory.conv.bias", "module.encoder.conv1.weight", "model", "", 0, 1.5, None, "\ud800"])
+KEYS = st.sampled_from(
+    ["memory.conv.bias", "module.encoder.conv1.weight", "model", "", 0, 1.5, None, "\ud800"]
+)
 CONTENTS = st.recursive(
-    TENSORS | LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=4
+    TENSORS | LEAVES,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=4,
 )
 EDITS = st.lists(st.tuples(st.integers(0, 3000), st.binary(max_size=4)), max_size=3)
 
@@ -174,13 +185,37 @@ def given_paths(tmp_path_factory) -> dict[str, str]:
 
 
 OPTIONS = {
-    "track": ["--mask", "--out", "--overwrite", "--direction", "--prompt-frames", "--overlay", "--json", "--model",
-              "--weights", "--size", "--reset-period", "--device", "--precision", "--aggregation"],
-    "evaluate": ["--gt", "--pred", "--workers", "--protocol", "--json", "--csv", "--frames-csv", "--meta", "--seen"],
+    "track": [
+        "--mask",
+        "--out",
+        "--overwrite",
+        "--direction",
+        "--prompt-frames",
+        "--overlay",
+        "--json",
+        "--model",
+        "--weights",
+        "--size",
+        "--reset-period",
+        "--device",
+        "--precision",
+        "--aggregation",
+    ],
+    "evaluate": [
+        "--gt",
+        "--pred",
+        "--workers",
+        "--protocol",
+        "--json",
+        "--csv",
+        "--frames-csv",
+        "--meta",
+        "--seen",
+    ],
     "analyze": ["--gt", "--pred", "--workers", "--fps", "--protocol", "--json", "--csv"],
     "weights": ["convert", "info", "--model"],
     "": ["--version", "--help", "track", "other"],
-}  # fmt: skip
+}
 USUAL = {
     "track": ["FOLDER/gt/a", "--mask", "FOLDER/mask.png", "--out", "FOLDER/out"],
     "evaluate": ["--gt", "FOLDER/gt", "--pred", "FOLDER/pred", "--workers", "1"],
@@ -188,10 +223,52 @@ USUAL = {
     "weights": [],
     "": [],
 }
-PATHS = ["mask.png", "bad.png", "bad.json", "bad.safetensors", "bad.mp4", "bad.pth", "gt", "gt/a", "pred", "empty",
-         "pipe", "loop", "none", "none/none", "out", "mask.png/x", "x" * 300, "\udcff", "new.csv"]  # fmt: skip
-WORDS = ["", "0", "1", "-1", "1e309", "nan", "10" * 20, "64x96", "0x0", "99999999x32", "auto", "cpu", "cuda:99", "meta",
-         "both", "all", "davis2016", "youtube-vos", "hs2s-lite", "hs2s-resnet50", "../x", "\0", "ä"]  # fmt: skip
+PATHS = [
+    "mask.png",
+    "bad.png",
+    "bad.json",
+    "bad.safetensors",
+    "bad.mp4",
+    "bad.pth",
+    "gt",
+    "gt/a",
+    "pred",
+    "empty",
+    "pipe",
+    "loop",
+    "none",
+    "none/none",
+    "out",
+    "mask.png/x",
+    "x" * 300,
+    "\udcff",
+    "new.csv",
+]
+WORDS = [
+    "",
+    "0",
+    "1",
+    "-1",
+    "1e309",
+    "nan",
+    "10" * 20,
+    "64x96",
+    "0x0",
+    "99999999x32",
+    "auto",
+    "cpu",
+    "cuda:99",
+    "meta",
+    "both",
+    "all",
+    "davis2016",
+    "youtube-vos",
+    "hs2s-lite",
+    "hs2s-resnet50",
+    "../x",
+    "\0",
+    "ä",
+]
 
 
 @st.composite
@@ -210,7 +287,11 @@ def command_lines(draw: Callable) -> list[str]:
 def test_command_lines(given_paths: dict[str, str], arguments: list[str]) -> None:
     arguments = [word.replace("FOLDER", given_paths["FOLDER"]) for word in arguments]
     said = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(said),
+    ):
         patch.setattr("fiftyone_hs2s.tracking.folders.track_to_folder", _no_time)
         patch.chdir(given_paths["FOLDER"])
         try:

@@ -67,7 +67,9 @@ def test_points_in_a_box_are_seeds():
     frame, boards = np.full((120, 200, 3), 128, np.uint8), np.zeros((2, 120, 200), bool)
     boards[0, 30:90, 40:100], boards[1, 30:90, 100:160] = True, True
     noise = np.random.default_rng(0).integers(-9, 10, frame.shape)
-    frame = (frame + noise + boards[0][..., None] * (80, -60, -60) + boards[1][..., None] * (-60, -60, 80)).astype("u1")
+    frame = (
+        frame + noise + boards[0][..., None] * (80, -60, -60) + boards[1][..., None] * (-60, -60, 80)
+    ).astype("u1")
     box = (40.0, 30.0, 160.0, 90.0)
     left, right = np.array([[60.0, 60.0], [70.0, 40.0]]), np.array([[140.0, 60.0], [130.0, 80.0]])
     for positive, negative, truth in ((left, right, boards[0]), (right, left, boards[1])):

@@ -175,7 +175,12 @@ def test_join_picks_the_smallest_type_and_puts_the_later_on_top():
 
 @pytest.mark.parametrize(
     ("mask_size", "frame_size"),
-    [((240, 427), (480, 854)), ((480, 853), (1080, 1920)), ((720, 1280), (180, 320)), ((264, 470), (480, 854))],
+    [
+        ((240, 427), (480, 854)),
+        ((480, 853), (1080, 1920)),
+        ((720, 1280), (180, 320)),
+        ((264, 470), (480, 854)),
+    ],
 )
 def test_fit_mask_resizes_where_the_aspect_fits(mask_size, frame_size):
     mask = np.zeros(mask_size, bool)

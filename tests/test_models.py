@@ -42,7 +42,14 @@ def settings(tmp_path, monkeypatch) -> Path:
 def weights(tmp_path) -> Path:
     """A tiny network, as training with ``model: hs2s-lite`` leaves it behind."""
     torch.manual_seed(0)
-    tiny = {"width": 8, "skip_width": 8, "merge_width": 8, "key_width": 8, "decoder": ((8, 8),) * 4, "others": True}
+    tiny = {
+        "width": 8,
+        "skip_width": 8,
+        "merge_width": 8,
+        "key_width": 8,
+        "decoder": ((8, 8),) * 4,
+        "others": True,
+    }
     config = HS2SConfig.from_dict({**HS2SConfig.preset("hs2s-lite").to_dict(), **tiny})
     save_weights(build_network(config), tmp_path / "tiny.safetensors", half=True)
     return tmp_path / "tiny.safetensors"
@@ -144,7 +151,8 @@ def test_the_shell_takes_and_names_the_default(dropped_in, monkeypatch):
 
 def test_help_lists_models_and_averages_without_torch():
     code = (
-        "import sys; from fiftyone_hs2s.cli.main import main\ntry: main(['track', '--help'])\nexcept SystemExit: pass\n"
+        "import sys; from fiftyone_hs2s.cli.main import main\ntry: main(['track', '--help'])\nexcept"
+        " SystemExit: pass\n"
     )
     code += "assert not {'torch', 'fiftyone'} & set(sys.modules)"
     text = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
@@ -170,6 +178,8 @@ def test_shipping_writes_weights_and_manifest(tmp_path, weights, monkeypatch):
     before = json.loads((ZOO / "manifest.json").read_text())["models"]
     models = json.loads((tmp_path / "zoo/manifest.json").read_text())["models"]
     (entry,) = (model for model in models if model["base_filename"] == file.name)
-    assert [model for model in models if model is not entry] == [m for m in before if m["base_filename"] != file.name]
+    assert [model for model in models if model is not entry] == [
+        m for m in before if m["base_filename"] != file.name
+    ]
     assert (entry["base_name"], entry["license"]) == ("hs2s/hs2s-lite-open-video-torch", "CC BY 4.0")
     assert entry["size_bytes"] == file.stat().st_size

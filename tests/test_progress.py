@@ -11,7 +11,13 @@ from fiftyone_hs2s.progress import Progress, counted, reporting
 
 def test_an_event_has_the_attributes_of_fiftyones_bars():
     event = Progress(1, 4)
-    assert (event.iteration, event.total, event.progress, event.complete, event.has_total) == (1, 4, 0.25, False, True)
+    assert (event.iteration, event.total, event.progress, event.complete, event.has_total) == (
+        1,
+        4,
+        0.25,
+        False,
+        True,
+    )
     assert (Progress(4, 4).progress, Progress(4, 4).complete) == (1.0, True)
     assert (Progress(0, 0).progress, Progress(0, 0).complete) == (1.0, True)
     with pytest.raises(AttributeError):

@@ -15,8 +15,15 @@ TREE = ast.parse(Path(fiftyone_hs2s.__file__).read_text())
 
 
 def test_editors_see_what_is_loaded_on_first_use() -> None:
-    (block,) = (node for node in TREE.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    typed = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    (block,) = (
+        node for node in TREE.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    typed = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     assert typed == fiftyone_hs2s._MODULES
     assert sorted(typed) == sorted(fiftyone_hs2s.__all__)
     assert (Path(fiftyone_hs2s.__file__).parent / "py.typed").exists()
@@ -58,7 +65,9 @@ def test_every_result_is_printed_and_given_as_a_table(name: str) -> None:
 
 
 def test_a_report_of_a_propagation_tells_of_every_sample(capsys: pytest.CaptureFixture) -> None:
-    report = fiftyone_hs2s.PropagationReport(["a"], {"b": "it breaks off"}, {"c": "no mask"}, ["d"], {"e": "process 7"})
+    report = fiftyone_hs2s.PropagationReport(
+        ["a"], {"b": "it breaks off"}, {"c": "no mask"}, ["d"], {"e": "process 7"}
+    )
     table = report.to_dataframe()
     assert list(table.itertuples(index=False, name=None)) == [
         ("a", "complete", ""),

@@ -48,13 +48,17 @@ def test_store_find_list(folder, weights):
 def test_a_taken_name_is_refused_unless_it_may_be_overwritten(weights):
     store("cells", weights)
     weights.write_bytes(b"others")
-    with pytest.raises(HS2SError, match="there is a model 'cells' already: choose another name, or to overwrite it"):
+    with pytest.raises(
+        HS2SError, match="there is a model 'cells' already: choose another name, or to overwrite it"
+    ):
         store("cells", weights)
     assert find_model("cells").read_bytes() == b"weights"
     assert store("cells", weights, overwrite=True).read_bytes() == b"others"
 
 
-@pytest.mark.parametrize("name", ["hs2s-lite", "hs2s-resnet50", "hs2s-lite-video-torch", "s2s-lite", "HS2S-Lite"])
+@pytest.mark.parametrize(
+    "name", ["hs2s-lite", "hs2s-resnet50", "hs2s-lite-video-torch", "s2s-lite", "HS2S-Lite"]
+)
 def test_built_in_names_are_refused(name):
     with pytest.raises(HS2SError, match=f"{name}' is a built-in model: choose another name"):
         check_name(name, overwrite=True)
@@ -86,7 +90,9 @@ def test_a_copy_that_breaks_off_leaves_nothing(folder, weights, monkeypatch):
 
     monkeypatch.setattr(registry.shutil, "copyfile", break_off)
     for name in ("cells", "bees"):
-        with pytest.raises(HS2SError, match=r"cannot be written \(No space left on device\); set HS2S_MODELS"):
+        with pytest.raises(
+            HS2SError, match=r"cannot be written \(No space left on device\); set HS2S_MODELS"
+        ):
             store(name, weights, overwrite=True)
     assert [file.name for file in folder.iterdir()] == ["cells.safetensors"]
     assert find_model("cells").read_bytes() == b"weights"

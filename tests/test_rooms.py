@@ -67,7 +67,9 @@ def test_imports_run_one_way(module: str) -> None:
         if mine in NO_FIFTYONE:
             assert name.split(".")[0] != "fiftyone", f"{module} imports FiftyOne"
         if mine in FLOORS and name.startswith("fiftyone_hs2s") and room(name) in FLOORS:
-            assert FLOORS.index(room(name)) <= FLOORS.index(mine), f"{module} imports {name}, which is above it"
+            assert FLOORS.index(room(name)) <= FLOORS.index(mine), (
+                f"{module} imports {name}, which is above it"
+            )
         if mine == "metrics":
             assert room(name) in ("", "metrics", "mask_files"), f"{module} imports {name}"
 

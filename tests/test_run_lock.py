@@ -18,7 +18,7 @@ OWNER = """
 import sys, os, time, pathlib
 from fiftyone_hs2s.run_lock import lock_run
 with lock_run(pathlib.Path(sys.argv[1])):
-    if os.fork() == 0:  # a worker that outlives its parent; it speaks, so that it has let go of the lock by then
+    if os.fork() == 0:  # a worker that outlives its parent; it speaks once it has let go of the lock
         print("locked", flush=True)
         time.sleep(30)
         os._exit(0)
@@ -28,7 +28,9 @@ with lock_run(pathlib.Path(sys.argv[1])):
 
 def test_the_second_is_refused_until_the_first_is_over(tmp_path: Path) -> None:
     with lock_run(tmp_path / "run"):
-        message = rf"Another training \(process {os.getpid()}\) is running in .*/run: wait .*, or choose another"
+        message = (
+            rf"Another training \(process {os.getpid()}\) is running in .*/run: wait .*, or choose another"
+        )
         with pytest.raises(HS2SError, match=message), lock_run(tmp_path / "run"):
             raise AssertionError("two at a time")
         with lock_run(tmp_path / "other"):
@@ -42,7 +44,9 @@ def test_the_second_is_refused_until_the_first_is_over(tmp_path: Path) -> None:
 def test_an_owner_that_was_killed_does_not_hold_it(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     command = [sys.executable, "-c", OWNER, str(tmp_path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as owner:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as owner:
         assert owner.stdout.readline() == "locked\n"
         with pytest.raises(HS2SError, match=f"process {owner.pid}"), lock_run(tmp_path):
             pass

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the notebooks of ``docs/notebooks`` from first cell to last, and keeps their outputs in ``build/notebooks``.
+"""Runs the notebooks of ``docs/notebooks`` from first cell to last, and keeps their outputs in
+``build/notebooks``.
 
 They use a database, models and plugins of their own: nobody's datasets are touched.
 """

@@ -44,8 +44,8 @@ def adapt(
 ) -> HS2S:
     """Trains a copy of a network on clips that are made of a video's given masks.
 
-    Clips show the picture under a moving camera, or its objects moving over what the picture is without them. The
-    backbone that all objects share and batch norm stay as they are.
+    Clips show the picture under a moving camera, or its objects moving over what the picture is without them.
+    The backbone that all objects share and batch norm stay as they are.
 
     Args:
         network: stays as it is
@@ -90,7 +90,8 @@ class _Learner:
         self.chance = torch.Generator().manual_seed(seed)
 
     def step(self, clip: tuple[torch.Tensor, ...], factor: float) -> None:
-        """Learns from frames uint8 (T, 3, H, W) and masks uint8 (T, 1, H, W) at a part of the learning rate."""
+        """Learns from frames uint8 (T, 3, H, W) and masks uint8 (T, 1, H, W) at a part of the learning
+        rate."""
         frames, masks = (tensor[None].to(self.device) for tensor in clip)
         of_clip, _, masks = split_objects(masks)
         truth = (masks == 1).float()
@@ -101,7 +102,9 @@ class _Learner:
         losses = {"bce": 1.0, "soft_jaccard": 0.5, **({"competition": 1.0} if len(masks) > 1 else {})}
         loss, _ = weighted_loss(losses, logits.float(), None, masks[:, 1:], of_clip)
         if not torch.isfinite(loss):
-            raise HS2SError('Adapting gave a loss that is not finite: track without it, or with precision="float32".')
+            raise HS2SError(
+                'Adapting gave a loss that is not finite: track without it, or with precision="float32".'
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -127,7 +130,8 @@ class _Given:
 
     @cached_property
     def _background(self) -> np.ndarray:
-        """The objects, with a margin, filled from around: at a low resolution, since no more is known of it."""
+        """The objects, with a margin, filled from around: at a low resolution, since no more is known of
+        it."""
         height, width = self._labels.shape
         factor = min(1.0, 192 / min(height, width))
         small = cv2.resize(self._image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

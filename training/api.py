@@ -49,8 +49,8 @@ def train(
         the weights: the best by validation if this run validates, else the averaged ones
 
     Raises:
-        HS2SError: for settings, data or a run folder that cannot be used, such as one in which another training is
-            running, or a loss that is not finite
+        HS2SError: for settings, data or a run folder that cannot be used, such as one in which another
+            training is running, or a loss that is not finite
     """
     config = config if isinstance(config, TrainingConfig) else TrainingConfig.load(config)
     if data is None and not videos and not pictures:

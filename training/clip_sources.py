@@ -68,13 +68,18 @@ def mixed_sources(
     parts = [(source, share) for source, share in zip((video_clips, moved), shares, strict=True) if source]
     mixed: list[Weighted] = list(parts)
     if config.copy_paste:
-        mixed = [(CopyPaste(host, parts, config.copy_paste, config.twins, **several), weight) for host, weight in parts]
+        mixed = [
+            (CopyPaste(host, parts, config.copy_paste, config.twins, **several), weight)
+            for host, weight in parts
+        ]
     if rendered:  # as they are: they have several objects, look-alikes and occlusion already
         rest = 1 - config.rendered_share if mixed else 0.0
         clips = VideoClips(rendered, **several, **course, **config.affine)
         mixed = [*((source, weight * rest) for source, weight in mixed), (clips, 1 - rest)]
     if not mixed:
-        raise HS2SError("There is no usable clip: it takes a video with two annotated frames, or a picture with masks")
+        raise HS2SError(
+            "There is no usable clip: it takes a video with two annotated frames, or a picture with masks"
+        )
     return mixed
 
 
@@ -83,5 +88,7 @@ def _folders(data: Path, patterns: tuple[str, ...], *content: str) -> list[Path]
     found = [path for pattern in patterns for path in sorted(data.glob(pattern))]
     folders = [path for path in found if any((path / name).exists() for name in content)]
     if patterns and not folders:
-        raise HS2SError(f"No folder {' or '.join(patterns)} with {' or '.join(content)} below {data}; check --data")
+        raise HS2SError(
+            f"No folder {' or '.join(patterns)} with {' or '.join(content)} below {data}; check --data"
+        )
     return folders

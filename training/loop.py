@@ -1,4 +1,5 @@
-"""The training loop: one optimizer, averaged weights, validation, and checkpoints that a run resumes from exactly."""
+"""The training loop: one optimizer, averaged weights, validation, and checkpoints that a run resumes from
+exactly."""
 
 from __future__ import annotations
 
@@ -47,9 +48,10 @@ class LossNotFiniteError(HS2SError):
 class Trainer:
     """Trains a network in a run folder, from its checkpoint if there is one.
 
-    The folder gets ``checkpoint.pt`` (everything needed to resume), ``weights.safetensors`` (the averaged weights),
-    ``best.safetensors`` (those with the best J&F, if there is validation) and what :class:`RunFolder` writes.
-    Accelerate chooses the device and joins processes that ``accelerate launch`` started, which share each batch.
+    The folder gets ``checkpoint.pt`` (everything needed to resume), ``weights.safetensors`` (the averaged
+    weights), ``best.safetensors`` (those with the best J&F, if there is validation) and what
+    :class:`RunFolder` writes. Accelerate chooses the device and joins processes that ``accelerate launch``
+    started, which share each batch.
 
     Args:
         config: the run
@@ -59,8 +61,8 @@ class Trainer:
         num_workers: worker processes that make clips
 
     Raises:
-        HS2SError: if the folder's checkpoint is of another network, or of one that was frozen otherwise; if the
-            processes cannot share a batch evenly; if the loss ``border`` has no border head
+        HS2SError: if the folder's checkpoint is of another network, or of one that was frozen otherwise; if
+            the processes cannot share a batch evenly; if the loss ``border`` has no border head
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Trainer:
         # Some parameters have no part in some losses; only several processes must be told.
         several = DistributedDataParallelKwargs(find_unused_parameters=True)
         AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
-        self.accelerator = Accelerator(mixed_precision=_precision(config.precision), kwargs_handlers=[several])
+        self.accelerator = Accelerator(
+            mixed_precision=_precision(config.precision), kwargs_handlers=[several]
+        )
         self.device = self.accelerator.device
         _check_batches(config, self.accelerator.num_processes)
         torch.manual_seed(config.seed)
@@ -112,19 +116,20 @@ class Trainer:
     def train(
         self, minutes: float = float("inf"), save_every: float = 5.0, report: Report = lambda progress: None
     ) -> None:
-        """Runs until the stages are done, the time is over, or J&F has not risen for ``patience`` validations.
+        """Runs until the stages are done, the time is over, or J&F has not risen for ``patience``
+        validations.
 
         Saves every few minutes and at the end.
 
         Args:
             minutes: stop after this time
             save_every: minutes between two checkpoints
-            report: told of each step; the figures are the losses, the ``step``, and the ``seconds`` that all took, with
-                those before a stop
+            report: told of each step; the figures are the losses, the ``step``, and the ``seconds`` that all
+                took, with those before a stop
 
         Raises:
-            HS2SError: if the loss is not finite: then the checkpoint stays as it was; or if nothing to train or to
-                validate on can be read: then the steps so far are saved
+            HS2SError: if the loss is not finite: then the checkpoint stays as it was; or if nothing to train
+                or to validate on can be read: then the steps so far are saved
         """
         folder = RunFolder(self.run, self.config) if self.accelerator.is_main_process else None
         start = saved = time.monotonic()
@@ -166,7 +171,8 @@ class Trainer:
         )
 
     def train_step(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W), see ``MixedClips``.
+        """One optimizer step on one or several batches: uint8 (B, T, 3, H, W) and (B, T, 1, H, W), see
+        ``MixedClips``.
 
         Raises:
             LossNotFiniteError: if the loss is not finite
@@ -196,7 +202,9 @@ class Trainer:
         truth = (masks == 1).float()
         # Drawn from the step's number, so that a resumed run draws the same.
         chance = torch.Generator().manual_seed(self._number(part))
-        forcing = torch.rand(frames.shape[:2], generator=chance) >= own_mask_probability(self.config, self.done)
+        forcing = torch.rand(frames.shape[:2], generator=chance) >= own_mask_probability(
+            self.config, self.done
+        )
         forcing = forcing.to(self.device)[clip]  # the objects of a clip alike: they see each other
         with self.accelerator.autocast():
             logits, border = self.model(frames, truth, teacher_forcing=forcing, clip=clip, **self.options)
@@ -206,14 +214,20 @@ class Trainer:
         classes = border_classes[0][clip, -logits.shape[1] :, number - 1] if border_classes else None
         loss, values = weighted_loss(self.config.losses, logits, border, learned, clip, hardest, classes)
         if not torch.isfinite(loss):
-            last = f"the last good state is {self.checkpoint}" if self.checkpoint.exists() else "nothing is saved yet"
+            last = (
+                f"the last good state is {self.checkpoint}"
+                if self.checkpoint.exists()
+                else "nothing is saved yet"
+            )
             raise LossNotFiniteError(f"The loss is not finite at step {self.step}; {last}: try a lower lr")
         self.accelerator.backward(loss / self.config.accumulate)
         return {"loss": loss.item(), **values, "j": _jaccard(logits, learned)}
 
     def _number(self, part: int) -> int:
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        return hash((self.config.seed, (self.step * self.config.accumulate + part) * processes + rank)) % 2**63
+        return (
+            hash((self.config.seed, (self.step * self.config.accumulate + part) * processes + rank)) % 2**63
+        )
 
     def save(self) -> None:
         """Writes the checkpoint and the averaged weights, each at once or not at all."""
@@ -241,17 +255,20 @@ class Trainer:
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise HS2SError(
-                f"{self.checkpoint} is damaged or cannot be read: remove it, or choose another run folder; the last "
-                "averaged weights are beside it, to start from (init)"
+                f"{self.checkpoint} is damaged or cannot be read: remove it, or choose another run folder;"
+                " the last averaged weights are beside it, to start from (init)"
             ) from error
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError as error:
             raise HS2SError(
-                f"{self.checkpoint} is of another network than {self.config.model!r}: choose another run folder"
+                f"{self.checkpoint} is of another network than {self.config.model!r}: choose another run"
+                " folder"
             ) from error
         self.average.load_state_dict(state["average"])
-        settings = [{key: group[key] for key in ("base_lr", "weight_decay")} for group in self.optimizer.param_groups]
+        settings = [
+            {key: group[key] for key in ("base_lr", "weight_decay")} for group in self.optimizer.param_groups
+        ]
         try:
             self.optimizer.load_state_dict(state["optimizer"])
         except ValueError as error:
@@ -306,7 +323,8 @@ class Trainer:
         return bool(self.validation) and (self.step % self.config.validate_every == 0 or self.done == 1)
 
     def _validate(self, folder: RunFolder | None, batch: Batch) -> bool:
-        """Scores the averaged weights, keeps the best; returns whether to stop. The processes share the sequences."""
+        """Scores the averaged weights, keeps the best; returns whether to stop. The processes share the
+        sequences."""
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         parts = gather_object([score_sequences(self.averaged, self.validation[rank::processes])])
         scores = summarize({name: score for part in parts for name, score in part.items()}, PROTOCOL)
@@ -331,7 +349,9 @@ class Trainer:
         return float(broadcast(torch.tensor(time.monotonic() - start, device=self.device)))
 
     def _speed(self, steps_a_second: float) -> str:
-        left = min((self.config.steps - self.step) / steps_a_second / 60, self.config.duration - self.seconds / 60)
+        left = min(
+            (self.config.steps - self.step) / steps_a_second / 60, self.config.duration - self.seconds / 60
+        )
         return f"{1 / steps_a_second:.2f} s a step, {left:.0f} min left"
 
 
@@ -345,7 +365,9 @@ def _save(state: dict[str, Any], file: IO[bytes]) -> None:
 def _check_batches(config: TrainingConfig, processes: int) -> None:
     for stage in config.stages:
         if stage.batch % processes:
-            raise HS2SError(f"{processes} processes cannot share a batch of {stage.batch} evenly: set a multiple")
+            raise HS2SError(
+                f"{processes} processes cannot share a batch of {stage.batch} evenly: set a multiple"
+            )
 
 
 def _build(config: TrainingConfig, fresh: bool) -> HS2S:
@@ -355,7 +377,9 @@ def _build(config: TrainingConfig, fresh: bool) -> HS2S:
     settings = (start.config if start else HS2SConfig.preset(config.model)).to_dict()
     network = build_network(HS2SConfig.from_dict({**settings, **config.network}))
     if config.losses.get("border") and not network.config.border_head:
-        raise HS2SError(f"The loss 'border' needs a border head, which {config.model!r} lacks: leave the loss out")
+        raise HS2SError(
+            f"The loss 'border' needs a border head, which {config.model!r} lacks: leave the loss out"
+        )
     if start:
         # What the weights lack (others' masks, say) starts untrained.
         network.load_state_dict({**network.state_dict(), **start.state_dict()})
@@ -382,7 +406,9 @@ def _optimizer(network: HS2S, config: TrainingConfig) -> torch.optim.Optimizer:
         if parameter.requires_grad:
             (pretrained if ".stages." in name else new).append(parameter)
     rates = (config.lr * config.pretrained_lr, config.lr)
-    groups = [{"params": p, "base_lr": rate, "lr": rate} for p, rate in zip((pretrained, new), rates, strict=True)]
+    groups = [
+        {"params": p, "base_lr": rate, "lr": rate} for p, rate in zip((pretrained, new), rates, strict=True)
+    ]
     return kinds[config.optimizer](groups, weight_decay=config.weight_decay)
 
 

@@ -21,8 +21,8 @@ def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
         masks: uint8 (B, T, 1, H, W): 0 background, 1..K the objects of the clip, 255 ignore
 
     Returns:
-        the clip of each object, (N,) ascending; its number there, (N,); and its masks, uint8 (N, T, 1, H, W): 1 object,
-        255 ignore
+        the clip of each object, (N,) ascending; its number there, (N,); and its masks, uint8 (N, T, 1, H, W):
+        1 object, 255 ignore
     """
     counts = [int(label_map[label_map != VOID].amax()) for label_map in masks]
     clip = torch.repeat_interleave(torch.arange(len(masks)), torch.tensor(counts)).to(masks.device)
@@ -34,8 +34,8 @@ def split_objects(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
 def balanced_bce(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Balanced binary cross-entropy of OSVOS: foreground weighs |Y-|/|Y|, background the rest (eq. 11).
 
-    Balanced over all the pictures together, as released: balanced by itself, a picture in which the object is hidden
-    would weigh nothing.
+    Balanced over all the pictures together, as released: balanced by itself, a picture in which the object is
+    hidden would weigh nothing.
 
     Args:
         logits: (N, 1, H, W)
@@ -68,7 +68,8 @@ def soft_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def log_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """The released script's Jaccard term: -log of the soft intersection over union of all pictures together."""
+    """The released script's Jaccard term: -log of the soft intersection over union of all pictures
+    together."""
     valid, truth = (masks != VOID).to(logits.dtype), (masks == 1).to(logits.dtype)
     probability = logits.sigmoid() * valid
     both = (probability * truth).sum()
@@ -76,7 +77,9 @@ def log_jaccard(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return -((both + 1) / (either + 1)).log()
 
 
-def competition(logits: torch.Tensor, masks: torch.Tensor, meeting: Meeting, hardest: float = 1.0) -> torch.Tensor:
+def competition(
+    logits: torch.Tensor, masks: torch.Tensor, meeting: Meeting, hardest: float = 1.0
+) -> torch.Tensor:
     """Cross-entropy over the objects of a clip and its background, after the tracker's soft aggregation.
 
     Args:
@@ -113,8 +116,8 @@ def border_loss(border_logits: torch.Tensor, classes: torch.Tensor) -> torch.Ten
 def border_classes(mask: np.ndarray) -> np.ndarray:
     """Class of each pixel by its signed distance d to the object's border, bins of one pixel, cut at 20.
 
-    Outside: 20 - d for d = 1..20, further out 0. Inside: 21 + d for d = 1..20, further in 41. Fractions of a pixel do
-    not count, as released.
+    Outside: 20 - d for d = 1..20, further out 0. Inside: 21 + d for d = 1..20, further in 41. Fractions of a
+    pixel do not count, as released.
 
     Args:
         mask: uint8 (H, W), 1 is the object
@@ -164,7 +167,12 @@ def weighted_loss(
     clip = torch.arange(len(logits), device=logits.device) if clip is None else clip
     # time first, so that the objects of a frame lie beside each other
     logits, masks = logits.transpose(0, 1).flatten(0, 1), masks.transpose(0, 1).flatten(0, 1)
-    terms = {"balanced_bce": balanced_bce, "bce": bce, "soft_jaccard": soft_jaccard, "log_jaccard": log_jaccard}
+    terms = {
+        "balanced_bce": balanced_bce,
+        "bce": bce,
+        "soft_jaccard": soft_jaccard,
+        "log_jaccard": log_jaccard,
+    }
     parts = {name: terms[name](logits, masks) for name in weights if name in terms}
     if weights.get("competition"):
         times = torch.arange(len(logits) // len(clip), device=clip.device)
@@ -173,6 +181,8 @@ def weighted_loss(
     if weights.get("border"):
         if border is None or classes is None:
             raise ValueError("The loss 'border' needs a network with a border head, and border classes")
-        parts["border"] = border_loss(border.transpose(0, 1).flatten(0, 1), classes.transpose(0, 1).flatten(0, 1))
+        parts["border"] = border_loss(
+            border.transpose(0, 1).flatten(0, 1), classes.transpose(0, 1).flatten(0, 1)
+        )
     total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     return total, {name: float(value.detach()) for name, value in parts.items()}

@@ -18,6 +18,6 @@ def check_packages() -> None:
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise HS2SError(
-            f"training needs {' and '.join(missing)}: run `pip install {' '.join(missing)}`, and restart the App "
-            "if it is open"
+            f"training needs {' and '.join(missing)}: run `pip install {' '.join(missing)}`, and restart the"
+            " App if it is open"
         )

@@ -38,7 +38,9 @@ def load_lite0(stages: Sequence[nn.Module]) -> None:
 
 
 def _load_stage(stage: nn.Module, tensors: list[torch.Tensor]) -> None:
-    own = [value for key, value in stage.state_dict().items() if "added" not in key and "num_batches" not in key]
+    own = [
+        value for key, value in stage.state_dict().items() if "added" not in key and "num_batches" not in key
+    ]
     for target, source in zip(own, tensors, strict=True):
         target.copy_(source)
 

@@ -40,7 +40,9 @@ STAGE = "training stage setting"
 
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Texts = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
 Precision = Annotated[str, BeforeValidator(lambda value: "no" if value is False else value)]  # YAML's no
 
 
@@ -75,8 +77,8 @@ class Stage:
         size: (H, W) of the clips, multiples of 32
         length: frames a clip that are learned from, with the first
         batch: clips of a step's batch, shared among the processes of a run
-        carried: up to so many more frames, drawn for each step, lie between the first and these; they carry the state
-            on without a gradient, so that the network sees it older than ``length`` at little cost
+        carried: up to so many more frames, drawn for each step, lie between the first and these; they carry
+            the state on without a gradient, so that the network sees it older than ``length`` at little cost
     """
 
     steps: Annotated[Whole, Field(ge=1)]
@@ -98,10 +100,10 @@ class TrainingConfig:
 
     Attributes:
         model: name of the network's preset; ``default`` for :func:`fiftyone_hs2s.models.default_model`
-        network: settings of the network that differ from the preset's, or from those of the weights to start from
-        memory_every: as in the network's configuration, for clips, which are short
-        init: weights to start from: a file, ``shipped``, or None for ImageNet's in the backbone
-        transfer: where ``init`` is None, weights of another network, of which what fits is taken: a file, or the name
+        network: settings of the network that differ from the preset's, or from those of the weights to start
+        from memory_every: as in the network's configuration, for clips, which are short init: weights to
+        start from: a file, ``shipped``, or None for ImageNet's in the backbone transfer: where ``init`` is
+        None, weights of another network, of which what fits is taken: a file, or the name
             of a shipped model, see :func:`fiftyone_hs2s.training.transfer.transfer`
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
@@ -110,8 +112,8 @@ class TrainingConfig:
         rendered_share: share of the clips that come from these, where there are any
         video_share: share of the other clips that come from videos
         stages: one after the other
-        duration: minutes after which the run is over although steps are left; what depends on the part that is done,
-            such as the rate and the stages, then goes by the time
+        duration: minutes after which the run is over although steps are left; what depends on the part that
+            is done, such as the rate and the stages, then goes by the time
         lr: learning rate of the parts without pretrained weights
         pretrained_lr: factor for those with
         frozen_stages: number of backbone stages of the shared trunk that are not trained
@@ -120,41 +122,41 @@ class TrainingConfig:
         decay_drops: falls in as many equal ratios; 0 for a line
         final_lr: see ``decay_share``
         optimizer: ``adamw`` or ``adam``
-        checkpointing: whether each frame's step is computed again in the backward pass, for about a third more work:
-            then the memory of a clip hardly grows with its length
+        checkpointing: whether each frame's step is computed again in the backward pass, for about a third
+            more work: then the memory of a clip hardly grows with its length
         accumulate: batches whose gradients make one step
-        precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision where the
-            hardware computes in it
+        precision: ``no`` (float32), ``bf16`` or ``fp16``, as Accelerate has them, or ``auto``: half precision
+            where the hardware computes in it
         losses: {name: weight}, see :func:`fiftyone_hs2s.training.losses.weighted_loss`
-        hardest: share of each frame's pixels, those of the greatest loss, that ``competition`` counts, at the end; all
-            of them at the start, fewer and fewer until half of the run
+        hardest: share of each frame's pixels, those of the greatest loss, that ``competition`` counts, at the
+            end; all of them at the start, fewer and fewer until half of the run
         own_mask: probability that a step sees the network's own last mask instead of the truth; with
-            ``own_mask_from`` and ``own_mask_rise`` see :func:`fiftyone_hs2s.training.schedules.own_mask_probability`
+            ``own_mask_from`` and ``own_mask_rise`` see
+            :func:`fiftyone_hs2s.training.schedules.own_mask_probability`
         freeze_norm_from: part of the run after which batch norm keeps its statistics
         portrait: share of the steps whose clips are upright, W x H instead of H x W
         distractors: how many look-alikes and other objects move behind a pasted one at most; 0 for none
-        objects: how many objects of a clip are tracked at most; with more than 1, all instances of a picture are
-        copy_paste: share of the clips that get other moving objects pasted in, before and behind their own; see
+        objects: how many objects of a clip are tracked at most; with more than 1, all instances of a picture
+        are copy_paste: share of the clips that get other moving objects pasted in, before and behind their
+        own; see
             :class:`fiftyone_hs2s.training.data.copy_paste.CopyPaste`
-        twins: share of the pasted objects that are look-alikes: copies of another object of the clip, mirrored, in
-            another phase of its movement, or tinted
-        near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such clips of
-            videos step up to 10 frames, so that objects turn from one frame to the next
+        twins: share of the pasted objects that are look-alikes: copies of another object of the clip,
+            mirrored, in another phase of its movement, or tinted
+        near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such
+            clips of videos step up to 10 frames, so that objects turn from one frame to the next
         max_step: frames of a video from one frame of a clip to the next, at most; 1 for consecutive ones
         reverse: whether half of the clips run backward in time
-        every_object: whether all objects of all videos are drawn equally often, as in the paper; else longer videos
-            are drawn more often
+        every_object: whether all objects of all videos are drawn equally often, as in the paper; else longer
+            videos are drawn more often
         min_area: share of the picture that an object has on the first frame of a clip, at least
         color: strength of the change of brightness, contrast, saturation and tint, 0 for none
         degraded: share of the clips with low light, compression or blur
-        affine: bounds of the transform that real clips get, see :class:`fiftyone_hs2s.training.data.videos.VideoClips`
-        validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
-        validate_every: in steps; 0 for never
-        patience: validations without a better J&F after which the run ends; 0 for never
-        ema: decay of the averaged weights, 0 for the plain ones
-        clip_norm: bound of the gradient's norm, 0 for none
-        weight_decay: of AdamW
-        seed: of everything random
+        affine: bounds of the transform that real clips get, see
+        :class:`fiftyone_hs2s.training.data.videos.VideoClips` validation: sequences ``set/name`` below
+        ``--data`` to score the averaged weights on validate_every: in steps; 0 for never patience:
+        validations without a better J&F after which the run ends; 0 for never ema: decay of the averaged
+        weights, 0 for the plain ones clip_norm: bound of the gradient's norm, 0 for none weight_decay: of
+        AdamW seed: of everything random
     """
 
     model: Annotated[str, AfterValidator(_model)]
@@ -223,8 +225,8 @@ class TrainingConfig:
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
         """Reads a YAML file, or a preset by name, and applies ``key=value`` overrides (values are YAML).
 
-        A key ``base`` names a file beside it, whose values hold where it has none of its own. ``a.b=c`` sets a value
-        within a value.
+        A key ``base`` names a file beside it, whose values hold where it has none of its own. ``a.b=c`` sets
+        a value within a value.
 
         Raises:
             HS2SError: for a missing file, an override that is none, and as :meth:`from_dict`
@@ -253,11 +255,15 @@ class TrainingConfig:
 
 def _set(values: dict[str, Any], override: str) -> None:
     """Applies ``key=value`` or ``a.b=c``."""
-    defaults = {f.name: f.default_factory() for f in dataclasses.fields(TrainingConfig) if callable(f.default_factory)}
+    defaults = {
+        f.name: f.default_factory() for f in dataclasses.fields(TrainingConfig) if callable(f.default_factory)
+    }
     names, _, value = override.partition("=")
     *parents, name = names.strip().split(".")
     if not value.strip():
-        raise HS2SError(f"The override {override!r} sets nothing: write {' '.join(names.split())}=VALUE, as in lr=1e-4")
+        raise HS2SError(
+            f"The override {override!r} sets nothing: write {' '.join(names.split())}=VALUE, as in lr=1e-4"
+        )
     target = values
     for parent in parents:
         target = target.setdefault(parent, defaults.get(parent, {}))
@@ -270,7 +276,9 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The values of a file, and of those that it is based on."""
     path = check_file(path, f"config (the base of {above[-1]})" if above else "config").resolve()
     if path in above:
-        raise HS2SError(f"The config {path} is its own base: remove 'base' from {' or '.join(map(str, above))}")
+        raise HS2SError(
+            f"The config {path} is its own base: remove 'base' from {' or '.join(map(str, above))}"
+        )
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise HS2SError(f"{path} holds no settings: it takes lines such as 'model: hs2s-lite'")

@@ -1,4 +1,5 @@
-"""What a run leaves behind beside its weights: configuration, revision, versions, figures, TensorBoard's files."""
+"""What a run leaves behind beside its weights: configuration, revision, versions, figures, TensorBoard's
+files."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from fiftyone_hs2s.network.weights import read_config, read_state_dict
 def transfer(network: HS2S, source: str) -> int:
     """Gives a network each tensor of another one that it has too, by name and shape.
 
-    Backbone stages that the other network runs for each object, and this one once a frame, come from its encoder.
+    Backbone stages that the other network runs for each object, and this one once a frame, come from its
+    encoder.
 
     Args:
         network: what is not taken stays as it is
@@ -35,6 +36,8 @@ def transfer(network: HS2S, source: str) -> int:
         if key in own and own[key].shape == value.shape:
             taken[key] = value
     if not taken:
-        raise HS2SError(f"Nothing of {path} fits the network {network.config.name!r}: give weights of one like it")
+        raise HS2SError(
+            f"Nothing of {path} fits the network {network.config.name!r}: give weights of one like it"
+        )
     network.load_state_dict({**own, **taken})
     return sum(value.numel() for value in taken.values())

@@ -33,7 +33,8 @@ class ValidationSequence(typing.Protocol):
         """Its frames."""
 
     def truth(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Index (0-based) and label map (H, W) of each annotated frame, ascending; an object's first is its prompt."""
+        """Index (0-based) and label map (H, W) of each annotated frame, ascending; an object's first is
+        its prompt."""
 
 
 class FolderSequence:
@@ -65,14 +66,19 @@ def scorable(sequences: Sequence[ValidationSequence]) -> list[ValidationSequence
     """
     good = [sequence for sequence in sequences if _is_scorable(sequence)]
     if lost := ", ".join(sequence.name for sequence in sequences if sequence not in good):
-        reason = f"nothing to score in {lost}: annotate two frames more than an object's first, the last does not count"
+        reason = (
+            f"nothing to score in {lost}: annotate two frames more than an object's first, the last does not"
+            " count"
+        )
         if not good:
             raise HS2SError(f"the validation has {reason}")
         logger.warning("Left out of the validation: %s", reason)
     return good
 
 
-def validate(network: HS2S, sequences: list[ValidationSequence], size: tuple[int, int] = (256, 448)) -> Evaluation:
+def validate(
+    network: HS2S, sequences: list[ValidationSequence], size: tuple[int, int] = (256, 448)
+) -> Evaluation:
     """Tracks each object from its first mask, and scores it as DAVIS does.
 
     Args:

@@ -90,16 +90,19 @@ def find_benchmark(
     """Finds out which data set a folder holds.
 
     Known are the layouts of DAVIS 2016 and 2017, YouTube-VOS, MOSE, LVOS and SA-V, as their archives unpack:
-    ``JPEGImages`` and ``Annotations``, in folders of a resolution (DAVIS) or with the rate in their names (SA-V), with
-    lists in ``ImageSets`` (DAVIS), with a ``meta.json`` (YouTube-VOS, LVOS), or in a folder of the split.
+    ``JPEGImages`` and ``Annotations``, in folders of a resolution (DAVIS) or with the rate in their names
+    (SA-V), with lists in ``ImageSets`` (DAVIS), with a ``meta.json`` (YouTube-VOS, LVOS), or in a folder of
+    the split.
 
     Args:
         folder: the root, one of its splits, or its folder of frames such as ``DAVIS/JPEGImages/480p``
-        split: the sequences: a list in ``ImageSets`` such as ``val`` or ``2016/val``, the folder of a split such as
-            ``valid``, a list in the root such as ``sav_val``, or a text file with a sequence a line. None for all
+        split: the sequences: a list in ``ImageSets`` such as ``val`` or ``2016/val``, the folder of a split
+            such as ``valid``, a list in the root such as ``sav_val``, or a text file with a sequence a line.
+            None for all
         kind: one of :data:`BENCHMARKS`; None to tell by the files
         seen: text file of the classes that were seen in training, one a line, for YouTube-VOS; by default the
-            categories of its training split, whose folder ``train`` with a ``meta.json`` may lie beside this one
+            categories of its training split, whose folder ``train`` with a ``meta.json`` may lie beside this
+            one
 
     Raises:
         HS2SError: if the folder holds no such data set, or there is no such split
@@ -117,7 +120,8 @@ def find_benchmark(
 
 
 def _find_root(folder: Path, split: str | None) -> tuple[Path, Path, str | None]:
-    """The root of the data set, the folder of its frames, and the split if the root is not that of the split."""
+    """The root of the data set, the folder of its frames, and the split if the root is not that of the
+    split."""
     if images := find_part(folder, IMAGES):
         return folder, images, split
     for up in (folder, *folder.parents[:1]):
@@ -126,7 +130,9 @@ def _find_root(folder: Path, split: str | None) -> tuple[Path, Path, str | None]
     if not folder.is_dir():
         raise HS2SError(f"There is no folder {folder}.")
     inner = {
-        sub.name: images for sub in sorted(folder.iterdir()) if sub.is_dir() and (images := find_part(sub, IMAGES))
+        sub.name: images
+        for sub in sorted(folder.iterdir())
+        if sub.is_dir() and (images := find_part(sub, IMAGES))
     }
     chosen = next((name for name in (split, _SPLIT_FOLDERS.get(split or "")) if name in inner), None)
     if chosen is None and len(inner) == 1:
@@ -134,7 +140,9 @@ def _find_root(folder: Path, split: str | None) -> tuple[Path, Path, str | None]
     elif chosen is not None:
         split = None
     if chosen is None:
-        hint = f"give one of its parts, {', '.join(inner)}, or its name as split" if inner else "give its root"
+        hint = (
+            f"give one of its parts, {', '.join(inner)}, or its name as split" if inner else "give its root"
+        )
         raise HS2SError(f"{folder} is no data set with the folders {IMAGES} and {MASKS}: {hint}.")
     return folder / chosen, inner[chosen], split
 
@@ -159,7 +167,11 @@ def _tell_kind(root: Path, split: str | None, sequence: Path) -> tuple[str, str]
     if object_folders(sequence):
         return "sa-v", "each object has a folder of masks"
     if file := _meta_file(root):
-        return ("lvos", f"{file.name} gives ranges of frames") if _is_lvos(file) else ("youtube-vos", f"by {file.name}")
+        return (
+            ("lvos", f"{file.name} gives ranges of frames")
+            if _is_lvos(file)
+            else ("youtube-vos", f"by {file.name}")
+        )
     lists = sorted({file.parent.name for file in (root / "ImageSets").rglob("*.txt")})
     if lists:
         only_2016 = not {"2017", "2019"} & set(lists)
@@ -173,7 +185,9 @@ def _tell_kind(root: Path, split: str | None, sequence: Path) -> tuple[str, str]
 
 def _meta_file(root: Path) -> Path | None:
     """A file about the objects: ``meta.json``, or ``valid_meta.json`` of LVOS."""
-    return next((file for file in (root / "meta.json", *sorted(root.glob("*_meta.json"))) if file.is_file()), None)
+    return next(
+        (file for file in (root / "meta.json", *sorted(root.glob("*_meta.json"))) if file.is_file()), None
+    )
 
 
 def _is_lvos(file: Path) -> bool:

@@ -46,7 +46,8 @@ class BenchmarkResult:
 
     @property
     def J(self) -> float:
-        """Mean J in 0..1 as in the tables of the benchmark: over objects; for YouTube-VOS the mean of seen and unseen.
+        """Mean J in 0..1 as in the tables of the benchmark: over objects; for YouTube-VOS the mean of seen
+        and unseen.
 
         NaN without truth.
         """
@@ -70,7 +71,8 @@ class BenchmarkResult:
         return sum(sides) / len(sides) if sides else getattr(self.evaluation, name)
 
     def table(self) -> str:
-        """The row of the paper's table 1 or 2, percent; with seen and unseen classes apart where they are known."""
+        """The row of the paper's table 1 or 2, percent; with seen and unseen classes apart where they are
+        known."""
         head, row = ["Method", "J", "F", "F&J"], [self.method, *map(percent, (self.J, self.F, self.JF))]
         for key, value in (self.evaluation.splits if self.evaluation else {}).items():
             if key != "G":
@@ -88,13 +90,17 @@ class BenchmarkResult:
             rows.append((*where, *_numbers(result.J, result.F, result.JF)))
         means = self.evaluation
         mean = ("mean over objects", len(means.results), "")
-        return text_table([*rows, (*mean, *_numbers(means.J_statistics, means.F_statistics, means.JF))], total=True)
+        return text_table(
+            [*rows, (*mean, *_numbers(means.J_statistics, means.F_statistics, means.JF))], total=True
+        )
 
     def lines(self) -> Iterator[str]:
         """What :meth:`print` prints, part by part."""
         benchmark, count = self.data.benchmark, len(self.tracked) + len(self.failed)
         split = f", {self.data.split}" if self.data.split else ""
-        yield f"{benchmark.title}{split} ({self.data.reason}): {len(self.tracked)} of {count} sequences tracked"
+        yield (
+            f"{benchmark.title}{split} ({self.data.reason}): {len(self.tracked)} of {count} sequences tracked"
+        )
         if self.evaluation is not None:
             scored, objects = len(self.evaluation.sequences), len(self.evaluation.results)
             yield self.object_table() + "\n"

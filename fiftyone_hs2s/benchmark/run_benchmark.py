@@ -1,4 +1,5 @@
-"""Tracks every sequence of a data set, scores what has truth, and writes numbers and the server's zip file."""
+"""Tracks every sequence of a data set, scores what has truth, and writes numbers and the server's zip
+file."""
 
 from __future__ import annotations
 
@@ -52,29 +53,27 @@ def run_benchmark(
 ) -> BenchmarkResult:
     """Runs the tracker over a benchmark: DAVIS 2016 or 2017, YouTube-VOS, MOSE, LVOS, SA-V.
 
-    Each object starts from its first mask in ``Annotations``. Nothing is tracked twice: the same call resumes where an
-    earlier one stopped, however it ended, and gives equal masks and numbers. FiftyOne is not used.
+    Each object starts from its first mask in ``Annotations``. Nothing is tracked twice: the same call resumes
+    where an earlier one stopped, however it ended, and gives equal masks and numbers. FiftyOne is not used.
 
     Args:
         dataset_dir: the data set, see :func:`find_benchmark`
-        out_dir: a folder of its own for ``masks/<sequence>/<frame>.png``, ``results.json``, ``objects.csv`` and the zip
-            file for the evaluation server, where there is one
+        out_dir: a folder of its own for ``masks/<sequence>/<frame>.png``, ``results.json``, ``objects.csv``
+            and the zip file for the evaluation server, where there is one
         model: name of a model, or a tracker with settings of one's own; None for the default model
         split: the sequences, see :func:`find_benchmark`; None for all that have masks
-        kind: ``davis2016``, ``davis2017``, ``youtube-vos``, ``mose``, ``lvos`` or ``sa-v``; None to tell by the files
-        protocol: how to score; None for the data set's own
-        seen: text file of the classes seen in training, see :func:`find_benchmark`
-        void: the value of pixels to ignore in 16-bit masks
-        adapt: seconds for which a copy of the network learns from each sequence's masks before it is tracked
-        method: name for the table; None for that of the model
-        num_workers: processes that score; more than one needs ``if __name__ == "__main__":`` in a script
-        skip_failures: continue with the next sequence where one cannot be tracked; else its error is raised
-        overwrite: begin anew in a folder that holds a benchmark with other settings
-        progress: see :data:`fiftyone_hs2s.progress.ProgressOption`
+        kind: ``davis2016``, ``davis2017``, ``youtube-vos``, ``mose``, ``lvos`` or ``sa-v``; None to tell by
+        the files protocol: how to score; None for the data set's own seen: text file of the classes seen in
+        training, see :func:`find_benchmark` void: the value of pixels to ignore in 16-bit masks adapt:
+        seconds for which a copy of the network learns from each sequence's masks before it is tracked method:
+        name for the table; None for that of the model num_workers: processes that score; more than one needs
+        ``if __name__ == "__main__":`` in a script skip_failures: continue with the next sequence where one
+        cannot be tracked; else its error is raised overwrite: begin anew in a folder that holds a benchmark
+        with other settings progress: see :data:`fiftyone_hs2s.progress.ProgressOption`
 
     Raises:
-        HS2SError: if the data set or an argument cannot be used, ``out_dir`` holds a benchmark with other settings or
-            files of another kind, or no sequence could be tracked
+        HS2SError: if the data set or an argument cannot be used, ``out_dir`` holds a benchmark with other
+            settings or files of another kind, or no sequence could be tracked
     """
     data = find_benchmark(dataset_dir, split, kind, seen)
     out = Path(os.path.abspath(out_dir))
@@ -90,7 +89,9 @@ def run_benchmark(
         frames = sum(done["num_frames"] for done in reports.values())
         seconds = sum(done["seconds"] for done in reports.values()) / max(1, frames)
         name = method or (model if isinstance(model, str) else tracker.network.config.name)
-        result = BenchmarkResult(data, name, settings, list(reports), failed, evaluation, zip_file, out, seconds, notes)
+        result = BenchmarkResult(
+            data, name, settings, list(reports), failed, evaluation, zip_file, out, seconds, notes
+        )
         _write_numbers(result)
     return result
 
@@ -108,8 +109,14 @@ def _check_out(out: Path, data: BenchmarkData) -> None:
     for part in (data.images, data.masks):
         inside = Path(os.path.realpath(part))
         if real in (inside, *inside.parents) or inside in real.parents:
-            raise HS2SError(f"The results cannot go to {out}, which is part of the data set: give another folder.")
-    if out.is_dir() and {file.name for file in out.iterdir()} - {".lock"} and not (out / "settings.json").is_file():
+            raise HS2SError(
+                f"The results cannot go to {out}, which is part of the data set: give another folder."
+            )
+    if (
+        out.is_dir()
+        and {file.name for file in out.iterdir()} - {".lock"}
+        and not (out / "settings.json").is_file()
+    ):
         raise HS2SError(f"{out} holds other files: give an empty or a new folder for the results.")
 
 
@@ -144,7 +151,8 @@ def _claim(out: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
             return
         if not overwrite:
             raise HS2SError(
-                f"{out} holds a benchmark with another {', '.join(other)}: give another folder, or overwrite it."
+                f"{out} holds a benchmark with another {', '.join(other)}: give another folder, or"
+                " overwrite it."
             )
         for report in (out / "sequences").glob("*.json"):
             report.unlink()
@@ -254,7 +262,9 @@ def _score(
     notes = []
     if len(scored) < len(reports):
         without = [name for name in reports if name not in scored]
-        notes.append(f"Not scored, since only first masks are there: {len(without)} sequences ({_some(without)}).")
+        notes.append(
+            f"Not scored, since only first masks are there: {len(without)} sequences ({_some(without)})."
+        )
     if not scored:
         return None, notes
     classes = {name: data.meta.classes[name] for name in scored if name in data.meta.classes} or None
@@ -278,7 +288,11 @@ def _score(
 
 
 def _write_zip(
-    data: BenchmarkData, out: Path, reports: Mapping[str, _Report], failed: Mapping[str, str], notes: list[str]
+    data: BenchmarkData,
+    out: Path,
+    reports: Mapping[str, _Report],
+    failed: Mapping[str, str],
+    notes: list[str],
 ) -> Path | None:
     """Writes the zip file for the server if there is one; why it was not written is added to the notes."""
     server = data.benchmark.server
@@ -290,7 +304,9 @@ def _write_zip(
         if failed:
             raise HS2SError(f"{_some(list(failed))} not tracked.")
         expected = {name: _expected(data, name, done) for name, done in reports.items()}
-        write_server_zip(file, server, {name: _masks(out, name, done) for name, done in reports.items()}, expected)
+        write_server_zip(
+            file, server, {name: _masks(out, name, done) for name, done in reports.items()}, expected
+        )
     except HS2SError as error:
         notes.append(f"There is no zip file for the server: {error}")
         return None

@@ -15,10 +15,11 @@ from fiftyone_hs2s.cli.output import (
 from fiftyone_hs2s.metrics import PROTOCOLS, analyze_folders
 
 DESCRIPTION = """\
-Shows how predicted masks fare in long sequences and after occlusions, as in tables 3 and 4 of the HS2S paper, and how
-long sequences and occlusions are (figures 4 and 5).
+Shows how predicted masks fare in long sequences and after occlusions, as in tables 3 and 4 of the HS2S paper,
+and how long sequences and occlusions are (figures 4 and 5).
 
-Folders are in DAVIS layout, as for 'hs2s evaluate'. Time t is counted in steps of 1/6 s from an object's first frame.
+Folders are in DAVIS layout, as for 'hs2s evaluate'. Time t is counted in steps of 1/6 s from an object's
+first frame.
 """
 
 
@@ -32,9 +33,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_folder_arguments(parser)
     parser.add_argument(
-        "--fps", type=_rate, default=6.0, metavar="N", help="annotated frames per second: 6 (YouTube-VOS), 24 (DAVIS)"
+        "--fps",
+        type=_rate,
+        default=6.0,
+        metavar="N",
+        help="annotated frames per second: 6 (YouTube-VOS), 24 (DAVIS)",
     )
-    parser.add_argument("--protocol", default="youtube-vos", help=f"frames that count: {', '.join(PROTOCOLS)}")
+    parser.add_argument(
+        "--protocol", default="youtube-vos", help=f"frames that count: {', '.join(PROTOCOLS)}"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this JSON file")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the tables")
     parser.set_defaults(func=run)

@@ -13,12 +13,13 @@ from fiftyone_hs2s.errors import HS2SError
 KINDS = ("davis2016", "davis2017", "youtube-vos", "mose", "lvos", "sa-v")
 
 DESCRIPTION = """\
-Tracks every sequence of a benchmark, each object from its first mask, and scores what has truth by that benchmark's
-rules: DAVIS 2016 and 2017, YouTube-VOS (seen and unseen classes), MOSE, LVOS, SA-V. The layout is told by the files.
+Tracks every sequence of a benchmark, each object from its first mask, and scores what has truth by that
+benchmark's rules: DAVIS 2016 and 2017, YouTube-VOS (seen and unseen classes), MOSE, LVOS, SA-V. The layout is
+told by the files.
 
-Writes to --out: masks/<sequence>/<frame>.png, results.json, objects.csv and, where the benchmark has an evaluation
-server, the zip file that it takes. The same command resumes a run that was stopped, and gives equal results. A
-sequence that cannot be tracked is named and skipped; the exit status is 2 then.
+Writes to --out: masks/<sequence>/<frame>.png, results.json, objects.csv and, where the benchmark has an
+evaluation server, the zip file that it takes. The same command resumes a run that was stopped, and gives
+equal results. A sequence that cannot be tracked is named and skipped; the exit status is 2 then.
 """
 
 EXAMPLES = """\
@@ -39,9 +40,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="root of the data set, or of one of its splits")
-    parser.add_argument("--split", metavar="NAME", help="a list in its ImageSets, a folder in it, or a text file")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write all results")
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="root of the data set, or of one of its splits"
+    )
+    parser.add_argument(
+        "--split", metavar="NAME", help="a list in its ImageSets, a folder in it, or a text file"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="where to write all results"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace results of other settings in --out")
     parser.add_argument("--kind", choices=KINDS, help="which benchmark it is (default: told by the files)")
     parser.add_argument("--protocol", help="how to score (default: the benchmark's own), see hs2s evaluate")
@@ -49,11 +56,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--seen",
         type=Path,
         metavar="FILE",
-        help="text file: the classes seen in training, one a line; default: those of the folder train beside FOLDER",
+        help=(
+            "text file: the classes seen in training, one a line; default: those of the folder train beside"
+            " FOLDER"
+        ),
     )
-    parser.add_argument("--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks")
-    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that score (default 1)")
-    parser.add_argument("--stop-on-failure", action="store_true", help="stop at the first sequence that fails")
+    parser.add_argument(
+        "--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=1, metavar="N", help="processes that score (default 1)"
+    )
+    parser.add_argument(
+        "--stop-on-failure", action="store_true", help="stop at the first sequence that fails"
+    )
     add_network_arguments(parser)
     parser.set_defaults(func=run)
 
@@ -88,5 +104,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     if result.failed:
         count = len(result.failed) + len(result.tracked)
-        raise HS2SError(f"{len(result.failed)} of {count} sequences were not tracked: {', '.join(result.failed)}.")
+        raise HS2SError(
+            f"{len(result.failed)} of {count} sequences were not tracked: {', '.join(result.failed)}."
+        )
     return 0

@@ -24,15 +24,17 @@ from fiftyone_hs2s.metrics.first_frame_match import MATCHES
 DESCRIPTION = """\
 Scores predicted masks against true ones: region similarity J, boundary accuracy F and their mean.
 
-Both folders hold, for each sequence, a folder of PNG label maps (0 background, 1, 2, ... the objects), as DAVIS and
-YouTube-VOS do, or a folder of PNG masks for each object, as SA-V does; either may be a single sequence, or the root of
-a data set, with Annotations in it. Frames belong together by file name, objects by id.
+Both folders hold, for each sequence, a folder of PNG label maps (0 background, 1, 2, ... the objects), as
+DAVIS and YouTube-VOS do, or a folder of PNG masks for each object, as SA-V does; either may be a single
+sequence, or the root of a data set, with Annotations in it. Frames belong together by file name, objects by
+id.
 
 protocols:
   davis2017    objects of the first frame; all frames but the first and the last (default)
   davis2016    all objects taken as one; all frames but the first and the last
-  youtube-vos  all objects, each from the frame after its first; with a meta.json each on the frames that this lists;
-               with --seen also apart for the classes that were seen in training and those that were not
+  youtube-vos  all objects, each from the frame after its first; with a meta.json each on the frames that this
+               lists; with --seen also apart for the classes that were seen in training and those that were
+               not
   all          all objects and frames
 """
 
@@ -51,19 +53,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--match",
         default="identity",
         choices=MATCHES,
-        help="identity: objects have the ids of the true ones; first_frame: ids mean nothing, and each true object is "
-        "matched with the one that overlaps it most on its first frame",
+        help=(
+            "identity: objects have the ids of the true ones; first_frame: ids mean nothing, and each true"
+            " object is matched with the one that overlaps it most on its first frame"
+        ),
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this JSON file")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of the objects")
-    parser.add_argument("--frames-csv", type=Path, metavar="FILE", help="write a table of the objects' frames")
+    parser.add_argument(
+        "--frames-csv", type=Path, metavar="FILE", help="write a table of the objects' frames"
+    )
     parser.add_argument(
         "--meta",
         type=Path,
         metavar="FILE",
-        help="meta.json of YouTube-VOS: classes and frames of the objects; by default the one beside the true masks",
+        help=(
+            "meta.json of YouTube-VOS: classes and frames of the objects; by default the one beside the true"
+            " masks"
+        ),
     )
-    parser.add_argument("--seen", type=Path, metavar="FILE", help="text file: the classes seen in training, one a line")
+    parser.add_argument(
+        "--seen", type=Path, metavar="FILE", help="text file: the classes seen in training, one a line"
+    )
     parser.set_defaults(func=run)
 
 
@@ -72,12 +83,19 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gt", type=Path, required=True, metavar="FOLDER", help="true masks")
     parser.add_argument("--pred", type=Path, required=True, metavar="FOLDER", help="predicted masks")
     parser.add_argument(
-        "--split", metavar="NAME", help="score these sequences: a list in the data set's ImageSets, or a text file"
+        "--split",
+        metavar="NAME",
+        help="score these sequences: a list in the data set's ImageSets, or a text file",
     )
     parser.add_argument(
-        "--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)"
+        "--void",
+        type=positive,
+        metavar="N",
+        help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)",
     )
-    parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N", help="processes (all cores)")
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count(), metavar="N", help="processes (all cores)"
+    )
 
 
 def positive(text: str) -> int:
@@ -122,7 +140,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read_meta(args: argparse.Namespace) -> dict[str, Any]:
-    """Classes and frames of the objects; what is odd about a file that was not asked for costs a warning alone."""
+    """Classes and frames of the objects; what is odd about a file that was not asked for costs a warning
+    alone."""
     file = args.meta or (_meta_beside(args.gt) if args.protocol == "youtube-vos" else None)
     if file is None:
         return {}
@@ -145,7 +164,8 @@ def _ignore(reason: object) -> dict[str, Any]:
 
 
 def _meta_beside(truth: Path) -> Path | None:
-    """The ``meta.json`` of the split that true masks belong to, which may be its root or the folder of one sequence."""
+    """The ``meta.json`` of the split that true masks belong to, which may be its root or the folder of one
+    sequence."""
     real = Path(os.path.realpath(truth))
     folders = [real, *real.parents[: 2 if any(truth.glob("*.png")) else 1]]
     return next((file for folder in folders if (file := folder / "meta.json").is_file()), None)

@@ -32,7 +32,10 @@ used or written, 130 after Ctrl-C.
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each command's module adds its own."""
     parser = argparse.ArgumentParser(
-        prog="hs2s", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="hs2s",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hs2s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -50,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         the exit status, see :func:`fiftyone_hs2s.command.run_command`
     """
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # it would add its own words to ours; read when it is loaded
+    # It would add its own words to ours; read when it is loaded.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     return run_command("hs2s", lambda _: _run(argv))
 
 

@@ -6,7 +6,8 @@ import sys
 
 
 def peak_memory() -> int | None:
-    """The most main memory that the process ever held, in bytes; None where the system does not tell (Windows)."""
+    """The most main memory that the process ever held, in bytes; None where the system does not tell
+    (Windows)."""
     try:
         import resource
     except ImportError:

@@ -16,8 +16,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     install = actions.add_parser(
         "install",
         help="link the plugin into FiftyOne's plugins folder",
-        description="Links the plugin of this package into FiftyOne's plugins folder (fiftyone config plugins_dir). "
-        "It stays that of the package when the package is updated.",
+        description=(
+            "Links the plugin of this package into FiftyOne's plugins folder (fiftyone config plugins_dir). "
+            "It stays that of the package when the package is updated."
+        ),
     )
     install.set_defaults(func=run_install)
 

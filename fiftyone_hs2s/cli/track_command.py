@@ -33,15 +33,17 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Tracks objects through a video, from their masks on one frame or a few.
 
-A mask is an indexed PNG: 0 is background, 1, 2, ... are the objects. One PNG belongs to the first frame; the PNGs of a
-folder belong to the frames they are named after (the frames of a video file are named 00000, 00001, ...).
+A mask is an indexed PNG: 0 is background, 1, 2, ... are the objects. One PNG belongs to the first frame; the
+PNGs of a folder belong to the frames they are named after (the frames of a video file are named 00000, 00001,
+...).
 
-The root of a data set in the layout of DAVIS, YouTube-VOS or SA-V, which holds JPEGImages and Annotations, is tracked
-sequence by sequence, each from the masks in Annotations (or in --mask), to a folder of its own in --out.
+The root of a data set in the layout of DAVIS, YouTube-VOS or SA-V, which holds JPEGImages and Annotations, is
+tracked sequence by sequence, each from the masks in Annotations (or in --mask), to a folder of its own in
+--out.
 
-Writes one indexed PNG per tracked frame to the folder --out, under the frame's own name and at the video's size: that
-is one sequence in DAVIS layout. If the video breaks off, what was tracked until there is kept, and the exit status
-is 2.
+Writes one indexed PNG per tracked frame to the folder --out, under the frame's own name and at the video's
+size: that is one sequence in DAVIS layout. If the video breaks off, what was tracked until there is kept, and
+the exit status is 2.
 """
 
 
@@ -53,16 +55,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("video", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, folder of images, or data set")
+    parser.add_argument(
+        "video", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, folder of images, or data set"
+    )
     parser.add_argument("--mask", type=Path, metavar="PNG_OR_FOLDER", help="where the objects are")
     parser.add_argument(
-        "--split", metavar="NAME", help="sequences of a data set: a list in its ImageSets such as val, or a text file"
+        "--split",
+        metavar="NAME",
+        help="sequences of a data set: a list in its ImageSets such as val, or a text file",
     )
     parser.add_argument(
-        "--void", type=positive, metavar="N", help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)"
+        "--void",
+        type=positive,
+        metavar="N",
+        help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the masks")
-    parser.add_argument("--overwrite", action="store_true", help="replace the masks of an earlier run in --out")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the masks of an earlier run in --out"
+    )
     parser.add_argument(
         "--direction", choices=("forward", "backward", "both"), default="forward", help="default forward"
     )
@@ -72,8 +83,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="first",
         help="start each object from its first mask (default), or anchor it anew at each of its masks",
     )
-    parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file")
+    parser.add_argument(
+        "--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file"
+    )
     add_network_arguments(parser)
     parser.set_defaults(func=run)
 
@@ -82,9 +97,15 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of commands that track."""
     network = parser.add_argument_group("network")
     network.add_argument("--model", help=_model_help())
-    network.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones")
     network.add_argument(
-        "--size", type=_size, default=(256, 448), metavar="HxW", help="what the network sees (default 256x448)"
+        "--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones"
+    )
+    network.add_argument(
+        "--size",
+        type=_size,
+        default=(256, 448),
+        metavar="HxW",
+        help="what the network sees (default 256x448)",
     )
     network.add_argument(
         "--reset-period",
@@ -92,7 +113,9 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="start the recurrent state anew every N frames (0: never; default: as the model says)",
     )
-    network.add_argument("--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ...")
+    network.add_argument(
+        "--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ..."
+    )
     network.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
     )
@@ -113,7 +136,10 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=0,
         metavar="SECONDS",
-        help="let a copy of the network learn from the video's masks for so long before it is tracked (default 0)",
+        help=(
+            "let a copy of the network learn from the video's masks for so long before it is tracked"
+            " (default 0)"
+        ),
     )
 
 
@@ -135,7 +161,9 @@ def run(args: argparse.Namespace) -> int:
     if images := find_part(args.video, IMAGES):
         return _track_data_set(args, images, tracker)
     if args.mask is None or args.split:
-        raise HS2SError("--mask is missing: it says where the objects are." if args.mask is None else NO_SPLIT)
+        raise HS2SError(
+            "--mask is missing: it says where the objects are." if args.mask is None else NO_SPLIT
+        )
     report = _track_video(args, tracker)
     if args.json:
         write_json(args.json, report)
@@ -158,7 +186,8 @@ def make_tracker(args: argparse.Namespace) -> Tracker:
 
 
 def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
-    """Tracks the sequences one by one; one that cannot be tracked is named, and the others are tracked all the same."""
+    """Tracks the sequences one by one; one that cannot be tracked is named, and the others are tracked all
+    the same."""
     if args.overlay:
         raise HS2SError("--overlay is for one video: give one sequence of the data set.")
     masks = list_sequences(args.mask or args.video)
@@ -178,7 +207,9 @@ def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[]
     if args.json:
         write_json(args.json, {"sequences": reports})
     if failed:
-        raise HS2SError(f"{len(failed)} of {len(names)} sequences were not tracked to their end: {', '.join(failed)}.")
+        raise HS2SError(
+            f"{len(failed)} of {len(names)} sequences were not tracked to their end: {', '.join(failed)}."
+        )
     return 0
 
 
@@ -206,7 +237,10 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
         steps = Steps(frames, plan, report)
         found = track_to_folder(tracker, frames, plan, args.out, steps, args.overwrite)
     seconds = (time.perf_counter() - start) / len(found)
-    print(f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in {args.out}")
+    print(
+        f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in"
+        f" {args.out}"
+    )
     if args.overlay:
         label_maps = _label_maps(frames, found, args.out)
         with reporting() as report:
@@ -223,7 +257,9 @@ def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarr
         yield read_written(folder / f"{name}.png") if name in found else None
 
 
-def _report(args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Found, seconds: float) -> dict[str, Any]:
+def _report(
+    args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Found, seconds: float
+) -> dict[str, Any]:
     return {
         "video": str(args.video),
         "model": args.model,
@@ -250,7 +286,9 @@ def _keep_inputs(args: argparse.Namespace, files: list[Path]) -> None:
         if output and _real(output) in inputs:
             raise HS2SError(f"{output} is also read from: give another file.")
     if not args.overwrite and args.out.is_dir() and list_label_maps(args.out):
-        raise HS2SError(f"--out {args.out} holds masks already: give another folder, or --overwrite to replace them.")
+        raise HS2SError(
+            f"--out {args.out} holds masks already: give another folder, or --overwrite to replace them."
+        )
 
 
 def _real(path: Path) -> Path:

@@ -36,7 +36,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--dataset", help="a FiftyOne dataset of videos or images, with or instead of --data")
     parser.add_argument("--field", help="its field with the masks, such as frames.ground_truth")
     parser.add_argument("--val", help="a FiftyOne dataset of videos with that field, to validate on")
-    parser.add_argument("--run", required=True, type=Path, help="folder: checkpoint, weights, log, TensorBoard")
+    parser.add_argument(
+        "--run", required=True, type=Path, help="folder: checkpoint, weights, log, TensorBoard"
+    )
     parser.add_argument("--resume", action="store_true", help="refuse a folder without a checkpoint")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument("--workers", type=int, default=1, help="processes that make clips")
@@ -61,7 +63,9 @@ def _run(args: argparse.Namespace, signals: StopSignals) -> int:
     checkpoint = args.run / "checkpoint.pt"
     try:
         if args.resume and not checkpoint.is_file():
-            raise HS2SError(f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there")
+            raise HS2SError(
+                f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there"
+            )
         from fiftyone_hs2s.training.packages import check_packages
 
         check_packages()
@@ -78,7 +82,11 @@ def _run(args: argparse.Namespace, signals: StopSignals) -> int:
             progress=signals.check,
         )
     except Stopped as stopped:
-        saved = f"saved in {args.run}; the same command resumes there" if checkpoint.is_file() else "nothing saved"
+        saved = (
+            f"saved in {args.run}; the same command resumes there"
+            if checkpoint.is_file()
+            else "nothing saved"
+        )
         raise Stopped(f"{stopped}: {saved}") from None
     print(f"weights: {weights}")
     return 0

@@ -14,20 +14,28 @@ from fiftyone_hs2s.errors import HS2SError
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds ``weights`` to the commands of ``hs2s``."""
     parser = subparsers.add_parser(
-        "weights", help="convert and describe weights files", description="Converts and describes weights files."
+        "weights",
+        help="convert and describe weights files",
+        description="Converts and describes weights files.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     convert = actions.add_parser(
         "convert",
         help="turn a released checkpoint into a safetensors file",
-        description="Turns a checkpoint as the authors of HS2S released it into a safetensors file. What is missing, "
-        "left over or of another shape is named, and nothing is written then.",
+        description=(
+            "Turns a checkpoint as the authors of HS2S released it into a safetensors file. What is missing, "
+            "left over or of another shape is named, and nothing is written then."
+        ),
     )
     convert.add_argument("source", type=Path, metavar="IN.pth", help="the released checkpoint")
     convert.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
-    convert.add_argument("--model", default="hs2s-resnet50", help="whose weights they are (default hs2s-resnet50)")
+    convert.add_argument(
+        "--model", default="hs2s-resnet50", help="whose weights they are (default hs2s-resnet50)"
+    )
     convert.set_defaults(func=run_convert)
-    info = actions.add_parser("info", help="describe a weights file", description="Describes a safetensors file.")
+    info = actions.add_parser(
+        "info", help="describe a weights file", description="Describes a safetensors file."
+    )
     info.add_argument("file", type=Path, metavar="FILE", help="the safetensors file")
     info.set_defaults(func=run_info)
 
@@ -66,6 +74,9 @@ def run_info(args: argparse.Namespace) -> int:
     tensors = read_state_dict(args.file)
     config = read_config(args.file).to_dict()
     count = sum(tensor.numel() for tensor in tensors.values())
-    print(f"{args.file}: {config.pop('name')}, {count / 1e6:.1f} M values, {args.file.stat().st_size / 1e6:.1f} MB")
+    print(
+        f"{args.file}: {config.pop('name')}, {count / 1e6:.1f} M values,"
+        f" {args.file.stat().st_size / 1e6:.1f} MB"
+    )
     print(tabulate(config.items(), tablefmt="plain", disable_numparse=True))
     return 0

@@ -10,5 +10,6 @@ from fiftyone_hs2s.progress import ProgressOption, Report, reporting
 
 
 def fiftyone_reporting(progress: ProgressOption) -> AbstractContextManager[Report]:
-    """:func:`fiftyone_hs2s.progress.reporting`, with a bar as ``fiftyone.config.show_progress_bars`` says for None."""
+    """:func:`fiftyone_hs2s.progress.reporting`, with a bar as ``fiftyone.config.show_progress_bars`` says
+    for None."""
     return reporting(bool(fo.config.show_progress_bars) if progress is None else progress)

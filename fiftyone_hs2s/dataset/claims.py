@@ -1,4 +1,5 @@
-"""Claims: which of several runs works on something, whether they share a process, a machine or only the database."""
+"""Claims: which of several runs works on something, whether they share a process, a machine or only the
+database."""
 
 from __future__ import annotations
 
@@ -38,9 +39,9 @@ class LostClaimError(HS2SError):
 class Claim:
     """The right to write something, which one run at a time can have.
 
-    It is a document of the database, so it holds between machines, and times are the database's own. A thread renews
-    it while it is held. The claim of a process that is gone is given up: at once if the process was on this machine,
-    else when its lease has run out.
+    It is a document of the database, so it holds between machines, and times are the database's own. A thread
+    renews it while it is held. The claim of a process that is gone is given up: at once if the process was on
+    this machine, else when its lease has run out.
 
     Args:
         dataset: the dataset
@@ -64,8 +65,8 @@ class Claim:
         if holder["owner"] != self._id:
             process = holder["process"]
             raise ClaimedError(
-                f"another run (process {process['pid']} on {process['host']}) works on {self._what}: wait until it has "
-                f"finished; once it is gone its claim ends within {LEASE:g} seconds"
+                f"another run (process {process['pid']} on {process['host']}) works on {self._what}: wait"
+                f" until it has finished; once it is gone its claim ends within {LEASE:g} seconds"
             )
         Thread(target=self._renew, name="hs2s-claim", daemon=True).start()
         return self
@@ -85,7 +86,8 @@ class Claim:
         """
         if _collection().count_documents({"_id": self._key, "owner": self._id}, limit=1) == 0:
             raise LostClaimError(
-                f"another run has taken over {self._what}, since this one gave no sign of life for {LEASE:g} seconds"
+                f"another run has taken over {self._what}, since this one gave no sign of life for {LEASE:g}"
+                " seconds"
             )
 
     def _take(self) -> dict[str, Any]:

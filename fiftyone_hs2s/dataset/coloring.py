@@ -7,11 +7,23 @@ import fiftyone as fo
 SCHEME = {
     "color_by": "instance",
     "color_pool": [
-        *("#f02424", "#c75d00", "#927a00", "#56890e", "#0e8f39", "#008b7f", "#0082c3", "#3274f9", "#855dff", "#be3bea"),
+        *(
+            "#f02424",
+            "#c75d00",
+            "#927a00",
+            "#56890e",
+            "#0e8f39",
+            "#008b7f",
+            "#0082c3",
+            "#3274f9",
+            "#855dff",
+            "#be3bea",
+        ),
         *("#db2caf", "#e72e6c", "#a17158", "#5c8470", "#6c7c9b"),
     ],
 }
-"""The App writes on these colors in white, or in its light theme in black: they are in between, unlike its own."""
+"""The App writes on these colors in white, or in its light theme in black: they are in between, unlike its
+own."""
 
 
 def has_own_colors(dataset: fo.Dataset) -> bool:

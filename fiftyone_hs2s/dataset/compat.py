@@ -1,4 +1,5 @@
-"""The names of FiftyOne that it does not promise to keep, in one place; everything else uses its public ones."""
+"""The names of FiftyOne that it does not promise to keep, in one place; everything else uses its public
+ones."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ Samples: TypeAlias = "fo.Dataset | fo.DatasetView"
 def root_dataset(samples: Samples) -> fo.Dataset:
     """The dataset that a view shows; a dataset itself.
 
-    It is the very object that the view holds. In the App's server, which keeps no singletons, one that is loaded by
-    name is another object, and a field that is added to it is unknown to the view.
+    It is the very object that the view holds. In the App's server, which keeps no singletons, one that is
+    loaded by name is another object, and a field that is added to it is unknown to the view.
     """
     return _private(samples, "_root_dataset")
 
@@ -72,7 +73,8 @@ def aggregate_frames(view: fo.DatasetView, stages: list[dict[str, Any]]) -> Iter
 
 
 def view_stages(samples: Samples) -> list[dict[str, Any]]:
-    """The stages of a view in a form that :func:`build_view` takes, in another process too; none for a dataset."""
+    """The stages of a view in a form that :func:`build_view` takes, in another process too; none for a
+    dataset."""
     return [] if isinstance(samples, fo.Dataset) else _private(samples, "_serialize")()
 
 
@@ -82,7 +84,8 @@ def build_view(dataset: fo.Dataset, stages: list[dict[str, Any]]) -> fo.DatasetV
 
 
 def delete_empty_sidebar_group(samples: Samples, name: str) -> None:
-    """Removes a group of the App's sidebar that lists no field any more; it only stays there if it cannot be."""
+    """Removes a group of the App's sidebar that lists no field any more; it only stays there if it cannot
+    be."""
     with suppress(HS2SError):
         _private(samples, "_delete_empty_sidebar_group")(name)
 

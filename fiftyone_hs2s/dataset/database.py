@@ -1,4 +1,5 @@
-"""What long work must know of the database: whether it still answers, and whether what it works on is still there."""
+"""What long work must know of the database: whether it still answers, and whether what it works on is
+still there."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from fiftyone_hs2s.dataset.compat import collection_of, dataset_id, frame_collection, root_dataset, sample_collection
+from fiftyone_hs2s.dataset.compat import (
+    collection_of,
+    dataset_id,
+    frame_collection,
+    root_dataset,
+    sample_collection,
+)
 from fiftyone_hs2s.dataset.frame_paths import field_name, frame_path
 from fiftyone_hs2s.errors import HS2SError
 
@@ -44,7 +51,8 @@ def explain(error: Exception, check: Callable[[], None]) -> Exception:
         return error
     if _is_connection_failure(error) and not _answers():
         return DatabaseError(
-            "FiftyOne's database no longer answers: start it again, then run this again; what is finished is kept"
+            "FiftyOne's database no longer answers: start it again, then run this again; what is finished is"
+            " kept"
         )
     try:
         check()
@@ -101,12 +109,14 @@ def check_there(dataset: fo.Dataset, sample_ids: Sequence[str] = (), fields: Seq
 
 
 def declared_fields(dataset: fo.Dataset) -> set[str]:
-    """The fields that the database has of a dataset, those of frames with ``frames.``; none if it was deleted."""
+    """The fields that the database has of a dataset, those of frames with ``frames.``; none if it was
+    deleted."""
     return _fields(_document(dataset) or {})
 
 
 def is_empty(dataset: fo.Dataset, path: str) -> bool:
-    """Whether a field has no value in any sample, of whatever group slice, or in any frame (``frames.<name>``)."""
+    """Whether a field has no value in any sample, of whatever group slice, or in any frame
+    (``frames.<name>``)."""
     name = field_name(path)
     collection = sample_collection(dataset) if name == path else frame_collection(dataset)
     return collection is None or collection.find_one({name: {"$ne": None}}, ["_id"]) is None
@@ -122,7 +132,9 @@ def unset(dataset: fo.Dataset, paths: Iterable[str]) -> None:
 
 
 def _check_dataset(samples: Any) -> None:
-    collection = samples if isinstance(samples, fo.core.collections.SampleCollection) else collection_of(samples)
+    collection = (
+        samples if isinstance(samples, fo.core.collections.SampleCollection) else collection_of(samples)
+    )
     if collection is not None:
         check_there(root_dataset(collection))
 

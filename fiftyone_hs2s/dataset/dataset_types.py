@@ -1,4 +1,5 @@
-"""Layouts of data sets as FiftyOne's dataset types: ``Dataset.from_dir()`` reads them, ``export()`` writes them."""
+"""Layouts of data sets as FiftyOne's dataset types: ``Dataset.from_dir()`` reads them, ``export()`` writes
+them."""
 
 from __future__ import annotations
 
@@ -32,10 +33,9 @@ class SequenceImporter(foud.GenericSampleDatasetImporter):
         field: the frame field for the masks
         void: the value of pixels that belong to no object in 16-bit masks
         fps: frames per second
-        videos: folder for the videos that are made of the frames; by default one in FiftyOne's folder for datasets
-        shuffle: whether to import the sequences in another order
-        seed: of that order
-        max_samples: how many to import at most
+        videos: folder for the videos that are made of the frames; by default one in FiftyOne's folder for
+        datasets shuffle: whether to import the sequences in another order seed: of that order max_samples:
+        how many to import at most
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class SequenceImporter(foud.GenericSampleDatasetImporter):
                 continue
             yield sample
         if errors and len(errors) == len(self._names):
-            raise HS2SError(f"no sequence of {self._found.root} could be imported: {errors[0]}") from errors[0]
+            raise HS2SError(f"no sequence of {self._found.root} could be imported: {errors[0]}") from errors[
+                0
+            ]
 
 
 class TrackExporter(foud.BatchDatasetExporter):
@@ -104,9 +106,9 @@ class TrackExporter(foud.BatchDatasetExporter):
 
     Args:
         export_dir: the folder
-        field: the field with the masks; by default the only one. FiftyOne keeps ``label_field`` from such exporters
-        format: see :func:`export_tracks`
-        every: as there, and so are fill, renumber, export_media, split and like
+        field: the field with the masks; by default the only one. FiftyOne keeps ``label_field`` from such
+        exporters format: see :func:`export_tracks` every: as there, and so are fill, renumber, export_media,
+        split and like
     """
 
     format: ClassVar[str] = "davis"

@@ -15,15 +15,25 @@ _SEGMENT_ANYTHING = "foz.load_zoo_model('segment-anything-2-hiera-tiny-image-tor
 PROMPT_TYPES = (fo.Detections, fo.Polylines, fo.Segmentation, fo.Keypoints)
 """The labels that objects can start from, see :mod:`fiftyone_hs2s.dataset.propagate.prompt_readers`."""
 _CONVERSIONS = {
-    fo.Segmentation: "make each pixel value an object with FiftyOne's "
-    "fiftyone.utils.labels.segmentations_to_detections(dataset, '{path}', '{path}_masks')",
-    fo.Polylines: "make masks of each frame's with FiftyOne's polylines.to_detections(frame_size=(width, height))",
-    fo.Polyline: "make a mask of each frame's with FiftyOne's polyline.to_detection(frame_size=(width, height)), "
-    "and put it into fo.Detections",
-    fo.Keypoints: "make masks of them with FiftyOne's "
-    f"dataset.apply_model({_SEGMENT_ANYTHING}, label_field='{{path}}_masks', prompt_field='{{path}}')",
-    fo.Keypoint: "put each into fo.Keypoints, and make masks of these with FiftyOne's "
-    f"dataset.apply_model({_SEGMENT_ANYTHING}, ...)",
+    fo.Segmentation: (
+        "make each pixel value an object with FiftyOne's "
+        "fiftyone.utils.labels.segmentations_to_detections(dataset, '{path}', '{path}_masks')"
+    ),
+    fo.Polylines: (
+        "make masks of each frame's with FiftyOne's polylines.to_detections(frame_size=(width, height))"
+    ),
+    fo.Polyline: (
+        "make a mask of each frame's with FiftyOne's polyline.to_detection(frame_size=(width, height)), "
+        "and put it into fo.Detections"
+    ),
+    fo.Keypoints: (
+        "make masks of them with FiftyOne's "
+        f"dataset.apply_model({_SEGMENT_ANYTHING}, label_field='{{path}}_masks', prompt_field='{{path}}')"
+    ),
+    fo.Keypoint: (
+        "put each into fo.Keypoints, and make masks of these with FiftyOne's "
+        f"dataset.apply_model({_SEGMENT_ANYTHING}, ...)"
+    ),
     fo.Detection: "put each into fo.Detections(detections=[...])",
 }
 """What to do with labels that are not taken as they are."""
@@ -45,17 +55,24 @@ def check_samples(samples: fo.Dataset | fo.DatasetView) -> None:
     name = root_dataset(samples).name
     fixes = {
         None: "add videos to it",
-        "image": "if they are the frames of videos, "
-        'put them in order with dataset.group_by("<sequence field>", order_by="<frame field>")',
+        "image": (
+            "if they are the frames of videos, "
+            'put them in order with dataset.group_by("<sequence field>", order_by="<frame field>")'
+        ),
         "group": 'choose the slices that are videos with dataset.select_group_slices(media_type="video")',
     }
     if isinstance(samples, fov.FramesView):
-        raise HS2SError(f"propagation needs videos and this view shows their frames one by one: use {name!r} itself")
+        raise HS2SError(
+            f"propagation needs videos and this view shows their frames one by one: use {name!r} itself"
+        )
     if is_dynamic_groups(samples):
         raise HS2SError(f"propagation takes the videos of {name!r} one by one: use them without group_by()")
-    held = {None: "is empty", "group": "is grouped"}.get(samples.media_type, f"holds {samples.media_type} samples")
+    held = {None: "is empty", "group": "is grouped"}.get(
+        samples.media_type, f"holds {samples.media_type} samples"
+    )
     raise HS2SError(
-        f"propagation needs videos and the dataset {name!r} {held}: {fixes.get(samples.media_type, 'choose another')}"
+        f"propagation needs videos and the dataset {name!r} {held}:"
+        f" {fixes.get(samples.media_type, 'choose another')}"
     )
 
 
@@ -87,12 +104,15 @@ def check_detections(samples: fo.Dataset | fo.DatasetView, field: str) -> str:
     name = field_name(field)
     if name not in detections_fields(samples):
         fix = field_fix(samples, name, "add instance masks")
-        raise HS2SError(f"the dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {fix}")
+        raise HS2SError(
+            f"the dataset {root_dataset(samples).name!r} has no Detections field {field!r}: {fix}"
+        )
     return name
 
 
 def prompt_fields(samples: Samples) -> list[str]:
-    """Lists the fields with what objects can start from, without ``frames.``: masks, boxes, polylines, points.
+    """Lists the fields with what objects can start from, without ``frames.``: masks, boxes, polylines,
+    points.
 
     Args:
         samples: videos, clips, or images in dynamic groups
@@ -100,7 +120,9 @@ def prompt_fields(samples: Samples) -> list[str]:
     return [name for name, field in _schema(samples).items() if _holds(field, *PROMPT_TYPES)]
 
 
-def check_fields(samples: Samples, prompt_field: str | Sequence[str], label_field: str) -> tuple[tuple[str, ...], str]:
+def check_fields(
+    samples: Samples, prompt_field: str | Sequence[str], label_field: str
+) -> tuple[tuple[str, ...], str]:
     """Makes sure that labels of one field can be propagated to another.
 
     Args:
@@ -127,12 +149,16 @@ def check_fields(samples: Samples, prompt_field: str | Sequence[str], label_fiel
     if not prompts:
         raise HS2SError("there is no prompt field: name one with the masks, boxes or points to start from")
     if label in prompts and len(prompts) > 1:
-        raise HS2SError(f"the label field {label_field!r} is one of several prompt fields: choose another one")
+        raise HS2SError(
+            f"the label field {label_field!r} is one of several prompt fields: choose another one"
+        )
     if not label.isidentifier():
         raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
     field = _schema(samples, root_dataset(samples)).get(label)
     if field is not None and not _holds_detections(field):
-        raise HS2SError(f"the label field {label_field!r} holds other values than Detections: choose another name")
+        raise HS2SError(
+            f"the label field {label_field!r} holds other values than Detections: choose another name"
+        )
     return prompts, label
 
 
@@ -155,7 +181,8 @@ def check_field(samples: Samples, field: str, role: str) -> str:
     if name not in detections_fields(samples):
         fix = field_fix(samples, name, "it has no such fields at all")
         raise HS2SError(
-            f"the {role} field {field!r} is no Detections field of the frames of {root_dataset(samples).name!r}: {fix}"
+            f"the {role} field {field!r} is no Detections field of the frames of"
+            f" {root_dataset(samples).name!r}: {fix}"
         )
     return name
 
@@ -176,7 +203,8 @@ def field_fix(samples: fo.Dataset | fo.DatasetView, name: str, otherwise: str) -
 
 
 def masks_fix(samples: fo.Dataset | fo.DatasetView, otherwise: str) -> str:
-    """What to do where no field holds ``Detections``: convert one that holds other masks, or ``otherwise``."""
+    """What to do where no field holds ``Detections``: convert one that holds other masks, or
+    ``otherwise``."""
     kinds = {name: getattr(field, "document_type", None) for name, field in _schema(samples).items()}
     name = next((name for name, kind in kinds.items() if kind in _CONVERSIONS), None)
     return otherwise if name is None else f"of the field {name!r}, {field_fix(samples, name, otherwise)}"

@@ -63,7 +63,8 @@ def have_prompts(sequences: Sequence[LabeledSequence], fields: Sequence[str], bo
     for row in collection.find(query, {"_sample_id": 1, "frame_number": 1}):
         frames.setdefault(str(row["_sample_id"]), []).append(row["frame_number"])
     return [
-        not isinstance(sequence, VideoSequence) or any(map(sequence.shows, frames.get(sequence.sample_id, ())))
+        not isinstance(sequence, VideoSequence)
+        or any(map(sequence.shows, frames.get(sequence.sample_id, ())))
         for sequence in sequences
     ]
 

@@ -1,7 +1,7 @@
 """The frames of a video as the database holds them, one after the other.
 
-FiftyOne's public ways either put all frames of a video into one document, which fails where their labels are larger
-than the database allows (some thousand frames), or read all fields of each frame.
+FiftyOne's public ways either put all frames of a video into one document, which fails where their labels are
+larger than the database allows (some thousand frames), or read all fields of each frame.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def frame_documents(
     first, last = span
     numbers = {"$gte": first} if last is None else {"$gte": first, "$lte": last}
     which = {"$and": [{"_sample_id": ObjectId(sample_id), "frame_number": numbers}, query]}
-    inner = {path for path in paths if any(path.startswith(f"{other}.") for other in paths)}  # comes with the other
+    # Comes with the other.
+    inner = {path for path in paths if any(path.startswith(f"{other}.") for other in paths)}
     wanted = dict.fromkeys({"frame_number", *paths} - inner - {"id"}, 1)
     if needs_frames(view):
         yield from aggregate_frames(view, [{"$match": which}, {"$project": wanted}])
@@ -49,12 +50,15 @@ def frame_documents(
 
 
 def value_at(document: dict[str, Any], path: str) -> Any:
-    """The value at a path of a frame's document: of a list, those of its items; labels as FiftyOne's objects."""
+    """The value at a path of a frame's document: of a list, those of its items; labels as FiftyOne's
+    objects."""
     if path == "id":
         return str(document["_id"])
     value: Any = document
     for name in path.split("."):
-        value = [(item or {}).get(name) for item in value] if isinstance(value, list) else (value or {}).get(name)
+        value = (
+            [(item or {}).get(name) for item in value] if isinstance(value, list) else (value or {}).get(name)
+        )
     if not isinstance(value, dict):
         return value
     kind = value.get("_cls", "Detections")

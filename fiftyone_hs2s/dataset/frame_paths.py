@@ -1,4 +1,5 @@
-"""Paths of fields of frames: ``frames.<name>`` where the samples are videos, ``<name>`` where they are images.
+"""Paths of fields of frames: ``frames.<name>`` where the samples are videos, ``<name>`` where they are
+images.
 
 Users may leave the prefix out; here alone it is taken off and put back.
 """
@@ -8,7 +9,8 @@ from __future__ import annotations
 from fiftyone_hs2s.dataset.compat import Samples, is_image_groups
 
 KEYFRAME = "keyframe"
-"""Attribute of detections whose mask was given, as the App's tracks have it: its timeline marks such frames."""
+"""Attribute of detections whose mask was given, as the App's tracks have it: its timeline marks such
+frames."""
 _PREFIX = "frames."
 
 

@@ -48,14 +48,15 @@ def import_sequences(
     The frames are ``JPEGImages/<sequence>/<frame>.jpg``; the masks are indexed PNGs
     ``Annotations/<sequence>/<frame>.png``, or one for each object, which may overlap,
     ``Annotations/<sequence>/<object>/<frame>.png``. In the official archives the resolution ``480p`` is taken
-    (DAVIS), and the rate in a name (``Annotations_6fps`` of SA-V) does not matter. The categories in a ``meta.json``
-    (YouTube-VOS) become labels.
+    (DAVIS), and the rate in a name (``Annotations_6fps`` of SA-V) does not matter. The categories in a
+    ``meta.json`` (YouTube-VOS) become labels.
 
     Each becomes a video sample, encoded without visible loss, with the name of its sequence in
-    ``sequence`` and its masks as frame ``Detections``: ``index`` is the object's id, ``instance`` the same on all
-    frames; ``frame_names`` and ``frame_size`` keep names and an odd size that a video cannot have, for
-    :func:`export_tracks`. Frames without annotation have no labels; void pixels belong to no object. A sequence
-    that cannot be used is named in a warning and skipped, and so is, without one, a sequence that the dataset has.
+    ``sequence`` and its masks as frame ``Detections``: ``index`` is the object's id, ``instance`` the same on
+    all frames; ``frame_names`` and ``frame_size`` keep names and an odd size that a video cannot have, for
+    :func:`export_tracks`. Frames without annotation have no labels; void pixels belong to no object. A
+    sequence that cannot be used is named in a warning and skipped, and so is, without one, a sequence that
+    the dataset has.
 
     Args:
         root: the folder
@@ -65,18 +66,18 @@ def import_sequences(
         field: the frame field for the masks
         void: the value of pixels that belong to no object in 16-bit masks, such as 10000 in KITTI MOTS
         fps: frames per second: 24 for DAVIS and SA-V; 30 for YouTube-VOS with all frames, 6 with every fifth
-        videos: folder for the videos; by default one in FiftyOne's folder for datasets, which is kept even if the
-            dataset is deleted
+        videos: folder for the videos; by default one in FiftyOne's folder for datasets, which is kept even if
+            the dataset is deleted
         persistent: whether a dataset that is made outlives the session
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress`
-            for each sequence
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sequence
 
     Returns:
         the dataset
 
     Raises:
-        HS2SError: if there are no such folders, the dataset is not one of videos, or no sequence could be imported
+        HS2SError: if there are no such folders, the dataset is not one of videos, or no sequence could be
+        imported
     """
     is_new = name is None or not fo.dataset_exists(name)
     found = SequenceFolders(root, sequences, split, field, void, fps)
@@ -157,7 +158,8 @@ def _parts(root: Path) -> tuple[Path, Path]:
 
 
 def _classes(root: Path) -> Mapping[str, Mapping[int, str]]:
-    """The objects' classes in the data set's ``meta.json``, by sequence and id; a file that is of no use is named."""
+    """The objects' classes in the data set's ``meta.json``, by sequence and id; a file that is of no use
+    is named."""
     file = root / "meta.json"
     try:
         meta = read_meta(file) if file.is_file() else Meta({}, {})
@@ -170,7 +172,13 @@ def _classes(root: Path) -> Mapping[str, Mapping[int, str]]:
 
 
 def _import(
-    images: Path, masks: Path, video: Path, field: str, fps: float, labels: Mapping[int, str], void: int | None
+    images: Path,
+    masks: Path,
+    video: Path,
+    field: str,
+    fps: float,
+    labels: Mapping[int, str],
+    void: int | None,
 ) -> fo.Sample:
     from fiftyone_hs2s.tracking import open_frames  # brings torch along
     from fiftyone_hs2s.tracking.folders import MaskFiles
@@ -186,7 +194,8 @@ def _import(
 
 
 def _lost(frames: Frames) -> dict[str, Any]:
-    """What a video cannot keep, for exports: names of frames other than 00000, 00001, ...; sides of odd length."""
+    """What a video cannot keep, for exports: names of frames other than 00000, 00001, ...; sides of odd
+    length."""
     names = frames.names
     known: dict[str, Any] = {} if names == [f"{i:05}" for i in range(len(names))] else {FRAME_NAMES: names}
     return known | ({FRAME_SIZE: list(frames.size)} if any(side % 2 for side in frames.size) else {})

@@ -12,21 +12,24 @@ Box = tuple[float, float, float, float]
 """Left, top, right and bottom edge in pixels of the frame."""
 
 _FAR = 4.0
-"""Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge reaches less far."""
+"""Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge reaches
+less far."""
 
 
 def detection_mask(detection: fo.Detection, size: tuple[int, int]) -> np.ndarray | None:
     """Draws a detection's mask onto the whole frame.
 
-    The mask's own pixels are the truth: they are placed at the box's rounded corner as they are, and stretched to the
-    box, as FiftyOne draws them, only if they were made at another resolution than the frame's.
+    The mask's own pixels are the truth: they are placed at the box's rounded corner as they are, and
+    stretched to the box, as FiftyOne draws them, only if they were made at another resolution than the
+    frame's.
 
     Args:
         detection: a detection whose mask is cropped to its relative bounding box
         size: the frame's ``(height, width)`` in pixels
 
     Returns:
-        a bool ``(height, width)`` mask, or None where the object is absent: no mask, an empty mask or an empty box
+        a bool ``(height, width)`` mask, or None where the object is absent: no mask, an empty mask or an
+        empty box
 
     Raises:
         HS2SError: if the mask or the box cannot be read, or the mask is that of the whole frame
@@ -59,13 +62,16 @@ def pixel_box(detection: fo.Detection, size: tuple[int, int]) -> Box | None:
         return None
     if len(values) != 4:
         raise HS2SError(
-            f"its bounding box {values} has {len(values)} numbers: it takes left, top, width and height, in 0..1"
+            f"its bounding box {values} has {len(values)} numbers: it takes left, top, width and height, in"
+            " 0..1"
         )
     box = np.asarray(values, dtype=float)
     if not np.isfinite(box).all():
         raise HS2SError(f"its bounding box {values} is not finite: fix or remove the detection")
     if (np.abs(box) > _FAR).any():
-        raise HS2SError(f"its bounding box {values} is not relative: divide pixels by the frame's width and height")
+        raise HS2SError(
+            f"its bounding box {values} is not relative: divide pixels by the frame's width and height"
+        )
     if (box[2:] <= 0).any():
         return None
     left, top, width, height = (box * (size[1], size[0], size[1], size[0])).tolist()
@@ -76,7 +82,9 @@ def _mask_pixels(detection: fo.Detection) -> np.ndarray | None:
     try:
         pixels = detection.get_mask()
     except Exception as error:
-        raise HS2SError(f"its mask {detection.mask_path!r} cannot be read ({error}): restore the file") from error
+        raise HS2SError(
+            f"its mask {detection.mask_path!r} cannot be read ({error}): restore the file"
+        ) from error
     if pixels is None:
         return None
     if pixels.dtype.kind not in "biuf":
@@ -102,8 +110,8 @@ def _fit(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> tuple[np.ndarra
         return pixels, round(box[1]), round(box[0])
     if _is_whole_frame(pixels, box, size):
         raise HS2SError(
-            f"its mask is that of the whole frame, {columns}x{rows} pixels, but its box is {width:.0f}x{height:.0f}: "
-            "crop the mask to the box (fo.Detection.from_mask does)"
+            f"its mask is that of the whole frame, {columns}x{rows} pixels, but its box is"
+            f" {width:.0f}x{height:.0f}: crop the mask to the box (fo.Detection.from_mask does)"
         )
     left, top, right, bottom = (int(np.floor(edge + 1e-6)) for edge in box)  # as FiftyOne does
     target = max(1, right - left), max(1, bottom - top)
@@ -114,8 +122,8 @@ def _fit(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> tuple[np.ndarra
 def _is_whole_frame(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> bool:
     """Whether mask pixels are plainly not cropped to their box, but those of the whole frame.
 
-    They are if they have the frame's aspect, and show the object where the box is. With exactly the frame's size it is
-    enough that the object lies within the box, or that the box is of another aspect.
+    They are if they have the frame's aspect, and show the object where the box is. With exactly the frame's
+    size it is enough that the object lies within the box, or that the box is of another aspect.
     """
     rows, columns = pixels.shape
     if not _same_aspect(pixels.shape, size):
@@ -136,7 +144,8 @@ def _is_whole_frame(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> bool
 def _same_aspect(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """Whether two sizes (height, width) have about the same aspect.
 
-    The slack is wide since video encoders stretch frames to multiples of 16 pixels, which is much on a small video.
+    The slack is wide since video encoders stretch frames to multiples of 16 pixels, which is much on a small
+    video.
     """
     (rows, columns), (height, width) = one, other
     return abs(columns - width * rows / height) <= 1 + 0.2 * columns or (

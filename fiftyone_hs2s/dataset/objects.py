@@ -1,4 +1,5 @@
-"""The objects that detections show: who they are, how they are drawn into a label map, and cut out of one again.
+"""The objects that detections show: who they are, how they are drawn into a label map, and cut out of one
+again.
 
 Everything that needs the objects of a frame reads them here: prompts, scores, training, the demo.
 """
@@ -56,7 +57,9 @@ class Identity:
         Returns:
             ``("instance", id)``, else ``("index", index)`` (0 counts), else ``("label", label)``
         """
-        return next(((k, name) for k in (kind, *KINDS) if (name := getattr(self, k)) is not None), ("label", None))
+        return next(
+            ((k, name) for k in (kind, *KINDS) if (name := getattr(self, k)) is not None), ("label", None)
+        )
 
     @property
     def name(self) -> str:
@@ -76,7 +79,9 @@ def list_names(samples: fo.Dataset | fo.DatasetView, field: str, most: int = 10)
     path = field.replace("frames.", "frames[].", 1)
     rows = samples[:most].values([f"{path}.detections.{part}" for part in ("label", "index")])
     found = {
-        pair for labels, indices in zip(*rows, strict=True) for pair in zip(labels or (), indices or (), strict=True)
+        pair
+        for labels, indices in zip(*rows, strict=True)
+        for pair in zip(labels or (), indices or (), strict=True)
     }
     ordered = sorted(found, key=lambda pair: (pair[0] or "", -1 if pair[1] is None else pair[1]))
     return [Identity(label, index).name for label, index in ordered]
@@ -120,8 +125,9 @@ def read_objects(
 ) -> dict[ObjectKey, FrameObject]:
     """Reads the objects of one frame.
 
-    Detections with the same instance or index are parts of one object. Detections that have nothing but the same label
-    are several objects: the second is keyed ``("label", label, 2)``, the third ``("label", label, 3)``, and so on.
+    Detections with the same instance or index are parts of one object. Detections that have nothing but the
+    same label are several objects: the second is keyed ``("label", label, 2)``, the third ``("label", label,
+    3)``, and so on.
 
     Args:
         detections: the frame's detections, or None
@@ -142,7 +148,9 @@ def read_objects(
     return objects
 
 
-def _add_object(objects: dict[ObjectKey, FrameObject], detection: fo.Detection, mask: np.ndarray, kind: str) -> None:
+def _add_object(
+    objects: dict[ObjectKey, FrameObject], detection: fo.Detection, mask: np.ndarray, kind: str
+) -> None:
     identity = Identity.of(detection)
     key = identity.key(kind)
     if key[0] == "label":
@@ -241,8 +249,8 @@ def label_map_to_detections(
         label_map: uint8 or uint16 ``(height, width)``, 0 is background
         identities: who each id is; other values of the map are left out
         confidence: each id's confidence in 0..1
-        prompts: the ids whose mask was given to the tracker; their detections say so with ``keyframe``. What the mask
-            was made of, if it was, is their ``propagation``
+        prompts: the ids whose mask was given to the tracker; their detections say so with ``keyframe``. What
+            the mask was made of, if it was, is their ``propagation``
 
     Returns:
         detections with boxes on pixel edges, so that :func:`render` gives back the same pixels

@@ -32,7 +32,8 @@ def as_view(samples: Samples | fo.Sample | SampleView) -> Samples:
 
 
 def all_samples(samples: Samples) -> Samples:
-    """All samples of a view's dataset; of a grouped one, which shows one slice at a time, all slices of that kind."""
+    """All samples of a view's dataset; of a grouped one, which shows one slice at a time, all slices of
+    that kind."""
     dataset = root_dataset(samples)
     if dataset.media_type != "group":
         return dataset
@@ -49,8 +50,12 @@ def frame_rates(samples: Samples, sample_ids: Collection[str]) -> dict[str, floa
     view = all_samples(samples).select(list(sample_ids))
     view.compute_metadata(skip_failures=True, warn_failures=False, progress=False)
     rates = {}
-    for sample_id, filepath, rate in zip(*view.values(["id", "filepath", "metadata.frame_rate"]), strict=True):
+    for sample_id, filepath, rate in zip(
+        *view.values(["id", "filepath", "metadata.frame_rate"]), strict=True
+    ):
         if not rate:
-            logger.warning("The frame rate of %s is not known: taken as 30; set the sample's metadata", filepath)
+            logger.warning(
+                "The frame rate of %s is not known: taken as 30; set the sample's metadata", filepath
+            )
         rates[sample_id] = rate or 30.0
     return dict.fromkeys(sample_ids, 30.0) | rates

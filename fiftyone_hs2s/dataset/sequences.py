@@ -1,9 +1,11 @@
 """Sequences: videos, clips of videos, and groups of images in order, with labels by frame.
 
-All that works with a dataset's frames does it here: propagation, evaluation, diagnosis, export and training. Outside of
-this file frames are counted from 0; :meth:`LabeledSequence.number` gives the number that FiftyOne's users read.
+All that works with a dataset's frames does it here: propagation, evaluation, diagnosis, export and training.
+Outside of this file frames are counted from 0; :meth:`LabeledSequence.number` gives the number that
+FiftyOne's users read.
 
-Opening frames takes OpenCV and torch; they are imported there, since the App asks here which fields there are.
+Opening frames takes OpenCV and torch; they are imported there, since the App asks here which fields there
+are.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ _BLOCK = 100
 
 
 class LabeledSequence(ABC):
-    """Frames in order with labels that are read and written by 0-based frame index. Can be sent to another process.
+    """Frames in order with labels that are read and written by 0-based frame index. Can be sent to another
+    process.
 
     Attributes:
         name: what to call the sequence in messages
@@ -130,8 +133,11 @@ class LabeledSequence(ABC):
     def clear(self, field: str) -> None:
         """Removes the field's labels from all frames."""
 
-    def add_field(self, field: str, kind: type[fo.Label] = fo.Detections, **attributes: type[fo.Field]) -> bool:
-        """Declares a field for detections, or other labels with attributes, unless there is one; whether it is new."""
+    def add_field(
+        self, field: str, kind: type[fo.Label] = fo.Detections, **attributes: type[fo.Field]
+    ) -> bool:
+        """Declares a field for detections, or other labels with attributes, unless there is one; whether
+        it is new."""
         new = not self.dataset.has_field(self._path(field))
         add = self.dataset.add_frame_field if self.is_video else self.dataset.add_sample_field
         add(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
@@ -163,7 +169,9 @@ class LabeledSequence(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         kind = type(self)
-        return {k: v for k, v in self.__dict__.items() if not isinstance(getattr(kind, k, None), cached_property)}
+        return {
+            k: v for k, v in self.__dict__.items() if not isinstance(getattr(kind, k, None), cached_property)
+        }
 
 
 class VideoSequence(LabeledSequence):
@@ -180,7 +188,12 @@ class VideoSequence(LabeledSequence):
     is_video = True
 
     def __init__(
-        self, stored: StoredView, view_id: str, sample_id: str, filepath: str, support: tuple[int, int] | None = None
+        self,
+        stored: StoredView,
+        view_id: str,
+        sample_id: str,
+        filepath: str,
+        support: tuple[int, int] | None = None,
     ) -> None:
         self._stored, self._view_id, self._last = stored, view_id, None
         self.sample_id, self._sample_ids, self.filepaths = sample_id, [sample_id], [filepath]
@@ -216,7 +229,9 @@ class VideoSequence(LabeledSequence):
                 yield document["frame_number"] - self.number(0), values
 
     def read_at(self, field: str, index: int) -> fo.Detections | None:
-        document: dict[str, Any] = next(self._documents(self.view, {"frame_number": self.number(index)}, [field]), {})
+        document: dict[str, Any] = next(
+            self._documents(self.view, {"frame_number": self.number(index)}, [field]), {}
+        )
         return value_at(document, field)
 
     def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
@@ -243,7 +258,9 @@ class VideoSequence(LabeledSequence):
         there = {field: {"$ne": None}}
         return self._documents(self.samples, there) if self.dataset.has_frame_field(field) else iter(())
 
-    def _documents(self, view: fo.DatasetView, query: dict[str, Any], paths: Sequence[str] = ()) -> Iterator[Any]:
+    def _documents(
+        self, view: fo.DatasetView, query: dict[str, Any], paths: Sequence[str] = ()
+    ) -> Iterator[Any]:
         return frame_documents(view, self.sample_id, (self.number(0), self._last), query, paths)
 
     def shows(self, number: int) -> bool:

@@ -32,7 +32,9 @@ def open_dataset(name: str | None, persistent: bool = True) -> fo.Dataset:
         return dataset
     dataset = fo.load_dataset(name)
     if dataset.media_type != "video":
-        raise HS2SError(f"the dataset {name!r} holds {dataset.media_type} samples, not videos: choose another name")
+        raise HS2SError(
+            f"the dataset {name!r} holds {dataset.media_type} samples, not videos: choose another name"
+        )
     return dataset
 
 
@@ -43,12 +45,13 @@ def video_sample(
     labels: Mapping[int, str] | None = None,
     **fields: object,
 ) -> fo.Sample:
-    """A sample of a video, with its masks as detections: an object keeps its index and instance on all frames.
+    """A sample of a video, with its masks as detections: an object keeps its index and instance on all
+    frames.
 
     Args:
         video: the file
-        masks: by frame number, from 1: a label map, uint8 or uint16 (H, W), or the bool mask (H, W) of each object by
-            id, which may overlap
+        masks: by frame number, from 1: a label map, uint8 or uint16 (H, W), or the bool mask (H, W) of each
+            object by id, which may overlap
         field: the frame field for the detections
         labels: what the objects are, by id; the others are called "object 1", "object 2", ...
         **fields: values of sample fields

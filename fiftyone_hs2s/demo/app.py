@@ -17,7 +17,9 @@ def open_app(dataset: fo.Dataset) -> None:
     """Serves the App until it is interrupted; opens a browser if there is a screen."""
     with tempfile.TemporaryDirectory(prefix="hs2s-plugins-") as folder:
         _offer_plugin(Path(folder))
-        screen = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+        screen = sys.platform != "linux" or bool(
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        )
         address = fo.config.default_app_address or "127.0.0.1"
         session = fo.launch_app(dataset, address=address, remote=not screen)
         print(f"\nThe App is at {session.url} (Ctrl-C ends it)", flush=True)

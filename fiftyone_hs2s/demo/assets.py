@@ -1,7 +1,8 @@
 """The photographs of the demo clip and what is cut out of them.
 
-The photographs come inside scikit-learn (china.jpg, flower.jpg) and scikit-image (brick.png, coffee.png), both of which
-FiftyOne needs anyway, and are read from there at run time: this project ships no pictures of others.
+The photographs come inside scikit-learn (china.jpg, flower.jpg) and scikit-image (brick.png, coffee.png),
+both of which FiftyOne needs anyway, and are read from there at run time: this project ships no pictures of
+others.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ PHOTOS = {
     "cup": ("skimage", "data/coffee.png"),
     "bricks": ("skimage", "data/brick.png"),
 }
-Ellipse = tuple[int, int, int, int, int]  # center x, center y, half axes, degrees; in pixels of the photograph
+# Center x, center y, half axes, degrees; in pixels of the photograph.
+Ellipse = tuple[int, int, int, int, int]
 
 
 def load_photo(name: str) -> NDArray[np.uint8]:
@@ -64,7 +66,9 @@ def cup() -> NDArray[np.float32]:
 
 def column() -> NDArray[np.float32]:
     """A round column of bricks, higher than the frame: photographed bricks, tinted and shaded."""
-    wall = cv2.resize(load_photo("bricks"), (420, 420), interpolation=cv2.INTER_AREA).transpose(1, 0, 2)[:, -150:]
+    wall = cv2.resize(load_photo("bricks"), (420, 420), interpolation=cv2.INTER_AREA).transpose(1, 0, 2)[
+        :, -150:
+    ]
     around = np.linspace(-1, 1, 78, dtype=np.float32)  # from its left edge to its right one
     x, y = np.meshgrid((np.arcsin(around) / np.pi + 0.5) * 149, np.arange(420))
     wrapped = cv2.remap(wall.astype(np.float32), x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)

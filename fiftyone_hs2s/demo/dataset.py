@@ -41,7 +41,8 @@ def put_video(
 
 
 def read_label_maps(sample: fo.Sample, field: str, size: tuple[int, int]) -> Iterator[np.ndarray | None]:
-    """The label maps of a sample's frames, (H, W), by the detections' index; None where a frame has no labels."""
+    """The label maps of a sample's frames, (H, W), by the detections' index; None where a frame has no
+    labels."""
     for _, frame in sample.frames.items():
         labels = frame[field] if frame.has_field(field) else None
         yield render(labels, size, lambda key: int(key[1] or 0), kind="index").label_map

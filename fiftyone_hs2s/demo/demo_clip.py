@@ -1,9 +1,9 @@
 """The demo clip: a dahlia and a flying saucer over a lake, with exact masks by construction.
 
-Layers of photographs are moved in the plane of the scenery, seen by a camera that pans, zooms and shakes, and blended
-over the time that the shutter is open. While they are blended, the share that every layer has in each pixel is counted:
-the label map is that count, decided. A look-alike passes close to the dahlia, and a column passes in front of
-everything.
+Layers of photographs are moved in the plane of the scenery, seen by a camera that pans, zooms and shakes, and
+blended over the time that the shutter is open. While they are blended, the share that every layer has in each
+pixel is counted: the label map is that count, decided. A look-alike passes close to the dahlia, and a column
+passes in front of everything.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def render_clip(
     for index in range(length):
         moments = [(index + SHUTTER * step / EXPOSURES) / length for step in range(EXPOSURES)]
         image, shares = (
-            sum(parts) / EXPOSURES for parts in zip(*(expose(scenery, layers, t) for t in moments), strict=True)
+            sum(parts) / EXPOSURES
+            for parts in zip(*(expose(scenery, layers, t) for t in moments), strict=True)
         )
         image += noise.normal(0, GRAIN / 255, image.shape[:2])[..., None]
         yield np.rint(image.clip(0, 1) * 255).astype(np.uint8), shares.argmax(axis=0).astype(np.uint8)
@@ -87,7 +88,9 @@ def expose(
         shares: float32 (1 + objects, H, W), what part of each pixel shows which id; they add up to 1.
     """
     view = to_matrix(camera_pose(time), (WIDTH / 2, HEIGHT / 2), inverse=True)
-    backdrop = cv2.warpAffine(scenery, view[:2], (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    backdrop = cv2.warpAffine(
+        scenery, view[:2], (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
     image = backdrop.astype(np.float32) / 255
     shares = np.zeros((1 + len(OBJECTS), HEIGHT, WIDTH), np.float32)
     shares[0] = 1
@@ -108,7 +111,9 @@ def blend(
     if right <= left or bottom <= top:
         return
     local = placement[:2] - [[0, 0, left], [0, 0, top]]
-    picture = cv2.warpAffine(layer.picture, local, (int(right - left), int(bottom - top)), flags=cv2.INTER_LINEAR)
+    picture = cv2.warpAffine(
+        layer.picture, local, (int(right - left), int(bottom - top)), flags=cv2.INTER_LINEAR
+    )
     color, alpha = picture[..., :3], picture[..., 3]
     box = slice(top, bottom), slice(left, right)
     image[box] = color + image[box] * (1 - alpha[..., None])
@@ -117,7 +122,8 @@ def blend(
 
 
 def to_matrix(pose: Pose, center: tuple[float, float], inverse: bool = False) -> np.ndarray:
-    """The (3, 3) affine matrix that puts the point `center` of a picture at `pose`, or (a camera's) the way back."""
+    """The (3, 3) affine matrix that puts the point `center` of a picture at `pose`, or (a camera's) the
+    way back."""
     angle = np.deg2rad(pose.degrees)
     turn = pose.scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = np.eye(3)
@@ -127,7 +133,8 @@ def to_matrix(pose: Pose, center: tuple[float, float], inverse: bool = False) ->
 
 
 def camera_pose(t: float) -> Pose:
-    """Pans to the right, closes in, and is held by hand. Its scale is pixels of scenery per pixel of the frame."""
+    """Pans to the right, closes in, and is held by hand. Its scale is pixels of scenery per pixel of the
+    frame."""
     shake_x, shake_y = 1.5 * np.sin(31 * t) + np.sin(53 * t), 1.2 * np.sin(37 * t + 1) + 0.8 * np.sin(61 * t)
     return Pose(255 + 130 * t + shake_x, 195 + 25 * t + shake_y, 0.57 - 0.1 * t, 1.5 * np.sin(5 * t))
 

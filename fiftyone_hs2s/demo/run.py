@@ -75,7 +75,9 @@ def track_and_show(args: argparse.Namespace) -> None:
     _draw(frames, label_maps, args.out / video.stem)
 
 
-def print_scores(truth: Sequence[np.ndarray], tracked: Sequence[np.ndarray | None], labels: dict[int, str]) -> None:
+def print_scores(
+    truth: Sequence[np.ndarray], tracked: Sequence[np.ndarray | None], labels: dict[int, str]
+) -> None:
     """Prints J, F and J&F per object, over all frames but the first and the last, as DAVIS does."""
     scorer = SequenceScorer()
     for true, predicted in zip(truth, tracked, strict=True):
@@ -100,7 +102,10 @@ def _own_video(args: argparse.Namespace) -> tuple[Path, list[np.ndarray], dict[i
 
 def _draw(frames: Frames, label_maps: list[np.ndarray | None], name: Path) -> None:
     """Writes and names the overlay video and the contact sheet."""
-    overlay, sheet = name.with_name(f"{name.name}_overlay.mp4"), name.with_name(f"{name.name}_contact_sheet.png")
+    overlay, sheet = (
+        name.with_name(f"{name.name}_overlay.mp4"),
+        name.with_name(f"{name.name}_contact_sheet.png"),
+    )
     write_overlay(overlay, frames, label_maps, frames.fps or clip.FPS)
     chosen = set(np.linspace(0, len(label_maps) - 1, min(SHEET_FRAMES, len(label_maps))).astype(int).tolist())
     shown = [

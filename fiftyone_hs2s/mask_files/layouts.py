@@ -15,14 +15,16 @@ _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 
 
 def natural_key(name: str) -> list[tuple[int, int | Decimal, str]]:
-    """Sort key of a name without ending that puts ``frame2`` before ``frame10``, and seconds, ``9.75``, in order."""
+    """Sort key of a name without ending that puts ``frame2`` before ``frame10``, and seconds, ``9.75``, in
+    order."""
     pattern = r"(\d+\.\d+)" if re.fullmatch(r"\D*\d+\.\d+\D*", name, re.ASCII) else r"(\d+)"
     parts = re.split(pattern, name, flags=re.ASCII)
     return [(0, Decimal(part), part) if place % 2 else (1, 0, part) for place, part in enumerate(parts)]
 
 
 def list_label_maps(folder: PathLike) -> dict[str, Path]:
-    """The PNG files of a folder, in natural order, by the name of their frame (the file name without ending)."""
+    """The PNG files of a folder, in natural order, by the name of their frame (the file name without
+    ending)."""
     files = (file for file in Path(folder).iterdir() if file.suffix.lower() == ".png" and file.name[0] != ".")
     return {file.stem: file for file in sorted(files, key=lambda file: natural_key(file.stem))}
 
@@ -33,7 +35,8 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def object_folders(sequence: Path) -> dict[str, Path]:
-    """The folders of a sequence's objects in the layout of SA-V, ``<sequence>/<object>/<frame>.png``, by name.
+    """The folders of a sequence's objects in the layout of SA-V, ``<sequence>/<object>/<frame>.png``, by
+    name.
 
     Returns:
         none if the sequence holds PNGs itself, as in DAVIS
@@ -46,7 +49,8 @@ def object_folders(sequence: Path) -> dict[str, Path]:
 def find_part(root: PathLike, part: str) -> Path | None:
     """The frames (``JPEGImages``) or masks (``Annotations``) of a data set's root, None if it has none.
 
-    They may be called by their rate (``Annotations_6fps`` of SA-V), and lie in a folder of their resolution (480p).
+    They may be called by their rate (``Annotations_6fps`` of SA-V), and lie in a folder of their resolution
+    (480p).
     """
     root = Path(root)
     inner = _subfolders(root) if root.is_dir() else []
@@ -63,9 +67,9 @@ def list_sequences(folder: PathLike) -> dict[str, Path]:
     """The sequences of masks in a folder, in natural order.
 
     Args:
-        folder: holds a folder for each sequence, with PNGs (DAVIS, YouTube-VOS) or with a folder of PNGs for each
-            object (SA-V); or it is itself such a folder of PNGs: then it is the only sequence; or it is the root of
-            a data set, which holds such a folder ``Annotations``
+        folder: holds a folder for each sequence, with PNGs (DAVIS, YouTube-VOS) or with a folder of PNGs for
+            each object (SA-V); or it is itself such a folder of PNGs: then it is the only sequence; or it is
+            the root of a data set, which holds such a folder ``Annotations``
 
     Returns:
         the folder of each sequence, by name
@@ -93,18 +97,22 @@ def read_split(folder: PathLike, split: str) -> list[str]:
 
     Args:
         folder: the root of the data set, or a folder in it
-        split: the name of a list in ``ImageSets`` such as ``val`` or ``2016/val``, the newest if there are several; or
-            a text file with a sequence a line
+        split: the name of a list in ``ImageSets`` such as ``val`` or ``2016/val``, the newest if there are
+            several; or a text file with a sequence a line
 
     Raises:
         HS2SError: if there is no such list, or it is empty
     """
     lists = _split_lists(Path(folder))
     given = Path(split)
-    found = [file for name, file in lists if split in (name, file.stem)] or ([given] if given.is_file() else [])
+    found = [file for name, file in lists if split in (name, file.stem)] or (
+        [given] if given.is_file() else []
+    )
     if not found:
         known = f"choose one of {', '.join(name for name, _ in lists)}" if lists else "it has no ImageSets"
-        raise HS2SError(f"There is no split {split!r} of {folder}: {known}, or give a text file of sequences.")
+        raise HS2SError(
+            f"There is no split {split!r} of {folder}: {known}, or give a text file of sequences."
+        )
     lines = read_text(found[0]).split("\n")
     names = dict.fromkeys(_sequence_name(line.split()[0]) for line in lines if line.strip())
     if not names:
@@ -113,9 +121,12 @@ def read_split(folder: PathLike, split: str) -> list[str]:
 
 
 def _split_lists(folder: Path) -> list[tuple[str, Path]]:
-    """The lists of the data set that a folder belongs to, the newest first, with names such as ``2017/val``."""
+    """The lists of the data set that a folder belongs to, the newest first, with names such as
+    ``2017/val``."""
     folder = folder.resolve()
-    root = next((up / "ImageSets" for up in [folder, *folder.parents][:4] if (up / "ImageSets").is_dir()), None)
+    root = next(
+        (up / "ImageSets" for up in [folder, *folder.parents][:4] if (up / "ImageSets").is_dir()), None
+    )
     files = sorted(root.rglob("*.txt"), key=lambda file: (file.parent.name != "2017", file)) if root else []
     return [(file.relative_to(root).with_suffix("").as_posix(), file) for file in files if root]
 
@@ -126,9 +137,11 @@ def _sequence_name(entry: str) -> str:
 
 
 def match_frames(names: Iterable[str], frames: Sequence[str]) -> dict[str, int | None]:
-    """Which frame each mask belongs to: that of its name, else of its number where the frames are named by number.
+    """Which frame each mask belongs to: that of its name, else of its number where the frames are named by
+    number.
 
-    So ``frame_000007``, ``7`` and ``00007`` all belong to frame 7 of a video, whose frames are 00000, 00001, ...
+    So ``frame_000007``, ``7`` and ``00007`` all belong to frame 7 of a video, whose frames are 00000, 00001,
+    ...
 
     Args:
         names: of the masks, without ending
@@ -138,7 +151,9 @@ def match_frames(names: Iterable[str], frames: Sequence[str]) -> dict[str, int |
         the index of each mask's frame, None where there is none
     """
     index = {frame: position for position, frame in enumerate(frames)}
-    numbers = {int(frame): position for frame, position in index.items() if re.fullmatch(r"\d+", frame, re.ASCII)}
+    numbers = {
+        int(frame): position for frame, position in index.items() if re.fullmatch(r"\d+", frame, re.ASCII)
+    }
     numbers = numbers if len(numbers) == len(index) else {}
     return {name: index.get(name, numbers.get(_number(name))) for name in names}
 

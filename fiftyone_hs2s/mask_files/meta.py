@@ -20,7 +20,8 @@ class Meta(NamedTuple):
 
 
 def read_meta(file: Path) -> Meta:
-    """Reads a ``meta.json`` of YouTube-VOS: ``{"videos": {name: {"objects": {id: {"category", "frames"}}}}}``.
+    """Reads a ``meta.json`` of YouTube-VOS: ``{"videos": {name: {"objects": {id: {"category",
+    "frames"}}}}}``.
 
     Categories and lists of frames may be missing.
 
@@ -49,7 +50,12 @@ def _objects(data: Any) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Sequence, id and description of every object in the file that has the right form."""
     for name, video in _items(data, "videos"):
         for object_id, said in _items(video, "objects"):
-            if object_id.isascii() and object_id.isdecimal() and len(object_id) < 6 and isinstance(said, dict):
+            if (
+                object_id.isascii()
+                and object_id.isdecimal()
+                and len(object_id) < 6
+                and isinstance(said, dict)
+            ):
                 yield name, int(object_id), said
 
 

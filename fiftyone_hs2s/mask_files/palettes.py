@@ -14,7 +14,8 @@ from fiftyone_hs2s.mask_files.soft_edges import count_values
 
 @lru_cache(maxsize=1)
 def davis_palette() -> np.ndarray:
-    """The color map of DAVIS annotations (that of PASCAL VOC: the bits of an id are dealt out to red, green, blue).
+    """The color map of DAVIS annotations (that of PASCAL VOC: the bits of an id are dealt out to red, green,
+    blue).
 
     Returns:
         uint8 array (256, 3), RGB; row 0, the background, is black. It is shared and read-only.
@@ -45,24 +46,26 @@ def ids_of_colors(rgb: np.ndarray) -> np.ndarray | None:
 
 
 def grays_of_colors(rgb: np.ndarray) -> np.ndarray | None:
-    """The brightness of pixels without color, uint8 (...); None if there is a color in ``rgb``, uint8 (..., 3)."""
+    """The brightness of pixels without color, uint8 (...); None if there is a color in ``rgb``, uint8
+    (..., 3)."""
     red, green, blue = (rgb[..., channel] for channel in range(3))
     return red if np.array_equal(red, green) and np.array_equal(red, blue) else None
 
 
 def read_indices(image: Image.Image, path: Path) -> tuple[np.ndarray, int | None, np.ndarray | None]:
-    """What an indexed image means: its indices, or its colors where those say that index 0 is not the background.
+    """What an indexed image means: its indices, or its colors where those say that index 0 is not the
+    background.
 
-    Programs that reduce colors (``quantize()`` of Pillow, ImageMagick) number them as they like; such a palette has
-    no entry that is not used.
+    Programs that reduce colors (``quantize()`` of Pillow, ImageMagick) number them as they like; such a
+    palette has no entry that is not used.
 
     Args:
         image: of mode P
         path: its file, for the error
 
     Returns:
-        uint8 values (H, W), and which of them is shown white in a gray palette, else None; and what is shown, uint8
-        (H, W), if there are no colors, else None
+        uint8 values (H, W), and which of them is shown white in a gray palette, else None; and what is shown,
+        uint8 (H, W), if there are no colors, else None
 
     Raises:
         MaskError: if neither says where the background is
@@ -83,19 +86,21 @@ def read_indices(image: Image.Image, path: Path) -> tuple[np.ndarray, int | None
         return indices, _white_index(colors[: len(palette)]), grays
     if by_color is not None:
         return by_color[0][indices], by_color[1], grays
-    if len(np.unique(colors[used], axis=0)) < len(used):  # the palette does not tell all values apart: it says nothing
+    # The palette does not tell all values apart: it says nothing.
+    if len(np.unique(colors[used], axis=0)) < len(used):
         return indices, None, None
     if len(used) < len(palette) and colors[used].any(axis=1).all() and _is_around(indices):
         return indices, None, None
     raise MaskError(
-        f"The mask {path} is an indexed image whose index 0 is not the background: its palette has "
-        f"{tuple(colors[0].tolist())} there, and its colors are not those of the DAVIS palette. Save it with index 0 "
-        "for the background and 1, 2, ... for the objects."
+        f"The mask {path} is an indexed image whose index 0 is not the background: its palette has"
+        f" {tuple(colors[0].tolist())} there, and its colors are not those of the DAVIS palette. Save it with"
+        " index 0 for the background and 1, 2, ... for the objects."
     )
 
 
 def _color_values(colors: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, int | None] | None:
-    """The value of each index by its color, and which value is white; None if the used colors have no meaning.
+    """The value of each index by its color, and which value is white; None if the used colors have no
+    meaning.
 
     Grays have one where black is among them, or white is all there is: only then is the background known.
     """

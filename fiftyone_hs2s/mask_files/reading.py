@@ -25,26 +25,31 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")  # the latter three are not
 _FORMATS = ("PNG", "BMP", "GIF", "PPM", "TGA", "TIFF", *_LOSSY)
 _MOST_PIXELS = 2**26  # twice 8K video: what is larger is a mistake, or made to fill the memory
 _LARGER = 8  # times the frame's height and width, at most
-_FIRST_IDS = 20  # gray masks with an object below this count objects from 1; others are drawn in shades of gray
+_FIRST_IDS = (
+    20  # gray masks with an object below this count objects from 1; others are drawn in shades of gray
+)
 
 
-def read_label_map(path: PathLike, size: tuple[int, int] | None = None, void: int | None = None) -> np.ndarray:
+def read_label_map(
+    path: PathLike, size: tuple[int, int] | None = None, void: int | None = None
+) -> np.ndarray:
     """Reads a label map from an image file.
 
-    Understood are indexed (palette) images, whose indices are the ids; grayscale images of 8 or 16 bits, whose values
-    are the ids; black-and-white masks, whose white is object 1; and opaque RGB(A) images that are one of these in
-    disguise: gray, or painted in the exact colors of the DAVIS palette. An indexed image whose index 0 is not the
-    background is read by its colors, as an RGB image is. For several files of one sequence see
-    :class:`LabelMapReader`.
+    Understood are indexed (palette) images, whose indices are the ids; grayscale images of 8 or 16 bits,
+    whose values are the ids; black-and-white masks, whose white is object 1; and opaque RGB(A) images that
+    are one of these in disguise: gray, or painted in the exact colors of the DAVIS palette. An indexed image
+    whose index 0 is not the background is read by its colors, as an RGB image is. For several files of one
+    sequence see :class:`LabelMapReader`.
 
     Args:
         path: the file, lossless (PNG)
-        size: (H, W) of the frame that it belongs to: a mask of another aspect is refused before its pixels are read
-        void: the value of pixels to ignore, such as 10000 in KITTI MOTS; 255 in 8 bits needs no mention
+        size: (H, W) of the frame that it belongs to: a mask of another aspect is refused before its pixels
+        are read void: the value of pixels to ignore, such as 10000 in KITTI MOTS; 255 in 8 bits needs no
+        mention
 
     Returns:
-        uint8 array (H, W) with 255 for void, or uint16 for a 16-bit image (in which void keeps its value) and where
-        255 is an object
+        uint8 array (H, W) with 255 for void, or uint16 for a 16-bit image (in which void keeps its value) and
+        where 255 is an object
 
     Raises:
         MaskError: if the file is missing, damaged, too large, of a lossy format, or holds anything else
@@ -65,8 +70,8 @@ def mask_size(path: PathLike) -> tuple[int, int]:
 class LabelMapReader:
     """Reads the files of one sequence, among which white (255) means the same on all frames.
 
-    White is object 1 where all masks are black and white; void where there are objects with low ids; and an object
-    among others in shades of gray (then ``note`` says so).
+    White is object 1 where all masks are black and white; void where there are objects with low ids; and an
+    object among others in shades of gray (then ``note`` says so).
 
     Args:
         files: all files of the sequence; they are looked through only if what is asked for depends on it
@@ -74,7 +79,9 @@ class LabelMapReader:
         like: the reader of the truth that these predictions belong to: what is an object there is one here
     """
 
-    def __init__(self, files: Iterable[Path], void: int | None = None, like: LabelMapReader | None = None) -> None:
+    def __init__(
+        self, files: Iterable[Path], void: int | None = None, like: LabelMapReader | None = None
+    ) -> None:
         self._files, self._void, self._like = list(files), void, like
         self.note: str | None = None
 
@@ -84,8 +91,8 @@ class LabelMapReader:
         values, white, grays = _read_values(path, size)
         if has_soft_edges(values, white) if grays is None else has_soft_edges(grays, 255):
             raise MaskError(
-                f"The mask {path} has soft edges (anti-aliased, blurred, dithered or from a JPEG), whose in-between "
-                f"values would be objects: draw or resize it without smoothing, and {_WANTED}."
+                f"The mask {path} has soft edges (anti-aliased, blurred, dithered or from a JPEG), whose"
+                f" in-between values would be objects: draw or resize it without smoothing, and {_WANTED}."
             )
         label_map = values if white in (None, self._void) else self._resolve(values, white)
         if self._void is not None and label_map.dtype == np.uint8:
@@ -106,7 +113,8 @@ class LabelMapReader:
 
     @property
     def shades(self) -> set[int]:
-        """The grays that objects are drawn in, so that 255 is one of them too; none where they count from 1."""
+        """The grays that objects are drawn in, so that 255 is one of them too; none where they count from
+        1."""
         known = self._like.shades if self._like else set()
         return known or (self._others if min(self._others, default=0) >= _FIRST_IDS else set())
 
@@ -147,7 +155,9 @@ def _read_values(path: Path, size: tuple[int, int] | None) -> _Values:
         except Exception as error:  # what Pillow raises on damaged files is not limited to its own errors
             raise _damaged(path, error) from error
         if image.format in _LOSSY:
-            raise MaskError(f"The mask {path} is a {image.format} file, whose compression makes new ids: {_WANTED}.")
+            raise MaskError(
+                f"The mask {path} is a {image.format} file, whose compression makes new ids: {_WANTED}."
+            )
         return _to_values(image, path)
 
 
@@ -216,15 +226,22 @@ def _from_colors(rgba: np.ndarray, path: Path) -> _Values:
             return _Values(ids, None)
         if (grays := grays_of_colors(rgb)) is not None:
             return _Values(grays, 255)
-    raise MaskError(f"The mask {path} is an RGB picture whose colors are not those of the DAVIS palette: {_WANTED}.")
+    raise MaskError(
+        f"The mask {path} is an RGB picture whose colors are not those of the DAVIS palette: {_WANTED}."
+    )
 
 
 def same_aspect(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Whether the smaller of two sizes is the larger one scaled down, give or take one pixel of rounding."""
-    (height, width), (full_height, full_width) = sorted((tuple(a), tuple(b)), key=lambda size: size[0] * size[1])
+    (height, width), (full_height, full_width) = sorted(
+        (tuple(a), tuple(b)), key=lambda size: size[0] * size[1]
+    )
     if not height or not width:
         return False
-    return abs(height - full_height * width / full_width) <= 1 or abs(width - full_width * height / full_height) <= 1
+    return (
+        abs(height - full_height * width / full_width) <= 1
+        or abs(width - full_width * height / full_height) <= 1
+    )
 
 
 def aspect_error(found: tuple[int, ...], size: tuple[int, int], name: str) -> MaskError:

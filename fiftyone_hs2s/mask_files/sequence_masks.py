@@ -16,13 +16,14 @@ from fiftyone_hs2s.masks import join_masks, split_label_map
 class MaskSequence:
     """The masks in a folder: ``<frame>.png`` as in DAVIS, or ``<object>/<frame>.png`` as in SA-V.
 
-    Objects of SA-V are numbered by their folders; where these count from 0, object ``000`` is 1, ``001`` is 2 and so
-    on, since 0 is the background. Folders with other names are numbered in their order.
+    Objects of SA-V are numbered by their folders; where these count from 0, object ``000`` is 1, ``001`` is 2
+    and so on, since 0 is the background. Folders with other names are numbered in their order.
 
     Args:
         folder: the folder
         void: the value of pixels to ignore, see :func:`read_label_map`
-        like: the truth that this is a prediction for: what gray values and names of objects mean there, they mean here
+        like: the truth that this is a prediction for: what gray values and names of objects mean there, they
+        mean here
 
     Raises:
         MaskError: if there is no PNG in it
@@ -84,16 +85,21 @@ class MaskSequence:
         return join_masks(masks, next(iter(masks.values())).shape)
 
     def masks(self, name: str, size: tuple[int, int] | None = None) -> dict[int, np.ndarray]:
-        """The bool masks (H, W) of the objects that a frame shows, by id; arguments as for :meth:`label_map`."""
+        """The bool masks (H, W) of the objects that a frame shows, by id; arguments as for
+        :meth:`label_map`."""
         if self.is_layered:
             return {i: mask for i, mask in self.layers(name, size).items() if mask is not None and mask.any()}
         found = split_label_map(self.label_map(name, size))
         return {i: mask for i, mask in found.items() if i != self._void}
 
     def layers(self, name: str, size: tuple[int, int] | None = None) -> dict[int, np.ndarray | None]:
-        """The bool mask (H, W) of every object with files of its own, None where it has none for this frame."""
+        """The bool mask (H, W) of every object with files of its own, None where it has none for this
+        frame."""
         self.size(name)
-        return {i: self._layer(i, files[name], size) if name in files else None for i, files in self._files.items()}
+        return {
+            i: self._layer(i, files[name], size) if name in files else None
+            for i, files in self._files.items()
+        }
 
     def _layer(self, part: int, file: Path, size: tuple[int, int] | None) -> np.ndarray:
         values = self._readers[part].read(file, size)
@@ -109,4 +115,6 @@ def _number_objects(names: Iterable[str], known: dict[str, int]) -> dict[str, in
         return {name: int(name) + shift for name in names}
     others = [name for name in names if name not in known]
     first = max(known.values(), default=0) + 1
-    return {name: known[name] for name in names if name in known} | {name: first + k for k, name in enumerate(others)}
+    return {name: known[name] for name in names if name in known} | {
+        name: first + k for k, name in enumerate(others)
+    }

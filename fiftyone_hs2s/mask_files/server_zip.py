@@ -19,7 +19,8 @@ Masks = Iterable[tuple[str, np.ndarray | PathLike]]
 """Name of each frame (without ending) with its label map, uint8 (H, W), or the PNG that holds it."""
 
 SERVERS = {"davis2017": "", "mose": "", "youtube-vos": "Annotations/", "lvos": "Annotations/"}
-"""Where the folders of the sequences lie in the zip, by the name of the data set: at its top, or in ``Annotations``."""
+"""Where the folders of the sequences lie in the zip, by the name of the data set: at its top, or in
+``Annotations``."""
 
 _NAME = re.compile(r"[\w()+=@][\w.()+=@-]*", re.ASCII)
 
@@ -32,22 +33,25 @@ def write_server_zip(
 ) -> int:
     """Writes the masks of a data set as the zip file that its evaluation server takes.
 
-    Each is ``<sequence>/<frame>.png``, an indexed PNG with the palette of DAVIS, below ``Annotations`` where the server
-    wants that (:data:`SERVERS`). Equal masks give equal files. If anything is wrong, no file is written.
+    Each is ``<sequence>/<frame>.png``, an indexed PNG with the palette of DAVIS, below ``Annotations`` where
+    the server wants that (:data:`SERVERS`). Equal masks give equal files. If anything is wrong, no file is
+    written.
 
     Args:
         path: the file to write; its folder must exist
         server: ``davis2017`` (test-dev), ``mose``, ``youtube-vos`` or ``lvos``
         sequences: the masks of each sequence, which may be read one by one
-        expected: the size (H, W) of each frame that the server scores, by sequence and frame: all of them must be
-            there, and others are left out. None: all masks are taken, and those of a sequence must have one size
+        expected: the size (H, W) of each frame that the server scores, by sequence and frame: all of them
+            must be there, and others are left out. None: all masks are taken, and those of a sequence must
+            have one size
 
     Returns:
         the number of masks in the zip
 
     Raises:
         HS2SError: if there is no such server, or the file cannot be written
-        MaskError: if a sequence or frame is missing, a name or size is wrong, or a label map has ids above 254
+        MaskError: if a sequence or frame is missing, a name or size is wrong, or a label map has ids above
+        254
     """
     if server not in SERVERS:
         raise HS2SError(f"There is no server form {server!r}: choose one of {', '.join(SERVERS)}.")
@@ -83,11 +87,13 @@ def _encoded(
         label_map = mask if isinstance(mask, np.ndarray) else _read(Path(mask))
         size = first if expected is None else expected[frame]
         if label_map.dtype != np.uint8:
-            raise MaskError(f"{where} is {label_map.dtype}: the server reads ids up to 254, number the objects anew.")
+            raise MaskError(
+                f"{where} is {label_map.dtype}: the server reads ids up to 254, number the objects anew."
+            )
         if size is not None and label_map.shape != tuple(size):
             raise MaskError(
-                f"{where} is {_by(label_map.shape)} pixels, and the server asks for {_by(size)} (height x width): "
-                "give masks of the frames' own size."
+                f"{where} is {_by(label_map.shape)} pixels, and the server asks for {_by(size)} (height x"
+                " width): give masks of the frames' own size."
             )
         first = first or (label_map.shape[0], label_map.shape[1])
         yield frame, _png(label_map)
@@ -111,7 +117,8 @@ def _png(label_map: np.ndarray) -> bytes:
 def _check_name(name: str, what: str) -> None:
     if not _NAME.fullmatch(name):
         raise MaskError(
-            f"The {what} is called {name!r}, which no server knows: name folders and files as the data set does."
+            f"The {what} is called {name!r}, which no server knows: name folders and files as the data set"
+            " does."
         )
 
 

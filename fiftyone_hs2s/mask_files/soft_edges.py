@@ -1,4 +1,5 @@
-"""Telling label maps from pictures of masks with soft edges, whose in-between values would be mistaken for objects."""
+"""Telling label maps from pictures of masks with soft edges, whose in-between values would be mistaken for
+objects."""
 
 from __future__ import annotations
 
@@ -22,16 +23,18 @@ _FRAGMENT_AREA = 6
 
 
 def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
-    """Whether some values of a label map are no objects but the soft edge of others, judged by where they lie.
+    """Whether some values of a label map are no objects but the soft edge of others, judged by where they
+    lie.
 
-    A soft edge (of anti-aliasing, blur or scaling) goes all around: hardly anywhere does a solid area touch the
-    background without thin rims of other values in between. Dithering and JPEG leave crumbs: values that come in many
-    fragments of a few pixels, side by side. An object as thin as that (a leash, a pole) is one fragment, or lies for
-    itself.
+    A soft edge (of anti-aliasing, blur or scaling) goes all around: hardly anywhere does a solid area touch
+    the background without thin rims of other values in between. Dithering and JPEG leave crumbs: values that
+    come in many fragments of a few pixels, side by side. An object as thin as that (a leash, a pole) is one
+    fragment, or lies for itself.
 
     Args:
         values: uint8 or uint16 (H, W), 0 is background
-        white: the brightest value of a gray image, which is nobody's edge; None for indices, where 255 is void
+        white: the brightest value of a gray image, which is nobody's edge; None for indices, where 255 is
+        void
     """
     counts = count_values(values)
     labels = values
@@ -115,5 +118,7 @@ def _are_crumbs(labels: np.ndarray, rims: np.ndarray, counts: np.ndarray) -> boo
     ids = np.flatnonzero(rims)
     if 2 * len(ids) <= np.count_nonzero(counts):
         return False
-    fragments = sum(cv2.connectedComponents((labels == i).astype(np.uint8), connectivity=4)[0] - 1 for i in ids[:64])
+    fragments = sum(
+        cv2.connectedComponents((labels == i).astype(np.uint8), connectivity=4)[0] - 1 for i in ids[:64]
+    )
     return fragments >= _FRAGMENTS * len(ids[:64]) and counts[ids[:64]].sum() <= _FRAGMENT_AREA * fragments

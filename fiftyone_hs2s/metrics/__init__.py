@@ -1,7 +1,7 @@
 """Scores of video object segmentation: label maps in, numbers out.
 
-``evaluate_folders`` scores folders; ``SequenceScorer`` takes label maps frame by frame, and ``summarize`` makes the
-official numbers of what it collected.
+``evaluate_folders`` scores folders; ``SequenceScorer`` takes label maps frame by frame, and ``summarize``
+makes the official numbers of what it collected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from fiftyone_hs2s.metrics.find_events import EventSummary, find_events, summari
 from fiftyone_hs2s.metrics.protocols import PROTOCOLS, Protocol, Statistics, get_protocol
 from fiftyone_hs2s.metrics.region import jaccard
 from fiftyone_hs2s.metrics.results import Evaluation, ObjectResult, Problem, SequenceResult, summarize
-from fiftyone_hs2s.metrics.scores import FrameScore, ObjectScores, SequenceScorer, SequenceScores, score_label_maps
+from fiftyone_hs2s.metrics.scores import (
+    FrameScore,
+    ObjectScores,
+    SequenceScorer,
+    SequenceScores,
+    score_label_maps,
+)
 
 __all__ = [
     "PROTOCOLS",

@@ -1,7 +1,9 @@
-"""The analyses of the HS2S paper (section 5.2) on any data: long sequences and occlusions (tables 3, 4, figures 4, 5).
+"""The analyses of the HS2S paper (section 5.2) on any data: long sequences and occlusions (tables 3, 4,
+figures 4, 5).
 
-Time is counted in steps of 1/6 s from an object's first frame, as YouTube-VOS annotates. So the limits of the paper,
-t < 10 and t > 20, mean the same moments at any frame rate: at 30 frames per second a step is five frames.
+Time is counted in steps of 1/6 s from an object's first frame, as YouTube-VOS annotates. So the limits of the
+paper, t < 10 and t > 20, mean the same moments at any frame rate: at 30 frames per second a step is five
+frames.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ THRESHOLDS = (0, 50, 100)
 
 @dataclass(frozen=True)
 class LengthTable:
-    """Table 3: the objects of more than 20 steps; J and F early (t < 10) and late (t > 20), means over objects."""
+    """Table 3: the objects of more than 20 steps; J and F early (t < 10) and late (t > 20), means over
+    objects."""
 
     num_objects: int
     J_early: float
@@ -43,7 +46,8 @@ class LengthTable:
 
 @dataclass(frozen=True)
 class OcclusionRow:
-    """A column of table 4: scores on the frames after the end of an object's first occlusion, means over objects."""
+    """A column of table 4: scores on the frames after the end of an object's first occlusion, means over
+    objects."""
 
     threshold: int
     num_objects: int
@@ -76,7 +80,9 @@ class Analysis:
             yield f"early and late: no object is in view for more than {LATE} steps ({seconds:.1f} s)"
         if areas := [row.threshold for row in self.occlusion if not row.num_objects]:
             limits = " or ".join(map(str, areas))
-            yield f"after the first occlusion: no object is hidden (down to {limits} px) and then visible again"
+            yield (
+                f"after the first occlusion: no object is hidden (down to {limits} px) and then visible again"
+            )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Tables 3 and 4 as rows: ``table``, ``frames``, ``objects``, ``J``, ``F``, ``JF``."""
@@ -107,13 +113,18 @@ class Analysis:
             bars(self.sequence_lengths),
         ]
         for threshold, lengths in self.occlusion_lengths.items():
-            parts += [f"Length of the first occlusion in steps, area <= {threshold} px (figure 5)", bars(lengths)]
+            parts += [
+                f"Length of the first occlusion in steps, area <= {threshold} px (figure 5)",
+                bars(lengths),
+            ]
         print("\n\n".join(parts), flush=True)
 
     def _table(self, name: str) -> str:
         chosen = [row for row in self.rows() if row["table"] == name]
         percents = ([percent(row[score]) for score in ("J", "F", "JF")] for row in chosen)
-        lines = [(row["frames"], row["objects"], *numbers) for row, numbers in zip(chosen, percents, strict=True)]
+        lines = [
+            (row["frames"], row["objects"], *numbers) for row, numbers in zip(chosen, percents, strict=True)
+        ]
         return text_table([("frames", "objects", "J", "F", "J&F"), *lines])
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,9 +177,10 @@ def analyze(
 
     Args:
         sequences: by name, from a ``SequenceScorer``
-        fps: rate at which the sequences' frames are numbered, per second (6 if only every fifth frame of a video of 30
-            was scored, without gaps in the numbers); one for all, or by name
-        protocol: which objects and frames count; the default leaves each object's first frame out, as the paper does
+        fps: rate at which the sequences' frames are numbered, per second (6 if only every fifth frame of a
+            video of 30 was scored, without gaps in the numbers); one for all, or by name
+        protocol: which objects and frames count; the default leaves each object's first frame out, as the
+        paper does
     """
     protocol = get_protocol(protocol)
     objects = []
@@ -182,7 +194,9 @@ def analyze(
         length=_length_table([o for o in objects if o.length > LATE]),
         occlusion=tuple(_occlusion_row(objects, threshold, found) for threshold, found in occlusions.items()),
         sequence_lengths=tuple(o.length for o in objects),
-        occlusion_lengths={t: tuple(length for _, length in filter(None, found)) for t, found in occlusions.items()},
+        occlusion_lengths={
+            t: tuple(length for _, length in filter(None, found)) for t, found in occlusions.items()
+        },
     )
 
 
@@ -214,7 +228,8 @@ class _Object:
         return float(chosen.mean()) if len(chosen) else math.nan
 
     def first_occlusion(self, threshold: int) -> tuple[int, float] | None:
-        """The first occlusion after which the object is visible again: the place of that frame; its length in steps."""
+        """The first occlusion after which the object is visible again: the place of that frame; its length
+        in steps."""
         annotated = np.flatnonzero(self.scores.annotated)
         visible = self.scores.truth_area[annotated] > threshold
         for start, stop in runs(~visible & np.logical_or.accumulate(visible))[:1]:
@@ -230,7 +245,9 @@ def _length_table(objects: list[_Object]) -> LengthTable:
     return LengthTable(len(objects), early["J"], late["J"], early["F"], late["F"])
 
 
-def _occlusion_row(objects: list[_Object], threshold: int, occlusions: list[tuple[int, float] | None]) -> OcclusionRow:
+def _occlusion_row(
+    objects: list[_Object], threshold: int, occlusions: list[tuple[int, float] | None]
+) -> OcclusionRow:
     back = [(o, found[0]) for o, found in zip(objects, occlusions, strict=True) if found]
     after = [np.arange(len(o.counted)) >= place for o, place in back]
     return OcclusionRow(threshold, len(back), **_means([o for o, _ in back], after))
@@ -239,7 +256,9 @@ def _occlusion_row(objects: list[_Object], threshold: int, occlusions: list[tupl
 def _means(objects: list[_Object], frames: list[np.ndarray]) -> dict[str, float]:
     """J, F and J&F on each object's frames, means over objects."""
     pairs = list(zip(objects, frames, strict=True))
-    return {name: _mean([o.mean(getattr(o.scores, name), part) for o, part in pairs]) for name in ("J", "F", "JF")}
+    return {
+        name: _mean([o.mean(getattr(o.scores, name), part) for o, part in pairs]) for name in ("J", "F", "JF")
+    }
 
 
 def _mean(values: Sequence[float]) -> float:

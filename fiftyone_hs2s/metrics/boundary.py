@@ -1,7 +1,9 @@
-"""Boundary similarity F: the F-measure of the contours of two masks that lie within a tolerance of each other.
+"""Boundary similarity F: the F-measure of the contours of two masks that lie within a tolerance of each
+other.
 
-Only the box around both masks is looked at, and in it a mask is one large integer with a bit per pixel, row after row.
-Shifting, joining and counting millions of pixels are then single operations on integers, and the result is exact.
+Only the box around both masks is looked at, and in it a mask is one large integer with a bit per pixel, row
+after row. Shifting, joining and counting millions of pixels are then single operations on integers, and the
+result is exact.
 """
 
 from __future__ import annotations
@@ -25,16 +27,17 @@ def boundary_f_measure(
 ) -> float:
     """Boundary F-measure of two masks (Perazzi et al. 2016), with the values of the official DAVIS-2017 code.
 
-    A boundary pixel differs from its right, lower or lower right neighbor; the border of the image is no boundary.
-    Precision is the share of predicted boundary pixels within the tolerance (Euclidean distance) of a true one, recall
-    the reverse. Without any boundary on either side F = 1, on one side F = 0. So F compares a mask of the whole image,
-    which has no boundary, with an empty mask as equal; that is how the official code has it.
+    A boundary pixel differs from its right, lower or lower right neighbor; the border of the image is no
+    boundary. Precision is the share of predicted boundary pixels within the tolerance (Euclidean distance) of
+    a true one, recall the reverse. Without any boundary on either side F = 1, on one side F = 0. So F
+    compares a mask of the whole image, which has no boundary, with an empty mask as equal; that is how the
+    official code has it.
 
     Args:
         truth: true mask (H, W), bool; of another type: what is not zero
         prediction: predicted mask (H, W), likewise
-        void: mask (H, W) of pixels to ignore: they become background in both masks before the boundary is taken
-        tolerance: below 1 a share of the diagonal, rounded up to whole pixels; otherwise pixels
+        void: mask (H, W) of pixels to ignore: they become background in both masks before the boundary is
+        taken tolerance: below 1 a share of the diagonal, rounded up to whole pixels; otherwise pixels
 
     Returns:
         2 * precision * recall / (precision + recall), in 0..1
@@ -61,7 +64,8 @@ def tolerance_in_pixels(size: tuple[int, ...], tolerance: float = TOLERANCE) -> 
 
 
 def bounding_box(foreground: np.ndarray) -> tuple[slice, slice]:
-    """The box around the foreground and one pixel on each side, cut at the image; one corner pixel if there is none.
+    """The box around the foreground and one pixel on each side, cut at the image; one corner pixel if there
+    is none.
 
     Args:
         foreground: bool or uint8 array (H, W)
@@ -75,8 +79,11 @@ def bounding_box(foreground: np.ndarray) -> tuple[slice, slice]:
 
 
 def _f_measure(truth: np.ndarray, prediction: np.ndarray, radius: int) -> float:
-    row_bytes = (truth.shape[1] + radius + 7) // 8  # a gap of `radius` bits keeps the rows apart when they are shifted
-    true, predicted = (_boundary(_pack(mask, row_bytes), truth.shape, row_bytes) for mask in (truth, prediction))
+    # A gap of `radius` bits keeps the rows apart when they are shifted.
+    row_bytes = (truth.shape[1] + radius + 7) // 8
+    true, predicted = (
+        _boundary(_pack(mask, row_bytes), truth.shape, row_bytes) for mask in (truth, prediction)
+    )
     num_true, num_predicted = true.bit_count(), predicted.bit_count()
     if not num_true or not num_predicted:
         return float(num_true == num_predicted)
@@ -105,8 +112,8 @@ def _boundary(mask: int, size: tuple[int, ...], row_bytes: int) -> int:
 def _dilate(pixels: int, stride: int, radius: int) -> int:
     """All positions within ``radius`` of a pixel (also in the gaps between the rows, where nobody looks).
 
-    A disk is the union of a few rectangles, ever higher and ever narrower. Their dilations share their work: what has
-    been grown in height so far is joined to what has been grown in width so far, and this grows on.
+    A disk is the union of a few rectangles, ever higher and ever narrower. Their dilations share their work:
+    what has been grown in height so far is joined to what has been grown in width so far, and this grows on.
     """
     high = grown = pixels
     for rows, columns in _disk_steps(radius):

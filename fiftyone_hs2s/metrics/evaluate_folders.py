@@ -39,36 +39,46 @@ def evaluate_folders(
 ) -> Evaluation:
     """Scores predicted label maps against true ones.
 
-    A frame or a whole sequence without prediction counts as an empty prediction, and so does a frame of another size
-    than the truth's; ids that are not in the truth are ignored. All of this is listed in the result's ``problems``.
-    The official DAVIS code ends the program instead; what it would score is scored as it does. Predictions for frames
-    without truth are skipped (YouTube-VOS annotates every fifth frame).
+    A frame or a whole sequence without prediction counts as an empty prediction, and so does a frame of
+    another size than the truth's; ids that are not in the truth are ignored. All of this is listed in the
+    result's ``problems``. The official DAVIS code ends the program instead; what it would score is scored as
+    it does. Predictions for frames without truth are skipped (YouTube-VOS annotates every fifth frame).
 
     Args:
-        pred_dir: folder of sequences ``<sequence>/<frame>.png``, or ``<sequence>/<object>/<frame>.png`` as in SA-V,
-            where objects may overlap and each is scored by itself; the root of such a data set; or one sequence
-        gt_dir: the same of the truth, in either layout. If both sides hold a single sequence and one of them is given
-            directly as the folder of its frames, the two belong together whatever their names
+        pred_dir: folder of sequences ``<sequence>/<frame>.png``, or ``<sequence>/<object>/<frame>.png`` as in
+            SA-V, where objects may overlap and each is scored by itself; the root of such a data set; or one
+            sequence
+        gt_dir: the same of the truth, in either layout. If both sides hold a single sequence and one of them
+            is given directly as the folder of its frames, the two belong together whatever their names
         protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
         classes: class name of each object, by sequence and id, for the seen/unseen split
         seen: names of the classes that were seen in training
         frames: names of the frames of each object, by sequence and id, for ``youtube-vos``, see ``summarize``
-        match: ``identity``: predicted objects have the ids of the true ones; ``first_frame``: their ids mean nothing,
-            and each true object is matched with the predicted one that overlaps it most on its first frame, see
-            :class:`fiftyone_hs2s.metrics.first_frame_match.FirstFrames`
+        match: ``identity``: predicted objects have the ids of the true ones; ``first_frame``: their ids mean
+            nothing, and each true object is matched with the predicted one that overlaps it most on its first
+            frame, see :class:`fiftyone_hs2s.metrics.first_frame_match.FirstFrames`
         void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
-        split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file; or
-            their names
-        num_workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that calls this
-        progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
+        split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file;
+            or their names
+        num_workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that
+        calls this progress: whether to show a bar (None: on a terminal or in a notebook), or a function to
+        call with a
             :class:`fiftyone_hs2s.progress.Progress` for each sequence
 
     Raises:
-        HS2SError: if a folder holds no sequences, none is in both, frames have no name in common, or a file is damaged
+        HS2SError: if a folder holds no sequences, none is in both, frames have no name in common, or a file
+        is damaged
     """
     protocol = get_protocol(protocol)
     sequences, problems = score_folders(
-        pred_dir, gt_dir, protocol, match=match, void=void, split=split, num_workers=num_workers, progress=progress
+        pred_dir,
+        gt_dir,
+        protocol,
+        match=match,
+        void=void,
+        split=split,
+        num_workers=num_workers,
+        progress=progress,
     )
     evaluation = summarize(sequences, protocol, classes, seen, frames)
     problems = [counted for problem in problems if (counted := _counted(problem, evaluation))]
@@ -99,8 +109,8 @@ def analyze_folders(
     """Makes the analyses of the HS2S paper of folders, see ``analyze``.
 
     Args:
-        pred_dir: as for ``evaluate_folders``, and so are gt_dir, protocol, void, split, num_workers and progress
-        fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
+        pred_dir: as for ``evaluate_folders``, and so are gt_dir, protocol, void, split, num_workers and
+        progress fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
 
     Returns:
         the analysis; what was wrong with the predictions
@@ -122,9 +132,11 @@ def score_folders(
     num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> tuple[dict[str, SequenceScores], list[Problem]]:
-    """The series of all sequences, for protocols, events and analyses, and what was wrong with the predictions.
+    """The series of all sequences, for protocols, events and analyses, and what was wrong with the
+    predictions.
 
-    Args: as for ``evaluate_folders``. Of the protocol only the treatment of void and of several objects matters.
+    Args: as for ``evaluate_folders``. Of the protocol only the treatment of void and of several objects
+    matters.
     """
     protocol, match = get_protocol(protocol), check_match(match)
     pairs = pair_sequences(gt_dir, pred_dir, split)
@@ -219,7 +231,9 @@ def _score_sequence(task: _Task) -> tuple[str, SequenceScores, list[Problem]]:
         if doubts := match_problem({i: f"object {i}" for i in prediction.true_ids}, prediction.matches):
             problems.append(Problem("match", task.name, doubts))
     scorer = SequenceScorer(task.exclude_void, task.merge_objects, task.void)
-    layered = not task.merge_objects and (truth.is_layered or (prediction is not None and prediction.is_layered))
+    layered = not task.merge_objects and (
+        truth.is_layered or (prediction is not None and prediction.is_layered)
+    )
     for frame in truth.names:
         predicted = prediction if frame in there else None
         if layered:

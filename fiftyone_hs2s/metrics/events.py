@@ -1,4 +1,5 @@
-"""Events: intervals of frames of an object, with a reason. ``truth_events`` and ``prediction_events`` find them."""
+"""Events: intervals of frames of an object, with a reason. ``truth_events`` and ``prediction_events`` find
+them."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Event:
     last: int
     """Number of its last frame; the interval includes it."""
     severity: float
-    """In 0..1; how it is measured depends on the kind of event, see ``truth_events`` and ``prediction_events``."""
+    """In 0..1; how it is measured depends on the kind of event, see ``truth_events`` and
+    ``prediction_events``."""
     details: dict[str, Any] = field(default_factory=dict)
     """What else is known, by name; which ones depends on the label."""
 

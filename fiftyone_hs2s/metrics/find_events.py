@@ -18,7 +18,8 @@ CONDITIONS = frozenset({"occlusion", "partial_occlusion", "reappearance", "reapp
 def find_events(
     sequence: SequenceScores, options: EventOptions | None = None, protocol: str | Protocol = "youtube-vos"
 ) -> list[Event]:
-    """The events of all objects of a sequence: from ground truth if any frame has it, else from the predictions alone.
+    """The events of all objects of a sequence: from ground truth if any frame has it, else from the
+    predictions alone.
 
     Args:
         sequence: series of the objects
@@ -36,7 +37,11 @@ def find_events(
     for number, scores in sequence.objects.items():
         events = truth_events(scores, options)
         failures = [event for event in events if event.label not in CONDITIONS]
-        low = low_score(scores, counted_frames(scores, protocol), failures, options) if number in scored else None
+        low = (
+            low_score(scores, counted_frames(scores, protocol), failures, options)
+            if number in scored
+            else None
+        )
         found += by_frame([*events, *([low] if low else [])])
     return found
 
@@ -62,5 +67,8 @@ def summarize_events(events: Sequence[Event]) -> EventSummary:
     failures = [event for event in events if event.label not in CONDITIONS]
     worst = max(failures, key=lambda event: event.severity, default=None)
     return EventSummary(
-        len(lengths), max(lengths, default=0), all(recoveries) if recoveries else None, worst.label if worst else None
+        len(lengths),
+        max(lengths, default=0),
+        all(recoveries) if recoveries else None,
+        worst.label if worst else None,
     )

@@ -42,9 +42,9 @@ class Match(Generic[Predicted]):
 class FirstFrames(Generic[True_, Predicted]):
     """Matches each true object with a predicted one by their overlap on its first frame.
 
-    That is the true object's first annotated frame that shows it; where there is no prediction at all, the next one.
-    Of all ways to match one to one, the one with the largest sum of J is taken, and nothing is matched with what it
-    does not touch.
+    That is the true object's first annotated frame that shows it; where there is no prediction at all, the
+    next one. Of all ways to match one to one, the one with the largest sum of J is taken, and nothing is
+    matched with what it does not touch.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,9 @@ class FirstFrames(Generic[True_, Predicted]):
         """Those of some objects whose first frame has not come yet."""
         return [key for key in true if key not in self._overlaps]
 
-    def update(self, true: Mapping[True_, np.ndarray], predicted: Mapping[Predicted, np.ndarray] | None) -> None:
+    def update(
+        self, true: Mapping[True_, np.ndarray], predicted: Mapping[Predicted, np.ndarray] | None
+    ) -> None:
         """Takes a frame.
 
         Args:
@@ -63,7 +65,9 @@ class FirstFrames(Generic[True_, Predicted]):
         """
         for key in self.new(true) if predicted is not None else ():
             if true[key].any():
-                self._overlaps[key] = {other: jaccard(true[key], mask) for other, mask in (predicted or {}).items()}
+                self._overlaps[key] = {
+                    other: jaccard(true[key], mask) for other, mask in (predicted or {}).items()
+                }
 
     def finish(self) -> dict[True_, Match[Predicted]]:
         """The match of each true object that has one."""

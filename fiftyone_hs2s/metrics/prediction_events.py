@@ -1,13 +1,13 @@
 """What may be wrong with a track, from the series of an object without ground truth.
 
-=================== ===================================================================================================
-vanished            after its first appearance nothing is predicted
-reappeared          the frame on which the prediction is back
-area_jump           from one frame to the next the predicted area doubles or halves
-position_jump       the prediction moves by half its diameter more than it did on the frames before
-low_confidence      the tracker's confidence is under 0.5
-disagreement        J with the prediction of another run (such as backtracking to the prompt) is under 0.5
-=================== ===================================================================================================
+===================
+=================================================================================================== vanished
+after its first appearance nothing is predicted reappeared          the frame on which the prediction is back
+area_jump           from one frame to the next the predicted area doubles or halves position_jump       the
+prediction moves by half its diameter more than it did on the frames before low_confidence      the tracker's
+confidence is under 0.5 disagreement        J with the prediction of another run (such as backtracking to the
+prompt) is under 0.5 ===================
+===================================================================================================
 
 All numbers are fields of ``EventOptions``.
 """
@@ -26,10 +26,11 @@ from fiftyone_hs2s.metrics.scores import ObjectScores
 def prediction_events(scores: ObjectScores, options: EventOptions | None = None) -> list[Event]:
     """The events of an object that show without ground truth.
 
-    Severity and details: ``vanished`` has its share of the frames from the first prediction on; ``frames``, and whether
-    it ``reappears``. ``reappeared`` has 0; the ``frames`` it was gone. ``area_jump`` has 1 - smaller / larger area; the
-    ``ratio``. ``position_jump`` has the excess by the diameter, at most 1; ``diameters``. ``low_confidence`` and
-    ``disagreement`` have 1 - the mean value; the latter ``prompt_J``, see ``prompt_agreement``.
+    Severity and details: ``vanished`` has its share of the frames from the first prediction on; ``frames``,
+    and whether it ``reappears``. ``reappeared`` has 0; the ``frames`` it was gone. ``area_jump`` has 1 -
+    smaller / larger area; the ``ratio``. ``position_jump`` has the excess by the diameter, at most 1;
+    ``diameters``. ``low_confidence`` and ``disagreement`` have 1 - the mean value; the latter ``prompt_J``,
+    see ``prompt_agreement``.
 
     Args:
         scores: series of the object
@@ -52,7 +53,9 @@ def _gaps(scores: ObjectScores, options: EventOptions) -> Iterator[Event]:
     lifetime = int(np.logical_or.accumulate(there).sum())
     for start, stop in runs(~there & np.logical_or.accumulate(there)):
         frames, reappears = stop - start, stop < len(there)
-        yield _event(scores, "vanished", np.arange(start, stop), frames / lifetime, frames=frames, reappears=reappears)
+        yield _event(
+            scores, "vanished", np.arange(start, stop), frames / lifetime, frames=frames, reappears=reappears
+        )
         if reappears:
             yield _event(scores, "reappeared", np.array([stop]), 0.0, frames=frames)
 
@@ -72,7 +75,8 @@ def _jumps(scores: ObjectScores, options: EventOptions) -> Iterator[Event]:
 
 
 def _excess_motion(scores: ObjectScores, pairs: np.ndarray) -> np.ndarray:
-    """By how many pixels a step of the center exceeds the median of the 5 before it (the first one: of the first 5)."""
+    """By how many pixels a step of the center exceeds the median of the 5 before it (the first one: of the
+    first 5)."""
     steps = np.where(pairs, np.hypot(np.diff(scores.x), np.diff(scores.y)), 0.0)
     if not len(steps):
         return steps
@@ -92,8 +96,9 @@ def _doubts(scores: ObjectScores, options: EventOptions) -> Iterator[Event]:
 def prompt_agreement(scores: ObjectScores) -> float | None:
     """J with the prompt of a run that tracked backward.
 
-    It started on the object's last predicted frame, with the mask that is there, and J is taken on the first, where the
-    prompt is; or the reverse, if the prompt came last. As J is 1 at the start, the smaller of the two is the one.
+    It started on the object's last predicted frame, with the mask that is there, and J is taken on the first,
+    where the prompt is; or the reverse, if the prompt came last. As J is 1 at the start, the smaller of the
+    two is the one.
 
     Args:
         scores: series of the object, with the agreement of that run

@@ -45,25 +45,28 @@ PROTOCOLS = {
 }
 """The protocols by name.
 
-Where predictions say which of their masks the tracker was given (``ObjectScores.prompted``), such a mask counts for
-``all`` alone: the official protocols leave out the first one, and a correction is no more a result than that.
+Where predictions say which of their masks the tracker was given (``ObjectScores.prompted``), such a mask
+counts for ``all`` alone: the official protocols leave out the first one, and a correction is no more a result
+than that.
 
-``davis2016``: one foreground object; all frames but the first and the last; mean over frames, then over sequences.
+``davis2016``: one foreground object; all frames but the first and the last; mean over frames, then over
+sequences.
 
-``davis2017`` (semi-supervised task): the objects of the first frame; all frames but the first and the last; mean over
-frames, then over the objects of all sequences. Differences to the official code (davis2017-evaluation): a predicted id
-that is not in the truth, a missing frame or one of another size does not end the program, see ``evaluate_folders``; an
-id below the highest one of the first frame that never appears in the truth is no object (there it scores 1 wherever it
-is not predicted); decay is right for more than 255 frames (there the limits of the quarters overflow).
+``davis2017`` (semi-supervised task): the objects of the first frame; all frames but the first and the last;
+mean over frames, then over the objects of all sequences. Differences to the official code
+(davis2017-evaluation): a predicted id that is not in the truth, a missing frame or one of another size does
+not end the program, see ``evaluate_folders``; an id below the highest one of the first frame that never
+appears in the truth is no object (there it scores 1 wherever it is not predicted); decay is right for more
+than 255 frames (there the limits of the quarters overflow).
 
-``youtube-vos``: all objects; the annotated frames after the object's first, also those on which it is absent; mean
-over frames, then over objects; with seen and unseen classes G, the mean of the four J and F. The server's code is not
-public: that the first frame of an object is left out is the common reading.
+``youtube-vos``: all objects; the annotated frames after the object's first, also those on which it is absent;
+mean over frames, then over objects; with seen and unseen classes G, the mean of the four J and F. The
+server's code is not public: that the first frame of an object is left out is the common reading.
 
-``appearance`` (MOSE, LVOS, SA-V): as ``davis2017``, and objects that come later too, each on the frames after its
-first; frames on which an object has no truth of its own, as in SA-V, do not count. For objects of the first frame these
-are the numbers of the evaluators of MOSE and SA-V; for later ones those count the given mask as a result. LVOS's own
-counts that mask for all objects, and averages over seen and unseen videos.
+``appearance`` (MOSE, LVOS, SA-V): as ``davis2017``, and objects that come later too, each on the frames after
+its first; frames on which an object has no truth of its own, as in SA-V, do not count. For objects of the
+first frame these are the numbers of the evaluators of MOSE and SA-V; for later ones those count the given
+mask as a result. LVOS's own counts that mask for all objects, and averages over seen and unseen videos.
 
 ``all``: all objects and all annotated frames, prompts too; void pixels left out.
 """
@@ -128,8 +131,8 @@ class Statistics:
 def frame_statistics(values: np.ndarray) -> Statistics:
     """Mean, recall and decay of J or F over frames, as ``db_statistics`` of the DAVIS code has them.
 
-    Its quarters share their border frames. Its fault, bin limits in 8 bits that make decay wrong for clips over 255
-    frames, is not copied.
+    Its quarters share their border frames. Its fault, bin limits in 8 bits that make decay wrong for clips
+    over 255 frames, is not copied.
 
     Args:
         values: float (T,), T >= 1

@@ -11,15 +11,16 @@ MAX_IDS = 1024
 
 
 def jaccard(truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None) -> float:
-    """Region similarity J of two masks (Perazzi et al. 2016, "A Benchmark Dataset and Evaluation Methodology").
+    """Region similarity J of two masks (Perazzi et al. 2016, "A Benchmark Dataset and Evaluation
+    Methodology").
 
     Two empty masks are equal (J = 1), as in the official DAVIS evaluations.
 
     Args:
         truth: true mask (H, W), bool; of another type: what is not zero
         prediction: predicted mask (H, W), likewise
-        void: mask (H, W) of the pixels to ignore. The DAVIS-2017 code ignores void pixels in its unsupervised task
-            only; in the semi-supervised one it counts them as background
+        void: mask (H, W) of the pixels to ignore. The DAVIS-2017 code ignores void pixels in its unsupervised
+            task only; in the semi-supervised one it counts them as background
 
     Returns:
         |truth & prediction| / |truth | prediction|, in 0..1
@@ -62,7 +63,8 @@ def check_sizes(truth: np.ndarray, prediction: np.ndarray) -> None:
     """
     if truth.ndim != 2 or truth.shape != prediction.shape:
         raise HS2SError(
-            f"Masks of shapes {truth.shape} and {prediction.shape} cannot be compared: both must be (H, W) of one size."
+            f"Masks of shapes {truth.shape} and {prediction.shape} cannot be compared: both must be (H, W) of"
+            " one size."
         )
 
 
@@ -74,8 +76,8 @@ def overlap_table(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray
         prediction: label map (H, W)
 
     Returns:
-        the ids in either of them, ascending, int (N,), with 0 first in any case; pixel counts, int (N, N), by the ids
-        of the truth (rows) and of the prediction (columns)
+        the ids in either of them, ascending, int (N,), with 0 first in any case; pixel counts, int (N, N), by
+        the ids of the truth (rows) and of the prediction (columns)
     """
     ids = np.arange(1 + max(int(truth.max()), int(prediction.max())))
     if len(ids) > MAX_IDS:

@@ -32,7 +32,8 @@ class Problem:
     """Something in the input that is not as it should be, and how it was scored."""
 
     kind: str
-    """missing-sequence, missing-frame, size, extra-id, late-object, match, unlisted, no-frames, prompts, no-class."""
+    """missing-sequence, missing-frame, size, extra-id, late-object, match, unlisted, no-frames, prompts,
+    no-class."""
     sequence: str
     message: str
     frames: tuple[str, ...] = ()
@@ -117,7 +118,8 @@ class Evaluation(_Means):
     sequences: dict[str, SequenceResult]
     problems: list[Problem] = field(default_factory=list)
     match: str = "identity"
-    """How predicted objects were matched with true ones, see :mod:`fiftyone_hs2s.metrics.first_frame_match`."""
+    """How predicted objects were matched with true ones, see
+    :mod:`fiftyone_hs2s.metrics.first_frame_match`."""
 
     @property
     def results(self) -> list[ObjectResult]:
@@ -126,10 +128,11 @@ class Evaluation(_Means):
 
     @property
     def splits(self) -> dict[str, float]:
-        """J and F of the objects of seen and of unseen classes, and G, the mean of the four; empty if not known.
+        """J and F of the objects of seen and of unseen classes, and G, the mean of the four; empty if not
+        known.
 
-        Keys: ``J_seen``, ``F_seen``, ``J_unseen``, ``F_unseen``, ``G``. Without objects on one side its two numbers
-        are missing, and G is the mean of the others.
+        Keys: ``J_seen``, ``F_seen``, ``J_unseen``, ``F_unseen``, ``G``. Without objects on one side its two
+        numbers are missing, and G is the mean of the others.
         """
         numbers = {}
         for name, seen in (("seen", True), ("unseen", False)):
@@ -139,7 +142,8 @@ class Evaluation(_Means):
         return numbers | {"G": float(np.mean(list(numbers.values())))} if numbers else {}
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``hs2s evaluate --json`` writes: only dicts, lists, strings, numbers; None for what is not defined."""
+        """What ``hs2s evaluate --json`` writes: only dicts, lists, strings, numbers; None for what is not
+        defined."""
         return {
             "protocol": self.protocol.name,
             "match": self.match,
@@ -152,7 +156,8 @@ class Evaluation(_Means):
         }
 
     def object_rows(self) -> Iterator[dict[str, Any]]:
-        """One row per object, for a table: sequence, object, frames, J, F, JF, recalls, decays, class, seen."""
+        """One row per object, for a table: sequence, object, frames, J, F, JF, recalls, decays, class,
+        seen."""
         for result in self.results:
             yield {
                 "sequence": result.sequence,
@@ -234,8 +239,8 @@ def summarize(
 ) -> Evaluation:
     """Scores sequences by a protocol.
 
-    What is odd (ids that are not in the truth, objects that the protocol passes over) is listed in ``problems``; it
-    does not count. Unlike the official code nothing of this ends the evaluation.
+    What is odd (ids that are not in the truth, objects that the protocol passes over) is listed in
+    ``problems``; it does not count. Unlike the official code nothing of this ends the evaluation.
 
     Args:
         sequences: by name, from a ``SequenceScorer``; it must have been made with the ``exclude_void`` and
@@ -243,9 +248,9 @@ def summarize(
         protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
         classes: class name of each object, by sequence and id
         seen: names of the classes that were seen in training; needs ``classes``
-        frames: names of the frames of each object, by sequence and id, as ``meta.json`` of YouTube-VOS lists them.
-            Where the protocol counts frames from an object's first on, an object then counts on these alone, the first
-            of them left out, and not at all if its sequence has lists but none for it
+        frames: names of the frames of each object, by sequence and id, as ``meta.json`` of YouTube-VOS lists
+            them. Where the protocol counts frames from an object's first on, an object then counts on these
+            alone, the first of them left out, and not at all if its sequence has lists but none for it
 
     Raises:
         HS2SError: if there is no such protocol, or seen classes are given without the objects' classes
@@ -285,9 +290,15 @@ def _object_result(
     if not counted.any():
         return None
     j, f = scores.J[counted], scores.F[counted]
-    frames = [sequence.names[k] for k in np.flatnonzero(counted)] if sequence.names else scores.frames[counted].tolist()
+    frames = (
+        [sequence.names[k] for k in np.flatnonzero(counted)]
+        if sequence.names
+        else scores.frames[counted].tolist()
+    )
     is_seen = None if seen is None or class_name is None else class_name in seen
-    return ObjectResult(name, object_id, frame_statistics(j), frame_statistics(f), frames, j, f, class_name, is_seen)
+    return ObjectResult(
+        name, object_id, frame_statistics(j), frame_statistics(f), frames, j, f, class_name, is_seen
+    )
 
 
 def _id_problems(name: str, sequence: SequenceScores, ids: list[int]) -> Iterator[Problem]:

@@ -1,4 +1,5 @@
-"""One pass over a sequence: everything that the protocols, the failure events and the analyses need, as numbers."""
+"""One pass over a sequence: everything that the protocols, the failure events and the analyses need, as
+numbers."""
 
 from __future__ import annotations
 
@@ -50,8 +51,9 @@ def score_label_maps(
     Args:
         truth: true label map (H, W), uint8 or uint16; None for a frame without ground truth
         prediction: predicted label map (H, W)
-        exclude_void: leave the pixels out that are 255 in a uint8 truth (the unsupervised DAVIS task), instead of
-            taking them as background (the semi-supervised one). In a prediction 255 always is background
+        exclude_void: leave the pixels out that are 255 in a uint8 truth (the unsupervised DAVIS task),
+            instead of taking them as background (the semi-supervised one). In a prediction 255 always is
+            background
         void: a value that means in uint16 label maps what 255 means in uint8
 
     Returns:
@@ -141,7 +143,8 @@ class ObjectScores:
     confidence: np.ndarray
     """The tracker's confidence in 0..1, NaN where none was given."""
     agreement: np.ndarray
-    """J in 0..1 of this prediction with one of another run, such as backward from the end; NaN where none was given."""
+    """J in 0..1 of this prediction with one of another run, such as backward from the end; NaN where none
+    was given."""
     prompted: np.ndarray
     """bool: the predicted mask is one that the tracker was given, a first mask or a correction."""
     diagonal: float
@@ -182,7 +185,8 @@ class SequenceScores:
 
 
 class SequenceScorer:
-    """Scores a sequence frame by frame, and keeps no image: a hundred bytes per frame and object are all that grows.
+    """Scores a sequence frame by frame, and keeps no image: a hundred bytes per frame and object are all that
+    grows.
 
     Example::
 
@@ -197,7 +201,9 @@ class SequenceScorer:
         void: a value that means in uint16 label maps what 255 means in uint8
     """
 
-    def __init__(self, exclude_void: bool = False, merge_objects: bool = False, void: int | None = None) -> None:
+    def __init__(
+        self, exclude_void: bool = False, merge_objects: bool = False, void: int | None = None
+    ) -> None:
         self._exclude_void = exclude_void
         self._merge_objects = merge_objects
         self._void = void
@@ -239,7 +245,13 @@ class SequenceScorer:
         confidence, agreement = confidence or {}, agreement or {}
         for i in scores.keys() | confidence.keys() | agreement.keys() | {*prompted}:
             score = scores.get(i, _absent(truth is not None))
-            row = (len(self._frames) - 1, *score, confidence.get(i, NAN), agreement.get(i, NAN), i in prompted)
+            row = (
+                len(self._frames) - 1,
+                *score,
+                confidence.get(i, NAN),
+                agreement.get(i, NAN),
+                i in prompted,
+            )
             self._rows.setdefault(i, array("d")).extend(row)
         return scores
 
@@ -249,8 +261,8 @@ class SequenceScorer:
         """Adds the next frame, of objects that may overlap: each is scored by itself.
 
         Args:
-            truth: true bool mask (H, W) of each object, by id; None where the object is not annotated on this frame
-            prediction: predicted bool masks (H, W); what is missing or None counts as empty
+            truth: true bool mask (H, W) of each object, by id; None where the object is not annotated on this
+            frame prediction: predicted bool masks (H, W); what is missing or None counts as empty
 
         Returns:
             the scores of the objects on this frame, by id
@@ -273,7 +285,9 @@ class SequenceScorer:
     def _next_frame(self, frame: int | None) -> int:
         last = self._frames[-1] if self._frames else -1
         if frame is not None and frame <= last and self._frames:
-            raise HS2SError(f"Frame {frame} cannot be scored after frame {last}: give the frames in order, each once.")
+            raise HS2SError(
+                f"Frame {frame} cannot be scored after frame {last}: give the frames in order, each once."
+            )
         return last + 1 if frame is None else frame
 
     def _score(self, truth: np.ndarray | None, prediction: np.ndarray | None) -> dict[int, FrameScore]:
@@ -300,8 +314,11 @@ class SequenceScorer:
         rows = np.array(self._rows[object_id]).reshape(-1, 1 + len(_COLUMNS))
         table = np.array([(*_absent(known), NAN, NAN, False) for known in annotated])
         table[rows[:, 0].astype(int)] = rows[:, 1:]
-        columns = {name: values.astype(kind) for (name, kind), values in zip(_COLUMNS.items(), table.T, strict=True)}
-        annotated = annotated & ~np.isnan(columns["J"])  # where each object has files of its own, some may lack one
+        columns = {
+            name: values.astype(kind) for (name, kind), values in zip(_COLUMNS.items(), table.T, strict=True)
+        }
+        # Where each object has files of its own, some may lack one.
+        annotated = annotated & ~np.isnan(columns["J"])
         return ObjectScores(object_id, frames, annotated, **columns, diagonal=self._diagonal)
 
 

@@ -1,7 +1,8 @@
 """Why a track failed, from the series of an object with ground truth.
 
-=================== ===================================================================================================
-occlusion           after its first appearance the object's true area is at or below a threshold (0, 50 or 100 px in
+===================
+=================================================================================================== occlusion
+after its first appearance the object's true area is at or below a threshold (0, 50 or 100 px in
                     table 4 of the HS2S paper)
 partial_occlusion   the true area is under half of its running median
 reappearance        from the end of an occlusion until the object is tracked again, or until it is gone again
@@ -10,8 +11,9 @@ drift               J is 0.3 or more below the best level so far for 5 frames or
 identity_switch     at least half of the prediction lies on another object, and more than on its own
 leak                the predicted area is over twice the true one
 hallucination       something is predicted while the object is absent
-low_score           mean J&F is under 0.7, and so it is on the frames without the failures above, half of all or more
-=================== ===================================================================================================
+low_score           mean J&F is under 0.7, and so it is on the frames without the failures above, half of all
+or more ===================
+===================================================================================================
 
 All numbers are fields of ``EventOptions``. Frames without ground truth do not end an interval.
 """
@@ -30,13 +32,13 @@ from fiftyone_hs2s.metrics.scores import ObjectScores
 def truth_events(scores: ObjectScores, options: EventOptions | None = None) -> list[Event]:
     """The events of an object against its ground truth.
 
-    Severity is what the event costs: the sum of 1 - J over its frames by the number of all annotated frames, so by how
-    much the object's mean J would be higher without.
+    Severity is what the event costs: the sum of 1 - J over its frames by the number of all annotated frames,
+    so by how much the object's mean J would be higher without.
 
-    Details: ``occlusion`` has ``frames`` (annotated ones), ``threshold`` and ``reappears``; ``partial_occlusion`` has
-    ``visible_share``, the smallest; ``reappearance`` has ``recovered`` and ``frames_to_recover`` (0: on the first
-    frame; None: not); ``drift`` has ``drop``, the largest; ``identity_switch`` has ``other_id``; ``leak`` has
-    ``ratio``, the largest.
+    Details: ``occlusion`` has ``frames`` (annotated ones), ``threshold`` and ``reappears``;
+    ``partial_occlusion`` has ``visible_share``, the smallest; ``reappearance`` has ``recovered`` and
+    ``frames_to_recover`` (0: on the first frame; None: not); ``drift`` has ``drop``, the largest;
+    ``identity_switch`` has ``other_id``; ``leak`` has ``ratio``, the largest.
 
     Args:
         scores: series of the object
@@ -46,7 +48,16 @@ def truth_events(scores: ObjectScores, options: EventOptions | None = None) -> l
         the events by first frame
     """
     series = _Annotated(scores, options or EventOptions())
-    finders = (_occlusions, _partial_occlusions, _reappearances, _lost, _drifts, _switches, _leaks, _hallucinations)
+    finders = (
+        _occlusions,
+        _partial_occlusions,
+        _reappearances,
+        _lost,
+        _drifts,
+        _switches,
+        _leaks,
+        _hallucinations,
+    )
     return by_frame(event for find in finders for event in find(series))
 
 
@@ -55,8 +66,9 @@ def low_score(
 ) -> Event | None:
     """The stretch of frames that a low score comes from, if no failure explains it.
 
-    Of all stretches it is the one over which J&F falls short of the limit by most in sum. Details: ``J`` and ``F``, the
-    means over its frames, and ``reason``: ``"poor region"`` if J is under the limit too, else ``"poor boundary"``.
+    Of all stretches it is the one over which J&F falls short of the limit by most in sum. Details: ``J`` and
+    ``F``, the means over its frames, and ``reason``: ``"poor region"`` if J is under the limit too, else
+    ``"poor boundary"``.
 
     Args:
         scores: series of the object
@@ -68,7 +80,9 @@ def low_score(
     unexplained = counted.copy()
     for failure in failures:
         unexplained &= ~failure.frames(scores.frames)
-    if unexplained.sum() <= counted.sum() / 2 or not all(scores.JF[p].mean() < limit for p in (counted, unexplained)):
+    if unexplained.sum() <= counted.sum() / 2 or not all(
+        scores.JF[p].mean() < limit for p in (counted, unexplained)
+    ):
         return None
     total = np.concatenate([[0.0], np.cumsum(np.where(unexplained, limit - scores.JF, 0.0))])
     stop = int(np.argmax(total - np.minimum.accumulate(total)))
@@ -105,7 +119,9 @@ def _occlusions(series: _Annotated) -> Iterator[Event]:
     threshold = series.options.occlusion_area
     for start, stop in runs(series.occluded):
         reappears = stop < len(series.frames)
-        yield series.event("occlusion", start, stop, frames=stop - start, threshold=threshold, reappears=reappears)
+        yield series.event(
+            "occlusion", start, stop, frames=stop - start, threshold=threshold, reappears=reappears
+        )
 
 
 def _partial_occlusions(series: _Annotated) -> Iterator[Event]:
@@ -134,7 +150,8 @@ def _lost(series: _Annotated) -> Iterator[Event]:
 
 
 def _drifts(series: _Annotated) -> Iterator[Event]:
-    """The best level is the largest median of ``drift_frames`` visible frames in a row, of those before the frame."""
+    """The best level is the largest median of ``drift_frames`` visible frames in a row, of those before
+    the frame."""
     options = series.options
     visible = np.flatnonzero(series.visible)
     j = series.J[visible]

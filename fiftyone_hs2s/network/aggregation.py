@@ -1,7 +1,7 @@
 """How objects compete for a pixel, in tracking and in training alike.
 
-Both ways are put as margins, log-odds of an object over the background: the object with the greatest margin has the
-pixel, if that margin is above 0.
+Both ways are put as margins, log-odds of an object over the background: the object with the greatest margin
+has the pixel, if that margin is above 0.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ _LIMIT = 16.0
 def aggregate(logits: torch.Tensor, aggregation: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Lets objects compete.
 
-    "soft" is the soft aggregation of RGMP (eq. 2 there) and STM: the background has the probability that no object is
-    there, prod(1 - p_m), and all compete by their odds p / (1 - p). "argmax" is what HS2S's released code does:
-    the background has the fixed probability 0.5.
+    "soft" is the soft aggregation of RGMP (eq. 2 there) and STM: the background has the probability that no
+    object is there, prod(1 - p_m), and all compete by their odds p / (1 - p). "argmax" is what HS2S's
+    released code does: the background has the fixed probability 0.5.
 
     Args:
         logits: (..., N, h, w), any float type
         aggregation: "soft" or "argmax"
 
     Returns:
-        float32 (..., N, h, w): each object's margin, its log-odds over the background; and its probability in 0..1.
-        Those of "soft" and the background's sum to 1 over the objects; those of "argmax" are each by itself
+        float32 (..., N, h, w): each object's margin, its log-odds over the background; and its probability in
+        0..1. Those of "soft" and the background's sum to 1 over the objects; those of "argmax" are each by
+        itself
     """
     logits = logits.float()
     if aggregation == "argmax":
@@ -69,7 +70,8 @@ class Meeting:
         self.row = torch.repeat_interleave(torch.arange(len(counts), device=clip.device), counts)
 
     def table(self, values: torch.Tensor, missing: float) -> torch.Tensor:
-        """Lays values (N, 1, H, W) out by clip: (clips, K, H, W), ``missing`` where a clip has fewer than K objects."""
+        """Lays values (N, 1, H, W) out by clip: (clips, K, H, W), ``missing`` where a clip has fewer than
+        K objects."""
         table = values.new_full((int(self.row[-1]) + 1, self.most, *values.shape[2:]), missing)
         return table.index_put((self.row, self.place), values[:, 0])
 

@@ -14,17 +14,18 @@ from fiftyone_hs2s.network.state import State
 def first_frame_attention(network: HS2S, state: State) -> torch.Tensor:
     """What the merge layer reads of the first frame for each object's own pixels on the current one.
 
-    Where it matches by attention or cosine similarity, that is the mean of the softmax over the object's pixels: which
-    share of what they read comes from each cell of the first frame (the rest comes from the frames in between). A
-    global convolution has no such weights: there it is the gradient of what it gives at the object's pixels, times the
-    features of the first frame.
+    Where it matches by attention or cosine similarity, that is the mean of the softmax over the object's
+    pixels: which share of what they read comes from each cell of the first frame (the rest comes from the
+    frames in between). A global convolution has no such weights: there it is the gradient of what it gives at
+    the object's pixels, times the features of the first frame.
 
     Args:
         network: the network
         state: N objects after a frame
 
     Returns:
-        float32 (N, h, w) from 0, on the grid of the merge layer, at stride 16 or 32; all 0 for objects not in view
+        float32 (N, h, w) from 0, on the grid of the merge layer, at stride 16 or 32; all 0 for objects not in
+        view
 
     Raises:
         HS2SError: if the network does not read first frames
@@ -35,7 +36,9 @@ def first_frame_attention(network: HS2S, state: State) -> torch.Tensor:
     matcher = layer.matchers["first"]
     assert isinstance(matcher, Matcher)
     h = state.memories[level][0]
-    weights = F.adaptive_avg_pool2d(state.masks * (state.masks > 0.5), (h.shape[2], h.shape[3])).flatten(2).float()
+    weights = (
+        F.adaptive_avg_pool2d(state.masks * (state.masks > 0.5), (h.shape[2], h.shape[3])).flatten(2).float()
+    )
     weights = weights / weights.sum(2, keepdim=True).clamp(min=1e-6)
     if isinstance(matcher, AttentionMatching | CosineMatching):
         found = _by_similarity(matcher, state, level, weights)

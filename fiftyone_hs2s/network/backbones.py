@@ -25,7 +25,8 @@ class BackboneSpec:
 
 
 class ResNetStem(nn.Module):
-    """What follows the first convolution: batch norm and the added 3x3 convolution that gives the stride-2 skip."""
+    """What follows the first convolution: batch norm and the added 3x3 convolution that gives the stride-2
+    skip."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,10 +69,11 @@ def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
 
 
 class MBConv(nn.Module):
-    """Inverted residual block of EfficientNet-Lite: expand 1x1, depthwise, project 1x1, ReLU6, no squeeze-excite.
+    """Inverted residual block of EfficientNet-Lite: expand 1x1, depthwise, project 1x1, ReLU6, no
+    squeeze-excite.
 
-    It has no batch norm: ImageNet's statistics would stay frozen, so they are folded into the convolutions when the
-    pretrained weights are read.
+    It has no batch norm: ImageNet's statistics would stay frozen, so they are folded into the convolutions
+    when the pretrained weights are read.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int) -> None:
@@ -86,7 +88,9 @@ class MBConv(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-def _mbconvs(inputs: int, outputs: int, kernel: int, stride: int, repeats: int, expand: int = 6) -> list[MBConv]:
+def _mbconvs(
+    inputs: int, outputs: int, kernel: int, stride: int, repeats: int, expand: int = 6
+) -> list[MBConv]:
     rest = [MBConv(outputs, outputs, kernel, 1, expand) for _ in range(repeats - 1)]
     return [MBConv(inputs, outputs, kernel, stride, expand), *rest]
 
@@ -107,7 +111,9 @@ def _efficientnet_lite0_stage(index: int) -> nn.Module:
 
 BACKBONES = {
     "resnet50": BackboneSpec((64, 64, 256, 512, 1024, 2048), _resnet50_stage, batch_norm=True),
-    "efficientnet_lite0": BackboneSpec((32, 16, 24, 40, 112, 192), _efficientnet_lite0_stage, batch_norm=False),
+    "efficientnet_lite0": BackboneSpec(
+        (32, 16, 24, 40, 112, 192), _efficientnet_lite0_stage, batch_norm=False
+    ),
 }
 
 

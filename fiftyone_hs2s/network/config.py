@@ -32,44 +32,46 @@ class HS2SConfig:
 
     Attributes:
         name: name of the model, kept with its weights
-        backbone: one of :data:`BACKBONES`; the encoder and the reference encoder have this form and their own weights
-        mask_stage: the backbone stage after which the mask joins the picture (0: in the stem, as in the paper). The
-            stages before it see the picture alone: with ``shared_trunk`` they run once a frame for all objects and
-            both encoders. 5: the whole backbone runs once a frame; the mask joins its output at stride 16 and is taken
-            to stride 32 from there
+        backbone: one of :data:`BACKBONES`; the encoder and the reference encoder have this form and their own
+        weights mask_stage: the backbone stage after which the mask joins the picture (0: in the stem, as in
+        the paper). The
+            stages before it see the picture alone: with ``shared_trunk`` they run once a frame for all
+            objects and both encoders. 5: the whole backbone runs once a frame; the mask joins its output at
+            stride 16 and is taken to stride 32 from there
         mask_width: channels of a mask on its way to where it joins, unless it does in the stem
-        image_decoder: (mixed, output) channels of the blocks that bring the backbone's output from stride 32 up, once
-            a frame for all objects; with ``mask_stage`` 5. What they give at strides 8 and 4 are the decoder's skips
-            in place of the backbone's
+        image_decoder: (mixed, output) channels of the blocks that bring the backbone's output from stride 32
+            up, once a frame for all objects; with ``mask_stage`` 5. What they give at strides 8 and 4 are the
+            decoder's skips in place of the backbone's
         shared_trunk: whether those stages are shared, and their outputs serve as the decoder's skips there
         encoder_mask: whether the encoder sees y_{t-1} besides x_t (eq. 8); the plain S2S sees the frame only
-        others: whether each object's encoders and its attention also see where the other objects of the frame are: the
-            sum of their masks, joined where its own mask joins
-        feedback: what an object's step sees as its last mask, one of :data:`FEEDBACKS`: ``"own"``, as it is by itself,
-            or ``"share"``, what is left of it after the objects competed
+        others: whether each object's encoders and its attention also see where the other objects of the frame
+            are: the sum of their masks, joined where its own mask joins
+        feedback: what an object's step sees as its last mask, one of :data:`FEEDBACKS`: ``"own"``, as it is
+            by itself, or ``"share"``, what is left of it after the objects competed
         initializer: whether h_0 and c_0 come from an initializer network (eq. 1) instead of zeros (eq. 5)
         width: channels of x~ and of the ConvLSTM at stride 32
-        cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound), ``"decay"`` (the same, but a tenth
-            of c fades each frame), ``"tanh"`` (the usual ConvLSTM: tanh g and output, so that c can grow but not the
-            output) or ``"bounded"`` (tanh g, forget and input gate
-            sum to one: the state stays in (-1, 1) however long the video)
+        cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound), ``"decay"`` (the same,
+            but a tenth of c fades each frame), ``"tanh"`` (the usual ConvLSTM: tanh g and output, so that c
+            can grow but not the output) or ``"bounded"`` (tanh g, forget and input gate sum to one: the state
+            stays in (-1, 1) however long the video)
         kernel: kernel size of the ConvLSTM at stride 32
         skip_width: channels of the ConvLSTM at stride 16 (the skip memory), 0 for none
         skip_kernel: its kernel size
         reset_period: frames after which the recurrent state starts again from zero, 0 for never
-        references: which references the merge layer reads: ``"first"`` (x~_0), ``"previous"`` (x~_{t-1}), both or none
-        memory_frames: how many frames between the first and the previous one the merge layer at stride 16 reads along
+        references: which references the merge layer reads: ``"first"`` (x~_0), ``"previous"`` (x~_{t-1}),
+        both or none memory_frames: how many frames between the first and the previous one the merge layer at
+        stride 16 reads along
             with the first, a constant number however long the video; 0 as in the paper
-        memory_trust: factor on the similarity to those frames, at most 1: their masks are the network's own guesses, so
-            they must look more alike than the first frame, whose mask was given
+        memory_trust: factor on the similarity to those frames, at most 1: their masks are the network's own
+            guesses, so they must look more alike than the first frame, whose mask was given
         memory_every: a frame is remembered when an object has been followed for a multiple of so many frames
         merge: kind of the merge layer at stride 32, one of :data:`MERGE_KINDS`
         skip_merge: kind of the merge layer at stride 16, one of :data:`SKIP_MERGE_KINDS`
         merge_width: channels that a merge layer gives
         global_convolution_width: channels between the two halves of a global convolution
         key_width: channels of the keys of ``"cosine"`` and ``"attention"``
-        decoder: (mixed, output) channels of each decoder block, from stride 32 up; five blocks end at full size, four
-            at stride 2 (their logits are upsampled)
+        decoder: (mixed, output) channels of each decoder block, from stride 32 up; five blocks end at full
+            size, four at stride 2 (their logits are upsampled)
         decoder_kernel: kernel size of the decoder's convolutions
         border_head: whether the border classification head exists (eq. 12)
         mean, std: normalization of the RGB input
@@ -127,15 +129,21 @@ class HS2SConfig:
         if self.reset_period < 0:
             raise HS2SError(f"Model {self.name!r}: 'reset_period' is a number of frames, or 0 for never")
         if not 0 <= self.mask_stage <= 5 or (self.shared_trunk and self.mask_stage == 0):
-            raise HS2SError(f"Model {self.name!r}: 'mask_stage' is 0 to 5, and at least 1 with 'shared_trunk'")
+            raise HS2SError(
+                f"Model {self.name!r}: 'mask_stage' is 0 to 5, and at least 1 with 'shared_trunk'"
+            )
         if self.image_decoder and (self.mask_stage < 5 or len(self.image_decoder) < 3):
-            raise HS2SError(f"Model {self.name!r}: 'image_decoder' has three blocks, and takes 'mask_stage' 5")
+            raise HS2SError(
+                f"Model {self.name!r}: 'image_decoder' has three blocks, and takes 'mask_stage' 5"
+            )
         if self.skip_merge == "attention" and not self.shared_trunk:
-            raise HS2SError(f"Model {self.name!r}: 'attention' reads keys of the picture alone; set 'shared_trunk'")
+            raise HS2SError(
+                f"Model {self.name!r}: 'attention' reads keys of the picture alone; set 'shared_trunk'"
+            )
         if self.memory_frames and ("first" not in self.references or self.skip_merge == "global_convolution"):
             raise HS2SError(
-                f"Model {self.name!r}: 'memory_frames' are read like the first frame, by 'attention' or 'cosine' at"
-                " stride 16; without that set it to 0"
+                f"Model {self.name!r}: 'memory_frames' are read like the first frame, by 'attention' or"
+                " 'cosine' at stride 16; without that set it to 0"
             )
 
     @classmethod

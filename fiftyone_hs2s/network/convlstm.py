@@ -11,7 +11,8 @@ Memory = tuple[torch.Tensor, torch.Tensor]  # h, c
 class ConvLSTMCell(nn.Module):
     """The paper's cell, as released: one convolution over [x, h], gates in the order i, f, o, g.
 
-    g is a sigmoid and the output a relu, so c only grows: beyond the clip lengths seen in training the state drifts.
+    g is a sigmoid and the output a relu, so c only grows: beyond the clip lengths seen in training the state
+    drifts.
     """
 
     gates = 4
@@ -53,7 +54,8 @@ class BoundedConvLSTMCell(ConvLSTMCell):
 
 
 class TanhConvLSTMCell(ConvLSTMCell):
-    """The usual cell: g is a tanh, and so is the output; c can grow by one a step, the output stays in (-1, 1)."""
+    """The usual cell: g is a tanh, and so is the output; c can grow by one a step, the output stays in
+    (-1, 1)."""
 
     def forward(self, x: torch.Tensor, memory: Memory) -> Memory:
         h, c = memory

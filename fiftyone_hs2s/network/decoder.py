@@ -18,7 +18,9 @@ class DecoderBlock(nn.Module):
         self.conv = nn.Conv2d(mixed, outputs, kernel, padding=kernel // 2)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        x = F.interpolate(torch.relu(self._mix(x, skip)), scale_factor=2, mode="bilinear", align_corners=False)
+        x = F.interpolate(
+            torch.relu(self._mix(x, skip)), scale_factor=2, mode="bilinear", align_corners=False
+        )
         return torch.relu(self.conv(x))
 
     def _mix(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
@@ -26,7 +28,9 @@ class DecoderBlock(nn.Module):
             return self.mix(torch.cat([x, skip], 1))
         # A skip that all objects share is mixed once, not once an object.
         split = x.shape[1]
-        return F.conv2d(x, self.mix.weight[:, :split], self.mix.bias) + F.conv2d(skip, self.mix.weight[:, split:])
+        return F.conv2d(x, self.mix.weight[:, :split], self.mix.bias) + F.conv2d(
+            skip, self.mix.weight[:, split:]
+        )
 
 
 class Decoder(nn.Module):
@@ -41,12 +45,18 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, skips: list[int], blocks: tuple[tuple[int, int], ...], kernel: int, border_head: bool
+        self,
+        inputs: int,
+        skips: list[int],
+        blocks: tuple[tuple[int, int], ...],
+        kernel: int,
+        border_head: bool,
     ) -> None:
         super().__init__()
         widths = [inputs, *(outputs for _, outputs in blocks)]
         self.blocks = nn.ModuleList(
-            DecoderBlock(widths[i], skips[i], mixed, outputs, kernel) for i, (mixed, outputs) in enumerate(blocks)
+            DecoderBlock(widths[i], skips[i], mixed, outputs, kernel)
+            for i, (mixed, outputs) in enumerate(blocks)
         )
         self.border_classifier: nn.Conv2d | None = None
         if border_head:

@@ -10,15 +10,16 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 COLUMNS = 3
-"""Kernels up to this wide have a depthwise weight gradient in oneDNN; a wider one falls to the dense form, which wastes
-most of its work: 4 times slower for 5x5 in float32, over 20 times in bfloat16 (``benchmarks/training_step.py``)."""
+"""Kernels up to this wide have a depthwise weight gradient in oneDNN; a wider one falls to the dense form,
+which wastes most of its work: 4 times slower for 5x5 in float32, over 20 times in bfloat16
+(``benchmarks/training_step.py``)."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution; the numbers are :class:`torch.nn.Conv2d`'s.
 
-    Trained on a CPU, the weight gradient of a wide kernel is computed a few columns at a time, and the input gradient
-    of a strided one in float32: oneDNN has no fast form of it in bfloat16.
+    Trained on a CPU, the weight gradient of a wide kernel is computed a few columns at a time, and the input
+    gradient of a strided one in float32: oneDNN has no fast form of it in bfloat16.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -39,7 +40,8 @@ class DepthwiseSameConv2d(DepthwiseConv2d):
 
 
 def pad_same(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
-    """Pads (N, C, H, W) with zeros for a strided convolution without padding of its own, as TensorFlow does."""
+    """Pads (N, C, H, W) with zeros for a strided convolution without padding of its own, as TensorFlow
+    does."""
     total = kernel - stride
     before = total // 2
     return F.pad(x, (before, total - before, before, total - before))
@@ -87,7 +89,12 @@ def _weight_gradient(
 
 
 def _gradient(
-    grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, stride: int, padding: tuple[int, int], which: int
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: int,
+    padding: tuple[int, int],
+    which: int,
 ) -> torch.Tensor:
     """The gradient of a depthwise convolution by its input (``which`` 0) or its kernel (1)."""
     wanted = [which == 0, which == 1, False]

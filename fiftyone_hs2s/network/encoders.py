@@ -59,7 +59,8 @@ class ImageTrunk(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """Brings the picture's features from stride 32 up to 4, once a frame: fine features that know what is where.
+    """Brings the picture's features from stride 32 up to 4, once a frame: fine features that know what is
+    where.
 
     Args:
         channels: of the backbone's stages
@@ -77,7 +78,9 @@ class ImageDecoder(nn.Module):
     def forward(self, stages: list[torch.Tensor]) -> dict[int, torch.Tensor]:
         """The features at strides 8 and 4, of the backbone's outputs."""
         x, skips = stages[5], {}
-        for block, skip, stride in zip(self.blocks, (stages[5][:, :0], stages[4], stages[3]), (16, 8, 4), strict=True):
+        for block, skip, stride in zip(
+            self.blocks, (stages[5][:, :0], stages[4], stages[3]), (16, 8, 4), strict=True
+        ):
             x = block(x, skip)
             skips[stride] = x
         return {8: skips[8], 4: skips[4]}
@@ -93,7 +96,9 @@ class MaskEmbedding(nn.Module):
         super().__init__()
         self.unshuffle = nn.PixelUnshuffle(stride)
         self.spread = nn.Conv2d(stride * stride, width, 3, padding=1)
-        self.spread_others = _silent(nn.Conv2d(stride * stride, width, 3, padding=1, bias=False)) if others else None
+        self.spread_others = (
+            _silent(nn.Conv2d(stride * stride, width, 3, padding=1, bias=False)) if others else None
+        )
         self.out = nn.Conv2d(width, channels, 1)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)  # it starts as the pretrained backbone on the picture alone
@@ -106,7 +111,8 @@ class MaskEmbedding(nn.Module):
 
 
 class StemMask(nn.Conv2d):
-    """The mask's convolution in the stem, as in the paper; with ``others`` a second one for the others' masks."""
+    """The mask's convolution in the stem, as in the paper; with ``others`` a second one for the others'
+    masks."""
 
     def __init__(self, channels: int, others: bool = False) -> None:
         super().__init__(1, channels, 7, 2, 3, bias=False)

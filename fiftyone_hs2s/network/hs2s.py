@@ -46,13 +46,17 @@ class HS2S(nn.Module):
         if config.references:
             self.merge = MergeLayer(config.merge, config.width, config.width, channels[4], config)
             if config.skip_width:
-                self.skip_merge = MergeLayer(config.skip_merge, channels[4], config.skip_width, channels[4], config)
+                self.skip_merge = MergeLayer(
+                    config.skip_merge, channels[4], config.skip_width, channels[4], config
+                )
         self.decoder = self._build_decoder(channels)
 
     def _build_decoder(self, channels: tuple[int, ...]) -> Decoder:
         config = self.config
         merged = config.merge_width if config.references else config.width
-        skip_merged = (config.merge_width if config.references else config.skip_width) if config.skip_width else 0
+        skip_merged = (
+            (config.merge_width if config.references else config.skip_width) if config.skip_width else 0
+        )
         shared = [width for _, width in config.image_decoder[1:]]
         skips = [channels[5], channels[4] + skip_merged, *(shared or [channels[3], channels[2]]), channels[1]]
         return Decoder(merged, skips, config.decoder, config.decoder_kernel, config.border_head)
@@ -73,14 +77,15 @@ class HS2S(nn.Module):
         Args:
             frames: (B, T, 3, H, W) float RGB in 0..1; H and W multiples of 32
             masks: (N, 1, H, W) or (N, T, 1, H, W) in 0..1, the objects on the first frame or on all frames
-            teacher_forcing: (N, T) bool, where the truth of frame t (instead of the network's own mask) is what the
-                step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in tracking
+            teacher_forcing: (N, T) bool, where the truth of frame t (instead of the network's own mask) is
+                what the step to t + 1 sees; needs masks of all frames. None: own masks throughout, as in
+                tracking
             memory_every: in place of the configuration's: clips are short
             return_border: also return the border logits (B, T-1, 42, H, W), None without a border head
-            learn_last: only the last so many frames are learned from: those between the first and them carry the state
-                on, and are not kept. None: all but the first
-            clip: (N,) the clip of each object, ascending; None for one object each. Those of a clip see each other
-                as the configuration says (``others``, ``feedback``)
+            learn_last: only the last so many frames are learned from: those between the first and them carry
+                the state on, and are not kept. None: all but the first
+            clip: (N,) the clip of each object, ascending; None for one object each. Those of a clip see each
+                other as the configuration says (``others``, ``feedback``)
             checkpointing: compute each step again in the backward pass instead of keeping what is in it
 
         Returns:
@@ -95,7 +100,9 @@ class HS2S(nn.Module):
         outputs, borders = [], []
         for t in range(1, frames.shape[1]):
             if checkpointing:
-                logits, border, state = recompute(self._clip_step, self, frames[:, t], clip, state, memory_every)
+                logits, border, state = recompute(
+                    self._clip_step, self, frames[:, t], clip, state, memory_every
+                )
             else:
                 logits, border, state = self._clip_step(frames[:, t], clip, state, memory_every)
             own, others = self.feed_back(logits, meeting)
@@ -151,8 +158,12 @@ class HS2S(nn.Module):
             ValueError: if H or W is no multiple of 32
         """
         if frame.shape[-2] % 32 or frame.shape[-1] % 32:
-            raise ValueError(f"The network takes sides that are multiples of 32, not {tuple(frame.shape[-2:])}")
-        mean, std = (frame.new_tensor(value).view(1, 3, 1, 1) for value in (self.config.mean, self.config.std))
+            raise ValueError(
+                f"The network takes sides that are multiples of 32, not {tuple(frame.shape[-2:])}"
+            )
+        mean, std = (
+            frame.new_tensor(value).view(1, 3, 1, 1) for value in (self.config.mean, self.config.std)
+        )
         x = (frame - mean) / std
         return ImageFeatures(x, {}, None) if self.trunk is None else self.trunk(x)
 
@@ -168,9 +179,12 @@ class HS2S(nn.Module):
         first = {name: levels for name, levels in references.items() if name == "first"}
         age = torch.zeros(len(masks), dtype=torch.long, device=masks.device)
         recalled: Prepared = ()
-        if self.config.memory_frames:  # the first frame again and again: attention reads it as if it were there once
+        # The first frame again and again: attention reads it as if it were there once.
+        if self.config.memory_frames:
             recalled = tuple(x.repeat(1, 1, self.config.memory_frames) for x in first["first"][1])
-        return State(image, masks, first, references, self._start_memories(image, masks), age, recalled, others)
+        return State(
+            image, masks, first, references, self._start_memories(image, masks), age, recalled, others
+        )
 
     def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
         """Advances N objects by one frame (eq. 7 to 10).
@@ -217,7 +231,9 @@ class HS2S(nn.Module):
         for name in names:
             levels = [self.merge.prepare(name, deep)]
             levels += [self.skip_merge.prepare(name, fine)] if self.skip_merge is not None else []
-            references[name] = tuple(tuple(_expand(tensor, len(masks)) for tensor in level) for level in levels)
+            references[name] = tuple(
+                tuple(_expand(tensor, len(masks)) for tensor in level) for level in levels
+            )
         return references
 
     def _start_memories(self, image: ImageFeatures, masks: torch.Tensor) -> tuple[Memory, ...]:
@@ -237,7 +253,9 @@ class HS2S(nn.Module):
         mask = keep.view(-1, 1, 1, 1)
         return tuple((h * mask, c * mask) for h, c in state.memories), state.age * keep
 
-    def _remember(self, skip: torch.Tensor, x: torch.Tensor, memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    def _remember(
+        self, skip: torch.Tensor, x: torch.Tensor, memories: tuple[Memory, ...]
+    ) -> tuple[Memory, ...]:
         after = (self.memory(x, memories[0]),)
         return after if self.skip_memory is None else (*after, self.skip_memory(skip, memories[1]))
 
@@ -255,7 +273,9 @@ class HS2S(nn.Module):
         if self.skip_memory is not None:
             matched = memories[1][0]
             if self.skip_merge is not None:
-                matched = self.skip_merge({n: levels[1] for n, levels in references.items()}, matched, image.key)
+                matched = self.skip_merge(
+                    {n: levels[1] for n, levels in references.items()}, matched, image.key
+                )
             fine = torch.cat([fine, matched], 1)
         skips = {**image.skips, **features, 16: fine}
         strides = STRIDES[:0:-1][: len(self.config.decoder)]
@@ -292,7 +312,9 @@ def _is_due(state: State, every: int) -> torch.Tensor | None:
 
 def _recall(recalled: Prepared, latest: Prepared, due: torch.Tensor) -> Prepared:
     """Drops the oldest frame for the latest one where it is ``due`` (N,)."""
-    moved = (torch.cat([old[:, :, new.shape[2] :], new], 2) for old, new in zip(recalled, latest, strict=True))
+    moved = (
+        torch.cat([old[:, :, new.shape[2] :], new], 2) for old, new in zip(recalled, latest, strict=True)
+    )
     return tuple(torch.where(due.view(-1, 1, 1), new, old) for new, old in zip(moved, recalled, strict=True))
 
 

@@ -16,7 +16,8 @@ SIDE = 256
 
 
 class MaskMakerNetwork(nn.Module):
-    """EfficientNet-Lite0 with the hints added after its first convolution, and a feature pyramid up to stride 2.
+    """EfficientNet-Lite0 with the hints added after its first convolution, and a feature pyramid up to stride
+    2.
 
     Args:
         width: channels of the pyramid
@@ -54,10 +55,14 @@ class MaskMakerNetwork(nn.Module):
             x = stage(x)
             features.append(x)
         merged: torch.Tensor | None = None
-        for lateral, gate, block, feature in zip(self.laterals, self.gates, self.blocks, features[::-1], strict=True):
+        for lateral, gate, block, feature in zip(
+            self.laterals, self.gates, self.blocks, features[::-1], strict=True
+        ):
             level = lateral(feature) + gate(F.adaptive_avg_pool2d(hints, feature.shape[2:]))
             if merged is not None:
-                level = level + F.interpolate(merged, size=feature.shape[2:], mode="bilinear", align_corners=False)
+                level = level + F.interpolate(
+                    merged, size=feature.shape[2:], mode="bilinear", align_corners=False
+                )
             merged = block(level)
         return F.interpolate(self.head(merged), size=view.shape[2:], mode="bilinear", align_corners=False)
 

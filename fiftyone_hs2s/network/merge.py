@@ -1,4 +1,5 @@
-"""The merge layer: how the decoder's input is matched with the first and the previous frame (part of eq. 10)."""
+"""The merge layer: how the decoder's input is matched with the first and the previous frame (part of eq.
+10)."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ class GlobalConvolution(Matcher):
 
 
 class CosineMatching(Matcher):
-    """Merge layer of ``hs2s_sim``: h reads the reference features by cosine similarity, softmax over positions."""
+    """Merge layer of ``hs2s_sim``: h reads the reference features by cosine similarity, softmax over
+    positions."""
 
     def __init__(self, features: int, hidden: int, width: int, outputs: int) -> None:
         super().__init__()
@@ -86,16 +88,23 @@ class CosineMatching(Matcher):
 class AttentionMatching(Matcher):
     """Matching by the picture alone: where does this place look like that place of the reference frame?
 
-    The similarity (cosine, learned temperature) does not depend on the object; what is read does: reference features
-    and the mask itself, 4x4 samples a cell, with ``others`` those of the other objects too. For the previous frame a
-    learned penalty on the squared distance keeps the match local (``local=True``), since an object moves little
-    between two frames.
+    The similarity (cosine, learned temperature) does not depend on the object; what is read does: reference
+    features and the mask itself, 4x4 samples a cell, with ``others`` those of the other objects too. For the
+    previous frame a learned penalty on the squared distance keeps the match local (``local=True``), since an
+    object moves little between two frames.
     """
 
     mask_samples = 4
 
     def __init__(
-        self, features: int, hidden: int, key: int, width: int, outputs: int, local: bool, others: bool = False
+        self,
+        features: int,
+        hidden: int,
+        key: int,
+        width: int,
+        outputs: int,
+        local: bool,
+        others: bool = False,
     ) -> None:
         super().__init__()
         self.key = nn.Conv2d(key, width, 1)
@@ -144,7 +153,8 @@ class AttentionMatching(Matcher):
 
 
 def _read(similarity: torch.Tensor, value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Reads (N, C, cells) by (N, queries, cells): (N, C, h, w). Softmax over the last axis is the fast one."""
+    """Reads (N, C, cells) by (N, queries, cells): (N, C, h, w). Softmax over the last axis is the fast
+    one."""
     return (similarity.softmax(2) @ value.transpose(1, 2)).transpose(1, 2).unflatten(2, like.shape[2:])
 
 
@@ -155,11 +165,13 @@ def _squared_distances(height: int, width: int, device: torch.device) -> torch.T
     return (dy[:, None, :, None] + dx[None, :, None, :]).reshape(height * width, -1)
 
 
-def build_matcher(kind: str, features: int, hidden: int, key: int, config: HS2SConfig, local: bool) -> Matcher:
+def build_matcher(
+    kind: str, features: int, hidden: int, key: int, config: HS2SConfig, local: bool
+) -> Matcher:
     """Builds a matcher of a reference's ``features`` with a hidden state of ``hidden`` channels.
 
-    A matcher has ``prepare(reference)``, called once a reference, and ``forward(prepared, h, query)``, which gives
-    (N, merge_width, h, w).
+    A matcher has ``prepare(reference)``, called once a reference, and ``forward(prepared, h, query)``, which
+    gives (N, merge_width, h, w).
     """
     outputs = config.merge_width
     if kind == "global_convolution":
@@ -175,7 +187,10 @@ class MergeLayer(nn.Module):
     def __init__(self, kind: str, features: int, hidden: int, key: int, config: HS2SConfig) -> None:
         super().__init__()
         self.matchers = nn.ModuleDict(
-            {name: build_matcher(kind, features, hidden, key, config, name == "previous") for name in config.references}
+            {
+                name: build_matcher(kind, features, hidden, key, config, name == "previous")
+                for name in config.references
+            }
         )
         self.mix = nn.Conv2d(len(config.references) * config.merge_width, config.merge_width, 1)
 
@@ -183,6 +198,8 @@ class MergeLayer(nn.Module):
         """Prepares the reference called ``name`` ("first" or "previous")."""
         return cast(Matcher, self.matchers[name]).prepare(reference)
 
-    def forward(self, prepared: dict[str, Prepared], h: torch.Tensor, query: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        self, prepared: dict[str, Prepared], h: torch.Tensor, query: torch.Tensor | None
+    ) -> torch.Tensor:
         matches = [matcher(prepared[name], h, query) for name, matcher in self.matchers.items()]
         return torch.relu(self.mix(torch.cat(matches, 1)))

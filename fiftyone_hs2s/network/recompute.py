@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute(function: Callable[..., Any], network: nn.Module, *args: Any) -> Any:
-    """Calls ``function(*args)``, and again in the backward pass, so that nothing within it is kept until then.
+    """Calls ``function(*args)``, and again in the backward pass, so that nothing within it is kept until
+    then.
 
     Args:
         function: what to call; it may give anything

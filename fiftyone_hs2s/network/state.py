@@ -22,12 +22,13 @@ class State:
         image: features of that frame, (1 or N, ...)
         masks: (N, 1, H, W) in 0..1: y_{t-1} of the next step, which the caller may replace
         first: x~_0 of each object, prepared for the merge layer; {} if the network does not read it
-        recalled: what the merge layer at stride 16 reads of frames in between, prepared like the first, the oldest
-            ahead, each (N, C, frames * cells); () if the network does not read any
+        recalled: what the merge layer at stride 16 reads of frames in between, prepared like the first, the
+            oldest ahead, each (N, C, frames * cells); () if the network does not read any
         previous: x~_{t-1} where it is known already (right after the first frame), else None
         memories: (h, c) of the ConvLSTM and of the skip memory
         age: (N,) steps since the recurrent state started
-        others: (N, 1, H, W) in 0..1, where the other objects of the frame are, which the caller sets; None for nowhere
+        others: (N, 1, H, W) in 0..1, where the other objects of the frame are, which the caller sets; None
+        for nowhere
     """
 
     image: ImageFeatures
@@ -98,7 +99,8 @@ class State:
 
 def _map_references(references: References, function: Callable[[torch.Tensor], torch.Tensor]) -> References:
     return {
-        name: tuple(tuple(function(x) for x in prepared) for prepared in levels) for name, levels in references.items()
+        name: tuple(tuple(function(x) for x in prepared) for prepared in levels)
+        for name, levels in references.items()
     }
 
 

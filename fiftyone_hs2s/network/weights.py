@@ -50,8 +50,8 @@ def load_network(name: str, weights: str | Path | None = None, reset_period: int
 
     Args:
         name: name of a preset, or of a registered model
-        weights: a ``.safetensors`` file, or a ``.pth`` of the released checkpoint's form, for the preset; None for the
-            shipped ones, or the registered model's own
+        weights: a ``.safetensors`` file, or a ``.pth`` of the released checkpoint's form, for the preset;
+            None for the shipped ones, or the registered model's own
         reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the
             network's own
 
@@ -66,10 +66,14 @@ def load_network(name: str, weights: str | Path | None = None, reset_period: int
     preset = HS2SConfig.preset(name) if weights is not None else _known_preset(name)
     path = Path(weights) if weights is not None else default_weights(name)
     if path is None:
-        example = ", for example the released checkpoint after 'hs2s weights convert weights_HS2S.pth OUT.safetensors'"
+        example = (
+            ", for example the released checkpoint after 'hs2s weights convert weights_HS2S.pth"
+            " OUT.safetensors'"
+        )
         raise HS2SError(
-            f"No weights are shipped for {name!r} yet: pass weights={example if name == 'hs2s-resnet50' else ''}, or"
-            f" take one of {', '.join([*shipped_models(), *list_models()])}"
+            f"No weights are shipped for {name!r} yet: pass"
+            f" weights={example if name == 'hs2s-resnet50' else ''}, or take one of"
+            f" {', '.join([*shipped_models(), *list_models()])}"
         )
     return _load(path, preset, reset_period)
 
@@ -123,7 +127,8 @@ def save_weights(network: HS2S, path: str | Path, half: bool = False) -> None:
 
 
 def register_model(name: str, weights: str | Path, overwrite: bool = False) -> Path:
-    """Gives a weights file a name by which ``load_network()``, ``load_model()`` and the App know it from then on.
+    """Gives a weights file a name by which ``load_network()``, ``load_model()`` and the App know it from then
+    on.
 
     Args:
         name: the model's name; letters, digits, ``-``, ``_`` and ``.``
@@ -182,8 +187,15 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             yield file
-    except (SafetensorError, OSError, ValueError, AttributeError) as error:  # the latter two: numbers torch lacks
-        raise HS2SError(f"{path} is not a readable safetensors file ({error}); copy or convert it again") from error
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        AttributeError,
+    ) as error:  # the latter two: numbers torch lacks
+        raise HS2SError(
+            f"{path} is not a readable safetensors file ({error}); copy or convert it again"
+        ) from error
 
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
@@ -194,7 +206,9 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
         raise HS2SError(f"{path} cannot be read as a checkpoint of tensors ({_first_line(error)})") from error
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise HS2SError(f"{path} is no checkpoint: it holds no state dict, neither by itself nor under 'model'")
+        raise HS2SError(
+            f"{path} is no checkpoint: it holds no state dict, neither by itself nor under 'model'"
+        )
     if unnamed := [key for key in state if not isinstance(key, str)]:
         raise HS2SError(f"{path} is no checkpoint of a network: {unnamed[0]!r} is no parameter's name")
     return state
@@ -236,13 +250,18 @@ def _check(expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], so
     if found:
         raise HS2SError(f"{source} does not fit the network: " + ", ".join(found))
     if bad := [key for key, value in given.items() if not _is_of_kind(value, expected[key])]:
-        raise HS2SError(f"{source} has other than plain numbers of the network's type in {_some(bad)}; it is damaged")
-    if bad := [k for k, value in given.items() if value.is_floating_point() and not torch.isfinite(value).all()]:
+        raise HS2SError(
+            f"{source} has other than plain numbers of the network's type in {_some(bad)}; it is damaged"
+        )
+    if bad := [
+        k for k, value in given.items() if value.is_floating_point() and not torch.isfinite(value).all()
+    ]:
         raise HS2SError(f"{source} has values that are not finite in {_some(bad)}; it is damaged")
 
 
 def _is_of_kind(value: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether a tensor holds numbers, floats where the network has floats: none that is sparse, quantized or empty."""
+    """Whether a tensor holds numbers, floats where the network has floats: none that is sparse, quantized
+    or empty."""
     plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
     return plain and not value.is_complex() and value.is_floating_point() == expected.is_floating_point()
 

@@ -1,7 +1,7 @@
 """FiftyOne plugin ``@hs2s/hs2s``.
 
-FiftyOne runs this file under a name of its own, from a clone as well as from an installed package. In a downloaded
-plugin the package is the one that this file lies in.
+FiftyOne runs this file under a name of its own, from a clone as well as from an installed package. In a
+downloaded plugin the package is the one that this file lies in.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from .version_check import check_version
 
 _FOUND = find_spec("fiftyone_hs2s")
 if _FOUND is None:
-    sys.path.append(str(Path(__file__).resolve().parent / "path"))  # which processes started from here get too
-elif Path(_FOUND.origin).name == "__init__.py":  # an installed package; else what the line above put on the path
+    # Which processes started from here get too.
+    sys.path.append(str(Path(__file__).resolve().parent / "path"))
+elif (
+    Path(_FOUND.origin).name == "__init__.py"
+):  # an installed package; else what the line above put on the path
     check_version(Path(__file__).resolve().parents[1], Path(_FOUND.origin).resolve().parent)
 
 from .analyze_operator import Analyze

@@ -37,7 +37,9 @@ class Analyze(MaskOperator):
             return
         samples = ctx.target_view()
         field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
-        field_choice(inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt"))
+        field_choice(
+            inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt")
+        )
         check_own_truth(ctx.params.get("pred_field"), ctx.params.get("gt_field"))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
@@ -59,7 +61,9 @@ class Analyze(MaskOperator):
 
 def _outcome(found: Any) -> Outcome:
     rows = [{name: _text(row[name]) for name in _COLUMNS} for row in found.rows()]
-    return Outcome("the table was shown in a window", window=(_table(found.notes()).to_json(), {"rows": rows}))
+    return Outcome(
+        "the table was shown in a window", window=(_table(found.notes()).to_json(), {"rows": rows})
+    )
 
 
 def _analyze(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:

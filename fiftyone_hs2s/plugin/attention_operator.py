@@ -31,14 +31,18 @@ class ShowAttention(MaskOperator):
         names = list_names(samples, ctx.params["prompt_field"]) if ctx.params.get("prompt_field") else []
         forms.choice(inputs, "object", {NONE: "All"} | {name: name for name in names}, "Object", NONE)
         prefix = forms.field_prefix(samples)
-        inputs.str("label_field", default=f"{prefix}attention", label="Output field", description="For the heatmaps")
+        inputs.str(
+            "label_field", default=f"{prefix}attention", label="Output field", description="For the heatmaps"
+        )
         forms.model_input(inputs)
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
         yield from execute(ctx, "Show where objects look", lambda report: _show(ctx, report), _outcome)
 
-    def __call__(self, samples: Samples, prompt_field: str, frame: int, delegate: bool = False, **params: Any) -> Any:
+    def __call__(
+        self, samples: Samples, prompt_field: str, frame: int, delegate: bool = False, **params: Any
+    ) -> Any:
         """Runs the operator from Python.
 
         Args:
@@ -75,5 +79,7 @@ def _show(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
 
 def _outcome(report: Any) -> Outcome:
     frames = sorted({number for numbers in report.written.values() for number in numbers})
-    where = f" on frame {frames[0]}" if len(frames) == 1 else " on the objects' first frames" if frames else ""
+    where = (
+        f" on frame {frames[0]}" if len(frames) == 1 else " on the objects' first frames" if frames else ""
+    )
     return Outcome(f"{report}{where}", list(report.failed.items()), warn=not report.written)

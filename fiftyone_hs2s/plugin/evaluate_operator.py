@@ -38,8 +38,14 @@ class Evaluate(MaskOperator):
         default = field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
         pred = ctx.params.get("pred_field") or default
         check_truth(samples, pred)
-        field_choice(inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt"))
-        note = f"Its name; empty for {default_key(pred)}" if pred else "Its name; empty for that of the field and _eval"
+        field_choice(
+            inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt")
+        )
+        note = (
+            f"Its name; empty for {default_key(pred)}"
+            if pred
+            else "Its name; empty for that of the field and _eval"
+        )
         inputs.str("eval_key", label="Evaluation key", description=note)
         forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
         forms.match_input(inputs)
@@ -113,8 +119,8 @@ def check_truth(samples: fo.Dataset | fo.DatasetView, pred_field: str | None) ->
     """
     if not truth_fields(samples, pred_field):
         raise HS2SError(
-            "there is no ground truth, only propagated masks and their prompts: add a Detections field with true "
-            "masks, or use HS2S: find failures, which needs none"
+            "there is no ground truth, only propagated masks and their prompts: add a Detections field with"
+            " true masks, or use HS2S: find failures, which needs none"
         )
 
 

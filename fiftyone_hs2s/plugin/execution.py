@@ -1,4 +1,5 @@
-"""How an operator does its work: beside the App, which shows how far it is and what came of it, or in a queue."""
+"""How an operator does its work: beside the App, which shows how far it is and what came of it, or in a
+queue."""
 
 from __future__ import annotations
 
@@ -40,16 +41,16 @@ def execute(
 ) -> Iterator[Any]:
     """Does an operator's work.
 
-    In the App the work continues in a thread, whatever becomes of the page, and the operator is over at once: the
-    panel of the runs shows how far the work is and what came of it. FiftyOne's own windows ("Executing", and one
-    that opens anew at each progress) would cover the App meanwhile. Only what is started over an open sample,
-    where that panel cannot be opened, and what is called from Python, is waited for.
+    In the App the work continues in a thread, whatever becomes of the page, and the operator is over at once:
+    the panel of the runs shows how far the work is and what came of it. FiftyOne's own windows ("Executing",
+    and one that opens anew at each progress) would cover the App meanwhile. Only what is started over an open
+    sample, where that panel cannot be opened, and what is called from Python, is waited for.
 
     Args:
         ctx: the operator's context
         title: what is done
-        work: the work, called with a function that is told how far it is: in words, or with a :class:`Progress`
-        outcome: says what came of the work, given what it returned
+        work: the work, called with a function that is told how far it is: in words, or with a
+        :class:`Progress` outcome: says what came of the work, given what it returned
 
     Yields:
         what the App is to do
@@ -71,7 +72,8 @@ def execute(
 
 
 def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
-    """Tells the App, once, what came of a run that is over: problems in a window that stays, else in a short note.
+    """Tells the App, once, what came of a run that is over: problems in a window that stays, else in a short
+    note.
 
     Yields:
         what the App is to do

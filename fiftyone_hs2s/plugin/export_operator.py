@@ -42,18 +42,26 @@ class ExportTracks(MaskOperator):
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         params = ctx.params
         field_choice(inputs, ctx.target_view(), "label_field", "Masks", "The field to export")
-        forms.choice(inputs, "format", {name: _FORMATS[name] for name in FORMATS}, "Format", "davis", required=True)
+        forms.choice(
+            inputs, "format", {name: _FORMATS[name] for name in FORMATS}, "Format", "davis", required=True
+        )
         note = "A folder on the machine of the App's server, made if there is none"
         inputs.str("export_dir", required=True, label="Folder", description=note)
         chosen = params.get("format") or "davis"
         inputs.int(
-            "every", default=1, min=1, label="Every", description="Export each of so many frames: 5, every fifth"
+            "every",
+            default=1,
+            min=1,
+            label="Every",
+            description="Export each of so many frames: 5, every fifth",
         )
         if chosen in SERVER_FORMATS:
             note = "The data set's root: what is in its JPEGImages must be there. Empty for no check"
             inputs.str("like", label="Data set", description=note)
         if chosen not in _WITHOUT_MEDIA:
-            inputs.bool("export_media", default=False, label="Frames too", description="Write frames or videos too")
+            inputs.bool(
+                "export_media", default=False, label="Frames too", description="Write frames or videos too"
+            )
         note = "Number objects from 1 whatever their index, for formats that only have small numbers"
         inputs.bool("renumber", default=False, label="Renumber", description=note)
         note = "Replace the files of an earlier export"
@@ -90,7 +98,11 @@ class ExportTracks(MaskOperator):
             the operator's result
         """
         label_field = forms.field_prefix(samples) + check_field(samples, label_field, "label")
-        params |= {"label_field": label_field, "export_dir": str(Path(export_dir).resolve()), "format": format}
+        params |= {
+            "label_field": label_field,
+            "export_dir": str(Path(export_dir).resolve()),
+            "format": format,
+        }
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 

@@ -25,7 +25,9 @@ def check_videos(samples: Samples) -> None:
     """
     check_samples(samples)
     if is_image_groups(samples):
-        raise HS2SError("failures are intervals on a video's timeline and these samples are images: use videos")
+        raise HS2SError(
+            "failures are intervals on a video's timeline and these samples are images: use videos"
+        )
 
 
 class FindFailures(MaskOperator):
@@ -55,7 +57,9 @@ class FindFailures(MaskOperator):
             inputs.bool("track_back", default=False, label="Track back", description=note)
             if ctx.params.get("track_back"):
                 forms.check_requirements()
-        inputs.bool("tag", default=False, label="Tag samples", description="With their failures, such as hs2s: drift")
+        inputs.bool(
+            "tag", default=False, label="Tag samples", description="With their failures, such as hs2s: drift"
+        )
         inputs.bool(
             "save_views",
             default=True,

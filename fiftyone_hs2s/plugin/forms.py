@@ -70,7 +70,8 @@ def choice(
 ) -> None:
     """Adds a drop-down menu with one choice an entry of ``labels``.
 
-    What has a default cannot be emptied, and the App would still write "Required" under it: it is not declared so.
+    What has a default cannot be emptied, and the App would still write "Required" under it: it is not
+    declared so.
     """
     view = types.DropdownView()
     for value, text in labels.items():
@@ -100,7 +101,9 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     check_samples(samples)
     fields = [field_prefix(samples) + name for name in prompt_fields(samples)]
     if not fields:
-        raise HS2SError("there is nothing to start from: draw a mask or a box on a frame, in a field of the frames")
+        raise HS2SError(
+            "there is nothing to start from: draw a mask or a box on a frame, in a field of the frames"
+        )
     likely = [name for ending in _LIKELY_PROMPTS for name in fields if name.endswith(ending)]
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
@@ -133,19 +136,28 @@ def quality_inputs(inputs: types.Object) -> None:
     """Adds what trades time for quality; all of it is off by default."""
     inputs.view("advanced", types.HeaderView(label="Advanced", divider=True))
     labels = {name: f"{text[:1].upper()}{text[1:]}" for name, text in LABELS.items()}
-    choice(inputs, "average", labels, "Average", "none", "Average what is found in several views of each frame")
-    about = "Seconds for which a copy of the network learns from each video's masks before it is tracked; some 60 help"
+    choice(
+        inputs, "average", labels, "Average", "none", "Average what is found in several views of each frame"
+    )
+    about = (
+        "Seconds for which a copy of the network learns from each video's masks before it is tracked; some 60"
+        " help"
+    )
     inputs.float("adapt", default=0, min=0, label="Adapt", description=about)
 
 
 def direction_input(inputs: types.Object) -> None:
     """Adds the choice of the direction."""
-    choice(inputs, "direction", {name: _DIRECTION_LABELS[name] for name in DIRECTIONS}, "Direction", "forward")
+    choice(
+        inputs, "direction", {name: _DIRECTION_LABELS[name] for name in DIRECTIONS}, "Direction", "forward"
+    )
 
 
 def prompt_frames_input(inputs: types.Object) -> None:
     """Adds the choice of the masks of each object to use."""
-    choice(inputs, "prompt_frames", {name: _PROMPT_LABELS[name] for name in PROMPT_FRAMES}, "Prompts", "first")
+    choice(
+        inputs, "prompt_frames", {name: _PROMPT_LABELS[name] for name in PROMPT_FRAMES}, "Prompts", "first"
+    )
 
 
 def match_input(inputs: types.Object) -> None:

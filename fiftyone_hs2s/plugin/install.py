@@ -43,7 +43,9 @@ def install_plugin() -> Path:
         if plugin.name == NAME:
             if Path(plugin.directory).resolve() == source:
                 return Path(plugin.directory)
-            raise HS2SError(f"FiftyOne has the plugin {NAME} already, in {plugin.directory}: remove that first")
+            raise HS2SError(
+                f"FiftyOne has the plugin {NAME} already, in {plugin.directory}: remove that first"
+            )
     link = Path(fo.config.plugins_dir) / "hs2s"
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():  # to a package that is gone, or FiftyOne would have listed it

@@ -20,8 +20,8 @@ from .work import NONE
 
 logger = logging.getLogger(__name__)
 
-_HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to open its sample; in an open sample see J
-and F of each frame."""
+_HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to open its sample; in an open
+sample see J and F of each frame."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
 _NAME = "hs2s_panel"
@@ -30,7 +30,8 @@ _PLOTS = ("histogram", "time", "scatter")
 
 
 def guarded(event: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps an event of the panel: what goes wrong becomes a sentence in the panel, never a page of traceback."""
+    """Wraps an event of the panel: what goes wrong becomes a sentence in the panel, never a page of
+    traceback."""
 
     @functools.wraps(event)
     def handler(self: Any, ctx: foo.ExecutionContext) -> Any:
@@ -95,7 +96,8 @@ class HS2SPanel(foo.Panel):
         """Shows another evaluation."""
         key = ctx.params.get("value")
         ctx.panel.set_state("eval_key", key)
-        ctx.panel.set_state("open_sample", ctx.current_sample)  # the choice holds, also if it did not score this
+        # The choice holds, also if it did not score this.
+        ctx.panel.set_state("open_sample", ctx.current_sample)
         ctx.panel.set_state("picked", {"key": key, "instead_of": _choice_beside_grid(ctx)})
         self._refresh(ctx)
 
@@ -169,8 +171,8 @@ class HS2SPanel(foo.Panel):
             state.set_state("comparison", comparison(ctx.dataset, chosen, other) if known else None)
 
     def _choose_for_sample(self, ctx: foo.ExecutionContext, keys: list[str]) -> str | None:
-        """The last choice, mostly made beside the grid, or the newest evaluation that scored the sample where that one
-        did not.
+        """The last choice, mostly made beside the grid, or the newest evaluation that scored the sample where
+        that one did not.
         """
         kept, picked = _choice_beside_grid(ctx), ctx.panel.get_state("picked") or {}
         if picked and picked["instead_of"] == kept:
@@ -219,7 +221,9 @@ class HS2SPanel(foo.Panel):
             panel.btn("evaluate", label="Evaluate masks", on_click="@hs2s/hs2s/evaluate", prompt=True)
             panel.btn("failures", label="Find failures", on_click="@hs2s/hs2s/find_failures", prompt=True)
         else:
-            panel.btn("attention", label="Where objects look", on_click="@hs2s/hs2s/show_attention", prompt=True)
+            panel.btn(
+                "attention", label="Where objects look", on_click="@hs2s/hs2s/show_attention", prompt=True
+            )
             panel.btn("redo", label="Redo beside corrections", on_click="@hs2s/hs2s/repropagate", prompt=True)
         panel.btn("reload", label="Refresh", on_click=self.reload)
         return types.Property(panel)
@@ -249,9 +253,9 @@ class HS2SPanel(foo.Panel):
     def _render_playhead(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
         """Lets the playhead follow the open sample.
 
-        The App's player of groups of images keeps a timeline to follow. That of videos tells one of a known name where
-        it is, but does not make it. Making one takes a player, which stays out of sight and, as it would also take the
-        keys that control the video, only until ``follow()``.
+        The App's player of groups of images keeps a timeline to follow. That of videos tells one of a known
+        name where it is, but does not make it. Making one takes a player, which stays out of sight and, as it
+        would also take the keys that control the video, only until ``follow()``.
         """
         name = f"timeline-{ctx.current_sample}" if ctx.dataset.media_type == "video" else None
         if name is None or ctx.panel.get_state("followed") == ctx.current_sample:

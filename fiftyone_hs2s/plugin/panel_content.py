@@ -94,7 +94,9 @@ def sample_curves(dataset: Samples, eval_key: str, sample_id: str) -> SampleCurv
     results = load_evaluation(dataset, eval_key)
     keys = [key for key, entry in results.series.items() if entry["sample_id"] == sample_id]
     if not keys:
-        return SampleCurves(f"This sample was not scored by **{eval_key}**: run *HS2S: evaluate masks* on it.")
+        return SampleCurves(
+            f"This sample was not scored by **{eval_key}**: run *HS2S: evaluate masks* on it."
+        )
     rows = [row for row in results.objects if row["sample_id"] == sample_id]
     lines = [f"{row['name']}: J&F **{row['JF']:.3f}**" for row in rows]
     curves, events, prompts = [], [], []
@@ -102,10 +104,19 @@ def sample_curves(dataset: Samples, eval_key: str, sample_id: str) -> SampleCurv
         sequence, names = results.scores(key), results.names(key)
         shown = {number: sequence.objects[number] for number in sequence.true_ids}
         curves += [c for number, scores in shown.items() for c in _curves(scores, names[number], number)]
-        prompts += [(frame, number) for number, scores in shown.items() for frame in scores.frames[scores.prompted]]
+        prompts += [
+            (frame, number) for number, scores in shown.items() for frame in scores.frames[scores.prompted]
+        ]
         events += [(event, names) for event in find_events(sequence, protocol=results.config.protocol)]
     last = max((x for curve in curves for x in curve["x"]), default=1)
-    playhead = {"type": "scatter", "mode": "lines", "x": [1, 1], "y": [0, 1], "name": "playhead", "showlegend": False}
+    playhead = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [1, 1],
+        "y": [0, 1],
+        "name": "playhead",
+        "showlegend": False,
+    }
     playhead["line"] = {"color": "#ff6d04", "width": 2}
     what = "\n".join(f"- {_event_text(*pair)}" for pair in events) or "none"
     return SampleCurves(
@@ -152,7 +163,8 @@ def _table(analysis: DatasetAnalysis) -> str:
 
 
 def comparison(dataset: Samples, eval_key: str, other: str) -> str:
-    """Two evaluations on what both of them scored, as a table, with what they do not share; or why they cannot be."""
+    """Two evaluations on what both of them scored, as a table, with what they do not share; or why they
+    cannot be."""
     try:
         found = compare_evaluations(dataset, [other, eval_key])
     except HS2SError as error:
@@ -220,4 +232,11 @@ def _curve_layout(events: list[Event], last: int) -> dict[str, Any]:
 def _shade(event: Event) -> dict[str, Any]:
     color = _SHADES.get(event.label, _OTHER_SHADE)
     sides = {"x0": event.first - 0.5, "x1": event.last + 0.5, "y0": 0, "y1": 1}
-    return {"type": "rect", "yref": "paper", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}, **sides}
+    return {
+        "type": "rect",
+        "yref": "paper",
+        "fillcolor": color,
+        "opacity": 0.15,
+        "line": {"width": 0},
+        **sides,
+    }

@@ -78,19 +78,25 @@ class Propagate(foo.Operator):
         forms.quality_inputs(inputs)
         forms.mask_maker_input(inputs)
         inputs.bool(
-            "overwrite", default=False, label="Overwrite", description="Also do samples that are finished already"
+            "overwrite",
+            default=False,
+            label="Overwrite",
+            description="Also do samples that are finished already",
         )
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
             prompts, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
             if not ctx.params.get("overwrite") and prompts != (label,):
                 StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
             boxes = ctx.params.get("mask_maker") != forms.IGNORE
-            outlook = plan(samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")), boxes)
+            outlook = plan(
+                samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")), boxes
+            )
             inputs.view("plan", types.Notice(label=str(outlook)))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        if not ctx.delegated and not has_own_colors(ctx.dataset):  # the open App does not look at the dataset's again
+        # The open App does not look at the dataset's again.
+        if not ctx.delegated and not has_own_colors(ctx.dataset):
             yield ctx.trigger("set_color_scheme", params=SCHEME)
         yield from execute(ctx, "Propagate masks", lambda report: _propagate(ctx, report), _outcome)
 
@@ -109,8 +115,8 @@ class Propagate(foo.Operator):
             prompt_field: the frame field with the masks, boxes or points to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
-            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``, ``direction``,
-                ``prompt_frames``, ``overwrite`` as in ``load_model()`` and ``propagate()``
+            **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
+                ``direction``, ``prompt_frames``, ``overwrite`` as in ``load_model()`` and ``propagate()``
 
         Returns:
             the operator's result
@@ -125,8 +131,11 @@ class Propagate(foo.Operator):
 
 
 def _models() -> dict[str, str]:
-    """The models that can be chosen, by the name that ``load_model()`` takes, and what the form calls them."""
-    shipped = {f"{name}{SUFFIX}": f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()}
+    """The models that can be chosen, by the name that ``load_model()`` takes, and what the form calls
+    them."""
+    shipped = {
+        f"{name}{SUFFIX}": f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()
+    }
     own = {name: f"{name} (fine-tuned)" for name in list_models()}
     return {**shipped, _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)", **own}
 

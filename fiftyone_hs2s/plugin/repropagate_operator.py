@@ -63,6 +63,8 @@ def _repropagate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> 
 def _outcome(report: Any) -> Outcome:
     idle = bool(report.skipped) and not (report.complete or report.problems)
     text = (
-        "no mask is new or changed since: correct one in Annotate first" if idle else f"{report.frames} frames redone"
+        "no mask is new or changed since: correct one in Annotate first"
+        if idle
+        else f"{report.frames} frames redone"
     )
     return Outcome(text, list(report.problems.items()), warn=idle)

@@ -36,8 +36,8 @@ class Run:
     Args:
         title: what is done
         dataset: name of the dataset
-        work: the work, called with a function that is told how far it is: in words, or with a :class:`Progress`; it
-            returns what came of it
+        work: the work, called with a function that is told how far it is: in words, or with a
+            :class:`Progress`; it returns what came of it
 
     Attributes:
         state: ``"running"``, ``"finished"``, ``"failed"`` or ``"canceled"``

@@ -1,4 +1,5 @@
-"""The panel of the runs: how far work is that was started in the App, what came of it, and a way to cancel it."""
+"""The panel of the runs: how far work is that was started in the App, what came of it, and a way to cancel
+it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ class RunsPanel(foo.Panel):
             dark_icon="/assets/icon-dark.svg",
             surfaces="grid",
             category=Categories.CUSTOM,
-            help_markdown="Work of HS2S in the App, until its server ends. It continues when this panel is closed.",
+            help_markdown=(
+                "Work of HS2S in the App, until its server ends. It continues when this panel is closed."
+            ),
             allow_multiple=False,
         )
 

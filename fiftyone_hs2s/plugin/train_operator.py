@@ -38,12 +38,16 @@ class Train(MaskOperator):
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         forms.check_requirements()
         configs = presets()
-        field_choice(inputs, ctx.target_view(), "field", "Masks", "The true masks", prefer=("ground_truth", "gt"))
+        field_choice(
+            inputs, ctx.target_view(), "field", "Masks", "The true masks", prefer=("ground_truth", "gt")
+        )
         forms.choice(inputs, "config", configs, "Preset", "finetune", required=True)
         forms.choice(inputs, "length", _LENGTHS, "Length", "minutes", required=True)
         length = ctx.params.get("length", "minutes")
         if length == "minutes":
-            inputs.float("minutes", default=10, min=0.1, required=True, label="Minutes", description=_long_work())
+            inputs.float(
+                "minutes", default=10, min=0.1, required=True, label="Minutes", description=_long_work()
+            )
         elif length == "steps":
             inputs.int("steps", default=200, min=1, required=True, label="Steps")
         views = ctx.dataset.list_saved_views()
@@ -61,12 +65,16 @@ class Train(MaskOperator):
         if not name:
             return
         if find_model(name):
-            inputs.bool("overwrite", default=False, label="Overwrite", description=f"Replace the model {name}")
+            inputs.bool(
+                "overwrite", default=False, label="Overwrite", description=f"Replace the model {name}"
+            )
         check_name(name, overwrite=bool(ctx.params.get("overwrite")))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        yield from execute(ctx, "Train", lambda report: _train(ctx, report), lambda result: Outcome(str(result)))
+        yield from execute(
+            ctx, "Train", lambda report: _train(ctx, report), lambda result: Outcome(str(result))
+        )
 
     def __call__(
         self,

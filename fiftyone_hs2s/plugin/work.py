@@ -98,8 +98,11 @@ def field_choice(
     return default
 
 
-def evaluation_choice(inputs: types.Object, samples: Samples, description: str, pred_field: str | None = None) -> None:
-    """Adds the choice of an evaluation, as :func:`evaluations_of` lists them, or of none; the last is the default."""
+def evaluation_choice(
+    inputs: types.Object, samples: Samples, description: str, pred_field: str | None = None
+) -> None:
+    """Adds the choice of an evaluation, as :func:`evaluations_of` lists them, or of none; the last is the
+    default."""
     keys = evaluations_of(samples, pred_field)
     if keys:
         choices = {NONE: "None"} | {key: key for key in keys}
@@ -113,7 +116,8 @@ def chosen(ctx: foo.ExecutionContext, name: str) -> str | None:
 
 
 def evaluations_of(samples: Samples, pred_field: str | None) -> list[str]:
-    """The keys of the evaluations that ``evaluate_propagation()`` made of a field, or of any field for None."""
+    """The keys of the evaluations that ``evaluate_propagation()`` made of a field, or of any field for
+    None."""
     keys = list_evaluations(samples)
     return [key for key in keys if pred_field in (None, samples.get_evaluation_info(key).config.pred_field)]
 

@@ -26,13 +26,17 @@ _CRF = 12
 class CvatWriter(TrackWriter):
     """CVAT for video: ``labels/<sequence>.xml``, and with ``media`` the video ``data/<sequence>.mp4``.
 
-    Each exported frame is a keyframe, and between them nothing is interpolated: CVAT hides an object from the frame
-    after its last polygon on. The track of an object's largest part has the object's id; those of further parts are
-    numbered on. Filled, the polygons (through the centers of pixels) have exactly the pixels of the mask.
+    Each exported frame is a keyframe, and between them nothing is interpolated: CVAT hides an object from the
+    frame after its last polygon on. The track of an object's largest part has the object's id; those of
+    further parts are numbered on. Filled, the polygons (through the centers of pixels) have exactly the
+    pixels of the mask.
     """
 
     def add(self, tracks: Tracks) -> int:
-        file, video = self.folder / "labels" / f"{tracks.name}.xml", self.folder / "data" / f"{tracks.name}.mp4"
+        file, video = (
+            self.folder / "labels" / f"{tracks.name}.xml",
+            self.folder / "data" / f"{tracks.name}.mp4",
+        )
         self.check_free(file, video)
         parts: dict[tuple[int, int], dict[int, Polygon]] = {}
         count = 0
@@ -45,7 +49,9 @@ class CvatWriter(TrackWriter):
             raise HS2SError(f"{tracks.name} has no labeled frame to export")
         if several := sorted({object_id for object_id, place in parts if place}):
             ids = ", ".join(map(str, several))
-            self.note(tracks.name, f"objects in several parts have a track for each, with one {OBJECT!r}: {ids}")
+            self.note(
+                tracks.name, f"objects in several parts have a track for each, with one {OBJECT!r}: {ids}"
+            )
         for path in (file, video) if self.media else (file,):
             path.parent.mkdir(parents=True, exist_ok=True)
         if self.media:
@@ -68,7 +74,12 @@ def _document(tracks: Tracks, parts: dict[tuple[int, int], dict[int, Polygon]]) 
         SubElement(label, "name").text = name
         attribute = SubElement(SubElement(label, "attributes"), "attribute")
         limits = f"0\n{max(tracks.labels)}\n1"
-        for key, text in {"name": OBJECT, "mutable": "False", "input_type": "number", "values": limits}.items():
+        for key, text in {
+            "name": OBJECT,
+            "mutable": "False",
+            "input_type": "number",
+            "values": limits,
+        }.items():
             SubElement(attribute, key).text = text
     size = SubElement(task, "original_size")
     SubElement(size, "width").text, SubElement(size, "height").text = str(tracks.size[1]), str(tracks.size[0])

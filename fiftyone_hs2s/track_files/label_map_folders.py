@@ -54,7 +54,10 @@ class _FolderWriter(TrackWriter):
             written.append(index)
         self.note_overlap(tracks.name, overlaps)
         if tracks.dtype is np.uint16:
-            self.note(tracks.name, "ids above 254 take 16-bit PNGs without a palette: renumber=True has indexed ones")
+            self.note(
+                tracks.name,
+                "ids above 254 take 16-bit PNGs without a palette: renumber=True has indexed ones",
+            )
         return written
 
     def seen(self, tracks: Tracks, index: int, ids: Iterable[int]) -> None:
@@ -110,7 +113,9 @@ class YouTubeVOSWriter(_FolderWriter):
         count = super().add(tracks)
         if lost := [i for i in tracks.labels if i not in self.shown.get(tracks.name, {})]:
             ids = ", ".join(map(str, lost))
-            self.note(tracks.name, f"objects that show on none of the exported frames are not in meta.json: {ids}")
+            self.note(
+                tracks.name, f"objects that show on none of the exported frames are not in meta.json: {ids}"
+            )
         return count
 
     def close(self) -> int:
@@ -127,7 +132,8 @@ class YouTubeVOSWriter(_FolderWriter):
 class SAVWriter(_FolderWriter):
     """The layout of SA-V: a folder of PNGs for each object, which may overlap others.
 
-    Object 1 is in the folder ``001``; each has a file for every exported frame, so that the frames stay known.
+    Object 1 is in the folder ``001``; each has a file for every exported frame, so that the frames stay
+    known.
     """
 
     def write_masks(self, folder: Path, tracks: Tracks) -> list[int]:

@@ -20,8 +20,9 @@ _LARGEST = 999
 class MotsWriter(TrackWriter):
     """MOTS: ``<sequence>.txt`` with lines ``frame object class height width rle``.
 
-    Frames count from 0. The object's number is 1000 times its class plus its id, as MOTS has it, and no pixel belongs
-    to two objects. ``classes.txt`` says what the classes are, ``sequences.seqmap`` how long the sequences are.
+    Frames count from 0. The object's number is 1000 times its class plus its id, as MOTS has it, and no pixel
+    belongs to two objects. ``classes.txt`` says what the classes are, ``sequences.seqmap`` how long the
+    sequences are.
     """
 
     lengths: dict[str, int] = field(default_factory=dict)
@@ -31,19 +32,25 @@ class MotsWriter(TrackWriter):
         file = self.folder / f"{tracks.name}.txt"
         self.check_free(file)
         if (largest := max(tracks.labels, default=0)) > _LARGEST:
-            raise HS2SError(f"{tracks.name} has the id {largest}, and MOTS takes up to {_LARGEST}: use renumber=True")
+            raise HS2SError(
+                f"{tracks.name} has the id {largest}, and MOTS takes up to {_LARGEST}: use renumber=True"
+            )
         self.classes = label_ids(tracks.labels.values(), self.classes)
         lines, count, overlaps = [], 0, 0
         for index, masks in tracks.masks():
             label_map, claimed = tracks.label_map(masks)
-            lines += [self._line(tracks, index, int(i), label_map == i) for i in np.unique(label_map[label_map > 0])]
+            lines += [
+                self._line(tracks, index, int(i), label_map == i) for i in np.unique(label_map[label_map > 0])
+            ]
             count, overlaps = count + 1, overlaps + (claimed > 0)
         if not count:
             raise HS2SError(f"{tracks.name} has no labeled frame to export")
         write_text(file, "".join(lines))
         self.note_overlap(tracks.name, overlaps)
         if others := sorted({*tracks.labels.values()} - CLASSES.keys()):
-            self.note(tracks.name, f"MOTS itself has only cars and pedestrians; numbered on: {', '.join(others)}")
+            self.note(
+                tracks.name, f"MOTS itself has only cars and pedestrians; numbered on: {', '.join(others)}"
+            )
         self.lengths[tracks.name] = len(tracks.frames)
         return count
 

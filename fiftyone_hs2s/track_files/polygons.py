@@ -12,8 +12,8 @@ Polygon = np.ndarray
 def mask_polygons(mask: np.ndarray) -> list[Polygon]:
     """The outlines of a mask's parts, the largest first.
 
-    ``cv2.fillPoly`` with all of them gives back the mask. A part with holes is one polygon too: it goes to each hole
-    over pixels of the part, around it, and back the same way.
+    ``cv2.fillPoly`` with all of them gives back the mask. A part with holes is one polygon too: it goes to
+    each hole over pixels of the part, around it, and back the same way.
 
     Args:
         mask: bool (H, W)
@@ -40,12 +40,14 @@ def fill_polygons(polygons: list[Polygon], size: tuple[int, int]) -> np.ndarray:
 
 
 def _cut_to_holes(outline: Polygon, holes: list[Polygon], mask: np.ndarray) -> Polygon:
-    """One outline with its holes: from the leftmost point of each a cut goes left to what is there already."""
+    """One outline with its holes: from the leftmost point of each a cut goes left to what is there
+    already."""
     for hole in sorted(holes, key=lambda hole: hole[:, 0].min()):
         start = int(hole[:, 0].argmin())
         x, y = hole[start]
         row = mask[y, : x + 1]
-        end = x - int(np.argmin(row[::-1])) + 1 if not row.all() else 0  # leftmost pixel of the run that x is in
+        # Leftmost pixel of the run that x is in.
+        end = x - int(np.argmin(row[::-1])) + 1 if not row.all() else 0
         (where,) = np.flatnonzero((outline == (end, y)).all(1))[:1]
         way = np.roll(hole, -start, axis=0)
         outline = np.concatenate([outline[: where + 1], way, way[:1], outline[where:]])

@@ -1,4 +1,5 @@
-"""COCO and YouTube-VIS: one JSON file with run-length encoded masks. Needs pycocotools, the extra ``export``."""
+"""COCO and YouTube-VIS: one JSON file with run-length encoded masks. Needs pycocotools, the extra
+``export``."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def _file_names(tracks: Tracks, indices: list[int]) -> list[str]:
 
 @dataclass
 class CocoWriter(_JSONWriter):
-    """COCO instances: an image for each frame; ``track_id`` of an annotation is the object's id in its video."""
+    """COCO instances: an image for each frame; ``track_id`` of an annotation is the object's id in its
+    video."""
 
     def annotations(self, tracks: Tracks, indices: list[int]) -> Iterator[Entry]:
         for index, masks in tracks.masks():
@@ -119,14 +121,17 @@ class CocoWriter(_JSONWriter):
                 images.append(entry | {"video_id": number, "frame_id": index})
             for annotation in found:
                 about = {"image_id": ids[annotation.pop("frame")], "video_id": number}
-                annotations.append(annotation | about | {"category_id": classes[tracks.labels[annotation["track_id"]]]})
+                annotations.append(
+                    annotation | about | {"category_id": classes[tracks.labels[annotation["track_id"]]]}
+                )
         videos = [{"id": number, "name": tracks.name} for number, tracks, _, _ in self.found]
         return {"videos": videos, "images": images, "annotations": annotations}
 
 
 @dataclass
 class YouTubeVISWriter(_JSONWriter):
-    """YouTube-VIS: an annotation for each object, with a mask for each exported frame, or none where it is hidden."""
+    """YouTube-VIS: an annotation for each object, with a mask for each exported frame, or none where it is
+    hidden."""
 
     file: ClassVar[str] = "instances.json"
 
@@ -153,7 +158,9 @@ class YouTubeVISWriter(_JSONWriter):
         videos, annotations = [], []
         for number, tracks, indices, found in self.found:
             shape = {"height": tracks.size[0], "width": tracks.size[1], "length": len(indices)}
-            videos.append({"id": number, "name": tracks.name, "file_names": _file_names(tracks, indices), **shape})
+            videos.append(
+                {"id": number, "name": tracks.name, "file_names": _file_names(tracks, indices), **shape}
+            )
             for annotation in found:
                 about = {"video_id": number, "category_id": classes[tracks.labels[annotation["track_id"]]]}
                 annotations.append(annotation | about | shape)

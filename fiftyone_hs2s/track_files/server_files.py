@@ -21,7 +21,8 @@ Expected = dict[str, dict[str, tuple[int, int]]]
 
 @dataclass
 class ServerWriter(TrackWriter):
-    """``<server>.zip``, written when all sequences are there: a sequence that cannot be read leaves no file at all.
+    """``<server>.zip``, written when all sequences are there: a sequence that cannot be read leaves no file
+    at all.
 
     Attributes:
         server: whose, see :data:`fiftyone_hs2s.mask_files.server_zip.SERVERS`
@@ -66,7 +67,9 @@ def expected_frames(root: PathLike, split: str | None = None) -> Expected:
     if images is None:
         raise HS2SError(f"There is no folder {Path(root) / IMAGES}.")
     names = read_split(root, split) if split else sorted(sub.name for sub in images.iterdir() if sub.is_dir())
-    expected = {name: {file.stem: _size(file) for file in sorted((images / name).glob("*.jpg"))} for name in names}
+    expected = {
+        name: {file.stem: _size(file) for file in sorted((images / name).glob("*.jpg"))} for name in names
+    }
     if lost := [name for name, frames in expected.items() if not frames]:
         raise HS2SError(f"There are no JPEG files in {images / lost[0]}.")
     if not expected:

@@ -64,7 +64,8 @@ class Tracks:
         return ((index, {}) for index in range(first, end) if self.fill and index % self.every == 0)
 
     def label_map(self, masks: Masks) -> tuple[np.ndarray, int]:
-        """The label map (H, W) of a frame, the smaller object on top, and how many pixels several objects claim."""
+        """The label map (H, W) of a frame, the smaller object on top, and how many pixels several objects
+        claim."""
         result = np.zeros(self.size, self.dtype)
         draw_masks(result, masks)
         claims = sum(np.count_nonzero(mask) for mask in masks.values())

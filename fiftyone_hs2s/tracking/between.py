@@ -30,9 +30,10 @@ def track_between(
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """Tracks from the first frame forward and from the last one backward, and blends the two.
 
-    Each pass counts by how near it is in time to where it started, times how sure it is of the object: what was known
-    at either end joins without a step. An object that is known at one end alone is taken from that pass. The backward
-    pass runs first; its probabilities wait in a temporary folder, so memory does not grow with the number of frames.
+    Each pass counts by how near it is in time to where it started, times how sure it is of the object: what
+    was known at either end joins without a step. An object that is known at one end alone is taken from that
+    pass. The backward pass runs first; its probabilities wait in a temporary folder, so memory does not grow
+    with the number of frames.
 
     Args:
         tracker: it is reset
@@ -42,8 +43,8 @@ def track_between(
         on_step: called after each frame of each pass
 
     Yields:
-        index in the stretch (0-based) and what was found, for the frames between the two; with ``before`` or ``after``
-        empty, for all frames but the one that has masks
+        index in the stretch (0-based) and what was found, for the frames between the two; with ``before`` or
+        ``after`` empty, for all frames but the one that has masks
 
     Raises:
         MaskError: if there is no mask at either end, or one does not fit
@@ -54,7 +55,9 @@ def track_between(
     with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
         waiting = _Waiting(Path(folder))
         if after:
-            for steps, tracked in _pass(tracker, frames.reversed(), after, last if before else last + 1, on_step):
+            for steps, tracked in _pass(
+                tracker, frames.reversed(), after, last if before else last + 1, on_step
+            ):
                 waiting.put(last - steps, tracked)
         if not before:
             yield from ((index, waiting.take(index)) for index in range(last))
@@ -88,10 +91,16 @@ def _blend(forward: TrackedFrame, backward: TrackedFrame, time: float) -> Tracke
     probabilities: dict[int, np.ndarray] = {}
     confidence: dict[int, float] = {}
     for object_id in ids:
-        sides = [(side, near) for side, near in ((forward, 1 - time), (backward, time)) if object_id in side.confidence]
+        sides = [
+            (side, near)
+            for side, near in ((forward, 1 - time), (backward, time))
+            if object_id in side.confidence
+        ]
         shares = np.array([near * max(side.confidence[object_id], 1e-3) for side, near in sides])
         shares /= shares.sum()
-        parts = [share * side.probabilities[object_id] for share, (side, _) in zip(shares, sides, strict=True)]
+        parts = [
+            share * side.probabilities[object_id] for share, (side, _) in zip(shares, sides, strict=True)
+        ]
         probabilities[object_id] = np.asarray(sum(parts), np.float32)
         certain = [side.confidence[object_id] for side, _ in sides]
         confidence[object_id] = float(np.dot(shares, certain))

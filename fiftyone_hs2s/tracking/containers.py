@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _Step = Callable[[bytes, int], "int | None"]
-"""The length of the element that begins with these bytes, and has so many left in the file; None if there is none."""
+"""The length of the element that begins with these bytes, and has so many left in the file; None if there
+is none."""
 
 
 def find_damage(path: Path, container: str) -> int | None:
@@ -21,8 +22,8 @@ def find_damage(path: Path, container: str) -> int | None:
         container: FFmpeg's name of its format, such as ``mov,mp4,m4a,3gp,3g2,mj2``
 
     Returns:
-        offset in bytes of the first element that is cut or cannot be read; None if there is none, or the format is
-        one that FFmpeg checks itself
+        offset in bytes of the first element that is cut or cannot be read; None if there is none, or the
+        format is one that FFmpeg checks itself
     """
     find = {"mov": _in_mp4, "matroska": _in_matroska, "mpegts": _in_ts, "flv": _in_flv, "ogg": _in_ogg}
     kind = container.split(",")[0]
@@ -53,13 +54,16 @@ def _in_mp4(file: BinaryIO, end: int) -> int | None:
             length = int.from_bytes(data[8:16], "big")
         return length if length >= 8 and name.isalnum() else left
 
-    return None if _walk(file, 0, end, 16, step) is None else end  # a box is as large as the video: its start is there
+    # A box is as large as the video: its start is there.
+    return None if _walk(file, 0, end, 16, step) is None else end
 
 
 def _in_ts(file: BinaryIO, end: int) -> int | None:
     """Packets of one length, 188 or 192 (with a time before each); a part of one at the end is a cut."""
     data = file.read(2 * 192)
-    length = next((n for n in (188, 192) if data[n - 188 : n - 187] == data[2 * n - 188 : 2 * n - 187] == b"G"), None)
+    length = next(
+        (n for n in (188, 192) if data[n - 188 : n - 187] == data[2 * n - 188 : 2 * n - 187] == b"G"), None
+    )
     if length is None or end % length <= length - 188:
         return None
     last = end - end % length
@@ -85,7 +89,9 @@ def _in_ogg(file: BinaryIO, end: int) -> int | None:
     """Pages, with a table of the lengths of their parts."""
 
     def step(data: bytes, left: int) -> int | None:
-        return 27 + data[26] + sum(data[27 : 27 + data[26]]) if data[:4] == b"OggS" and len(data) > 26 else None
+        return (
+            27 + data[26] + sum(data[27 : 27 + data[26]]) if data[:4] == b"OggS" and len(data) > 26 else None
+        )
 
     return _walk(file, 0, end, 27 + 255, step)
 
@@ -94,7 +100,8 @@ _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 
 
 def _in_matroska(file: BinaryIO, end: int) -> int | None:
-    """EBML elements: those of the segment, and in it those of each cluster, which must end where the cluster does."""
+    """EBML elements: those of the segment, and in it those of each cluster, which must end where the
+    cluster does."""
     segment_end, cluster_end = end, 0
     position = 0
     while position < segment_end:
@@ -119,7 +126,8 @@ def _in_matroska(file: BinaryIO, end: int) -> int | None:
 
 
 def _element(data: bytes) -> tuple[int | None, int | None, int]:
-    """Id (None if there is none), length (None if not known beforehand) of an element, and that of its header."""
+    """Id (None if there is none), length (None if not known beforehand) of an element, and that of its
+    header."""
     id_length = 9 - data[0].bit_length() if data and data[0] else 9
     rest = data[id_length:]
     size_length = 9 - rest[0].bit_length() if rest and rest[0] else 9

@@ -14,7 +14,8 @@ from av.sidedata.sidedata import SideData
 class Converter:
     """Turns frames upright, makes them RGB, and brings those of another size to the size of the video.
 
-    A filter graph and not ``VideoFrame.to_ndarray``, whose scaler treats interlaced and 10-bit chroma in another way.
+    A filter graph and not ``VideoFrame.to_ndarray``, whose scaler treats interlaced and 10-bit chroma in
+    another way.
 
     Args:
         size: (H, W) of the results; None for that of the first frame
@@ -38,9 +39,13 @@ class Converter:
 def _build_graph(frame: av.VideoFrame, size: tuple[int, int] | None) -> Graph:
     graph = Graph()
     time_base = Fraction(1, 1000)  # of no importance, but required
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+    )
     scale = [("scale", f"{size[1]}:{size[0]}")] if size else []
-    filters = [graph.add(*given) for given in (*_turns(_display_matrix(frame)), *scale, ("format", "pix_fmts=rgb24"))]
+    filters = [
+        graph.add(*given) for given in (*_turns(_display_matrix(frame)), *scale, ("format", "pix_fmts=rgb24"))
+    ]
     graph.link_nodes(source, *filters, graph.add("buffersink"))
     graph.configure()
     return graph
@@ -55,7 +60,8 @@ def _turns(display_matrix: bytes) -> list[tuple[str, str | None]]:
     """The filters that turn a frame as its display matrix says: those of ``ffmpeg -autorotate``."""
     if not display_matrix:
         return []
-    matrix = np.frombuffer(display_matrix, np.int32)  # 3x3; the last column is that of a perspective, and not used
+    # 3x3; the last column is that of a perspective, and not used.
+    matrix = np.frombuffer(display_matrix, np.int32)
     angle = round(math.degrees(math.atan2(matrix[1], matrix[0]))) % 360
     across, along = ("hflip", None), ("vflip", None)
     if angle == 90:

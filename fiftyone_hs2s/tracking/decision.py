@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 
 def decide(margins: torch.Tensor, ids: list[int], size: tuple[int, int]) -> torch.Tensor:
-    """Brings margins to a frame's size (bilinear) and gives each pixel to the object with the greatest one above 0.
+    """Brings margins to a frame's size (bilinear) and gives each pixel to the object with the greatest one
+    above 0.
 
     Only the box around each object's positive margins is enlarged: nothing outside it can become positive.
 
@@ -40,8 +41,9 @@ def decide(margins: torch.Tensor, ids: list[int], size: tuple[int, int]) -> torc
 def _block(highest: torch.Tensor, new: int) -> tuple[slice, slice]:
     """The part of an axis that an object's positive margins need, before and after resizing.
 
-    It starts and ends where a source and a target position meet, so that resizing the part is part of resizing the
-    whole; and one pixel beyond the object, so that what lies beyond, which is not seen, makes no difference.
+    It starts and ends where a source and a target position meet, so that resizing the part is part of
+    resizing the whole; and one pixel beyond the object, so that what lies beyond, which is not seen, makes no
+    difference.
 
     Args:
         highest: the greatest margin at each position of the axis

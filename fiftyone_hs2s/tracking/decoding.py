@@ -16,7 +16,8 @@ from fiftyone_hs2s.errors import VideoError
 from fiftyone_hs2s.tracking.frame_index import NO_TIME, FrameIndex, time_stamp
 
 _ONE_TO_ONE = {"h264", "hevc", "mpeg1video", "mpeg2video"}
-"""Codecs with a frame for each packet (or pair of fields), whose decoders drop what they lack references for unsaid."""
+"""Codecs with a frame for each packet (or pair of fields), whose decoders drop what they lack references
+for unsaid."""
 
 _OUTPUT_CORRUPT = 1 << 3  # AV_CODEC_FLAG_OUTPUT_CORRUPT
 
@@ -30,8 +31,8 @@ class Reading:
 
     Args:
         path: the file
-        careful: decode in one thread. Several are faster, but lose frames at the end of a damaged file, and what they
-            show after damage differs from run to run; so damage is a :class:`DamageError` then
+        careful: decode in one thread. Several are faster, but lose frames at the end of a damaged file, and
+            what they show after damage differs from run to run; so damage is a :class:`DamageError` then
         damaged_from: offset in bytes from which the file is known to be damaged
 
     Attributes:
@@ -58,7 +59,8 @@ class Reading:
         self._stream = _choose_stream(self._container, self._path)
         self._codec = self._stream.codec_context
         self._codec.thread_type, self._codec.thread_count = "AUTO", int(self._careful)
-        if self._codec.name == "hevc":  # FFmpeg 8 drops what earlier versions show, and so shifts all later numbers
+        # FFmpeg 8 drops what earlier versions show, and so shifts all later numbers.
+        if self._codec.name == "hevc":
             self._codec.flags |= _OUTPUT_CORRUPT
         self._packets = self._container.demux(self._stream)
         self._first_time, self._is_from_start = NO_TIME, True
@@ -75,7 +77,8 @@ class Reading:
         self._container.close()
 
     def count_frames(self) -> int:
-        """Number of the frames in the file, without decoding them: some codecs have packets without a frame."""
+        """Number of the frames in the file, without decoding them: some codecs have packets without a
+        frame."""
         return sum(not packet.is_discard and not _is_hidden(packet) for packet in self._read_packets())
 
     def seek(self, index: FrameIndex, number: int) -> bool:
@@ -118,7 +121,8 @@ class Reading:
         if self.is_cut:
             self._notice_damage()
         if self._is_from_start and self._codec.name in _ONE_TO_ONE and self._lost > 0:
-            is_unsaid = self._lost > self._interlaced and self.damaged_at is None  # each field may have its own packet
+            # Each field may have its own packet.
+            is_unsaid = self._lost > self._interlaced and self.damaged_at is None
             if is_unsaid or not self._starts_with_key:
                 self._notice_damage(0)
 
@@ -130,7 +134,8 @@ class Reading:
 
     def _read_packets(self) -> Iterator[av.Packet]:
         try:
-            yield from (packet for packet in self._packets if packet.size)  # AVI has empty ones: nothing new to show
+            # AVI has empty ones: nothing new to show.
+            yield from (packet for packet in self._packets if packet.size)
         except av.FFmpegError:
             self.is_cut = True
 
@@ -165,7 +170,9 @@ def _open_container(path: Path) -> InputContainer:
     try:
         return av.open(f"file:{path}", metadata_errors="replace")
     except (av.FFmpegError, UnicodeError) as error:
-        raise VideoError(f"The video {path} cannot be opened: it is damaged, incomplete, or no video.") from error
+        raise VideoError(
+            f"The video {path} cannot be opened: it is damaged, incomplete, or no video."
+        ) from error
 
 
 def _choose_stream(container: InputContainer, path: Path) -> VideoStream:

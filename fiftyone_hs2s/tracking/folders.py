@@ -23,13 +23,15 @@ logger = logging.getLogger(__name__)
 
 
 class MaskFiles:
-    """Prompts in PNG files: each is read once to learn which objects it shows, and when its masks are asked for.
+    """Prompts in PNG files: each is read once to learn which objects it shows, and when its masks are asked
+    for.
 
     Args:
-        path: a PNG for the first frame; or a folder of PNGs, or of a folder of PNGs for each object, named as the
-            frames that they belong to, or with their number if the frames are named by number
+        path: a PNG for the first frame; or a folder of PNGs, or of a folder of PNGs for each object, named as
+            the frames that they belong to, or with their number if the frames are named by number
         frames: the video
-        void: the value of pixels that belong to no object, such as 10000 in KITTI MOTS; 255 in 8 bits needs no mention
+        void: the value of pixels that belong to no object, such as 10000 in KITTI MOTS; 255 in 8 bits needs
+        no mention
 
     Raises:
         MaskError: if there is no mask with an object, one belongs to no frame, or does not fit
@@ -43,7 +45,8 @@ class MaskFiles:
         self._ids: dict[int, list[int]] = {}
         if not any(self._ids_of(index) for index in self.indices):
             raise MaskError(
-                f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ... (255 means void)."
+                f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ... (255 means"
+                " void)."
             )
         if self._sequence and self._sequence.note:
             logger.warning("The masks in %s: %s", path, self._sequence.note)
@@ -84,7 +87,11 @@ class MaskFiles:
     @property
     def object_names(self) -> dict[int, str]:
         """Names of the objects by id, where their folders have names that are no numbers."""
-        return {i: name for name, i in (self._sequence.ids if self._sequence else {}).items() if not name.isdecimal()}
+        return {
+            i: name
+            for name, i in (self._sequence.ids if self._sequence else {}).items()
+            if not name.isdecimal()
+        }
 
 
 def _match_names(sequence: MaskSequence, frames: Frames) -> dict[int, str]:
@@ -94,8 +101,8 @@ def _match_names(sequence: MaskSequence, frames: Frames) -> dict[int, str]:
     for name, place in places.items():
         if place is None:
             raise MaskError(
-                f"The mask {sequence.folder / name}.png belongs to no frame: masks are named as their frames, "
-                f"{names[0]} to {names[-1]}{_count_from(names[0])}."
+                f"The mask {sequence.folder / name}.png belongs to no frame: masks are named as their frames,"
+                f" {names[0]} to {names[-1]}{_count_from(names[0])}."
             )
         if place in by_frame:
             raise MaskError(
@@ -118,7 +125,8 @@ def track_to_folder(
     on_step: Callable[[], object] = lambda: None,
     overwrite: bool = False,
 ) -> dict[str, dict[int, float]]:
-    """Tracks objects through a video, and writes each frame's label map as an indexed PNG under the frame's name.
+    """Tracks objects through a video, and writes each frame's label map as an indexed PNG under the frame's
+    name.
 
     What was written stays if the video ends early or the tracking fails.
 
@@ -134,7 +142,8 @@ def track_to_folder(
         the confidence of each object on each frame, by the frame's name, in the order of the frames
 
     Raises:
-        HS2SError: as :func:`track`, and if there are other pictures among the label maps to be removed: then none is
+        HS2SError: as :func:`track`, and if there are other pictures among the label maps to be removed: then
+        none is
     """
     folder = Path(folder)
     old = set(_earlier_masks(folder)) if overwrite else set()

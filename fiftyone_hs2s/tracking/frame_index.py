@@ -16,8 +16,8 @@ NO_TIME = -(2**63)
 class FrameIndex:
     """The time stamp and a checksum of each frame, from a pass through the whole video.
 
-    Containers differ in where a seek lands, and streams in what can be decoded from there. So a seek is trusted only
-    as long as it gives the frames that the pass from the start gave.
+    Containers differ in where a seek lands, and streams in what can be decoded from there. So a seek is
+    trusted only as long as it gives the frames that the pass from the start gave.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,8 @@ class FrameIndex:
         self._checks.append(_checksum(frame))
 
     def key_times(self, number: int) -> Iterator[int]:
-        """Time stamps of key frames to start from to reach a frame: the latest first, then in growing steps."""
+        """Time stamps of key frames to start from to reach a frame: the latest first, then in growing
+        steps."""
         place, step = bisect_right(self._keys, number) - 1, 1
         while place > 0 and self._is_ascending:
             yield self._times[self._keys[place]]

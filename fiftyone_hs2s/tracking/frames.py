@@ -18,9 +18,9 @@ from fiftyone_hs2s.tracking.video import VideoSource
 class Frames:
     """A video, or a stretch of one: frames in order, decoded ahead in a thread while they are worked on.
 
-    Iterating gives uint8 arrays (H, W, 3), RGB. Frames are read again at each iteration and never kept, so memory does
-    not depend on the length. ``frames[i]``, ``frames[i:j]`` and ``frames.reversed()`` work as for a list; the latter
-    two are views that read nothing by themselves.
+    Iterating gives uint8 arrays (H, W, 3), RGB. Frames are read again at each iteration and never kept, so
+    memory does not depend on the length. ``frames[i]``, ``frames[i:j]`` and ``frames.reversed()`` work as for
+    a list; the latter two are views that read nothing by themselves.
 
     The length of a video file is the number of coded frames in it, until it has been read to its end.
 
@@ -31,7 +31,9 @@ class Frames:
         backward: whether to go from the end to the start
     """
 
-    def __init__(self, source: Source, start: int = 0, stop: int | None = None, backward: bool = False) -> None:
+    def __init__(
+        self, source: Source, start: int = 0, stop: int | None = None, backward: bool = False
+    ) -> None:
         self._source, self._start, self._stop, self._backward = source, start, stop, backward
 
     @property
@@ -121,8 +123,8 @@ def open_frames(media: PathLike | np.ndarray | Sequence[np.ndarray]) -> Frames:
     """Opens a video.
 
     Args:
-        media: path of a video file or of a folder of images (natural order of their names), or the frames themselves:
-            uint8 RGB, (T, H, W, 3) or a sequence of (H, W, 3)
+        media: path of a video file or of a folder of images (natural order of their names), or the frames
+            themselves: uint8 RGB, (T, H, W, 3) or a sequence of (H, W, 3)
 
     Raises:
         VideoError: if there is no frame to be read there

@@ -31,7 +31,8 @@ def read_image(path: Path, bits: int = 16) -> np.ndarray | None:
 
 
 def used_bits(files: Sequence[Path]) -> int:
-    """How many bits the values of a sequence's 16-bit images use: 8, 10, 12, 14 or 16, by some of its frames."""
+    """How many bits the values of a sequence's 16-bit images use: 8, 10, 12, 14 or 16, by some of its
+    frames."""
     highest = 0
     for place in sorted({round(k * (len(files) - 1) / (_LOOKS - 1)) for k in range(_LOOKS)}):
         image = _decode(files[place], cv2.IMREAD_UNCHANGED)

@@ -14,7 +14,8 @@ _END: object = object()
 def prefetch(items: Iterable[T], depth: int = 4) -> Iterator[T]:
     """Yields the items of an iterable, which runs up to ``depth`` items ahead in a thread of its own.
 
-    What the iterable raises is raised here, in its place. The thread ends when the iterator is exhausted or closed.
+    What the iterable raises is raised here, in its place. The thread ends when the iterator is exhausted or
+    closed.
 
     Args:
         items: what to run ahead; touched by the thread only

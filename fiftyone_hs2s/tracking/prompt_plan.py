@@ -1,4 +1,5 @@
-"""Prompts, the masks that objects are tracked from, and the plan of which are used: made once, before tracking."""
+"""Prompts, the masks that objects are tracked from, and the plan of which are used: made once, before
+tracking."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ MasksByFrame = Mapping[int, Mapping[int, np.ndarray]]
 
 @runtime_checkable
 class Prompts(Protocol):
-    """Masks that objects can be tracked from. Their ids are known of all frames, the masks are read when asked for."""
+    """Masks that objects can be tracked from. Their ids are known of all frames, the masks are read when
+    asked for."""
 
     def ids(self) -> Mapping[int, Sequence[int]]:
         """The ids (1, 2, ...) of the objects with pixels, by 0-based frame index."""
@@ -56,7 +58,8 @@ class PromptPlan(Generic[P]):
     Attributes:
         prompts: where the masks come from
         direction: "forward", "backward" or "both"
-        anchors: ids of the objects to anchor on each frame, by index: all that is held of the prompts throughout
+        anchors: ids of the objects to anchor on each frame, by index: all that is held of the prompts
+        throughout
     """
 
     prompts: P
@@ -86,9 +89,11 @@ class PromptPlan(Generic[P]):
         return _first_only(self.anchors)
 
     def both_ways(self) -> tuple[PromptPlan, PromptPlan]:
-        """Of "both": the plan of the backward pass, from first anchors after the first frame, and of the forward one.
+        """Of "both": the plan of the backward pass, from first anchors after the first frame, and of the
+        forward one.
 
-        The masks that both need are read once, and kept as bits in between: there is one of these frames an object.
+        The masks that both need are read once, and kept as bits in between: there is one of these frames an
+        object.
         """
         later = {index: ids for index, ids in self.starts().items() if index > 0}
         prompts: Prompts = self.prompts
@@ -103,7 +108,8 @@ def plan_prompts(
     direction: str = "forward",
     prompt_frames: str = "first",
 ) -> PromptPlan[P]:
-    """Chooses the prompts that :func:`fiftyone_hs2s.tracking.track` uses, of which it documents arguments and errors.
+    """Chooses the prompts that :func:`fiftyone_hs2s.tracking.track` uses, of which it documents arguments and
+    errors.
 
     A plan is given back as it is.
     """
@@ -175,7 +181,9 @@ class MissingFrameError(VideoError):
     def __init__(self, index: int, reason: str, first_number: int = 0) -> None:
         self.index, self.reason = index, reason
         counted = "" if first_number else " (counted from 0)"
-        super().__init__(f"There is a mask for frame {index + first_number}{counted}, which cannot be read. {reason}")
+        super().__init__(
+            f"There is a mask for frame {index + first_number}{counted}, which cannot be read. {reason}"
+        )
 
     def numbered_from(self, first_number: int) -> MissingFrameError:
         """The same, in other frame numbers."""

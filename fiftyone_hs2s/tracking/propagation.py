@@ -29,28 +29,29 @@ def track(
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """Tracks objects through a video.
 
-    "forward" goes from the first prompted frame to the end; "backward" from the last prompted one to the start; "both"
-    gives all frames in order: each object is tracked forward from its first prompt, and backward from there to the
-    start. Where two objects meet of which one comes from each pass, the forward one is on top.
+    "forward" goes from the first prompted frame to the end; "backward" from the last prompted one to the
+    start; "both" gives all frames in order: each object is tracked forward from its first prompt, and
+    backward from there to the start. Where two objects meet of which one comes from each pass, the forward
+    one is on top.
 
-    Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a temporary
-    folder; objects from it have their mask (0 or 1) as probability.
+    Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a
+    temporary folder; objects from it have their mask (0 or 1) as probability.
 
     A video that breaks off ends the iteration early; :class:`Steps` tells.
 
     Args:
         tracker: it is reset first
         frames: the video
-        prompts: masks by frame index and object id, of which an empty one is none; or something that reads them when
-            asked; or a plan of :func:`plan_prompts`, with direction and frames chosen already
+        prompts: masks by frame index and object id, of which an empty one is none; or something that reads
+            them when asked; or a plan of :func:`plan_prompts`, with direction and frames chosen already
         direction: "forward", "backward" or "both"
-        prompt_frames: "first" takes each object's first prompt in the direction of travel; "all" anchors it again at
-            each of its prompts
+        prompt_frames: "first" takes each object's first prompt in the direction of travel; "all" anchors it
+            again at each of its prompts
         on_step: called after each frame of each pass, see :class:`Steps`
 
     Yields:
-        frame index (0-based), and what was found there; each frame once. On a prompted frame the mask given is the
-        result
+        frame index (0-based), and what was found there; each frame once. On a prompted frame the mask given
+        is the result
 
     Raises:
         MaskError: if there is no mask to start from, or one does not fit its frame
@@ -85,7 +86,8 @@ class Steps:
 
     @property
     def incomplete(self) -> str | None:
-        """Why frames that were needed are missing or wrong, in a sentence; None if there are no such frames."""
+        """Why frames that were needed are missing or wrong, in a sentence; None if there are no such
+        frames."""
         return self._needed.incomplete
 
 
@@ -160,7 +162,9 @@ class _Spool:
         label_map = read_written(self._folder / f"{index}.png")
         confidence = json.loads((self._folder / f"{index}.json").read_text())
         ids = [int(object_id) for object_id in confidence]
-        return TrackedFrame(label_map, dict(zip(ids, confidence.values(), strict=True)), _FromLabels(label_map, ids))
+        return TrackedFrame(
+            label_map, dict(zip(ids, confidence.values(), strict=True)), _FromLabels(label_map, ids)
+        )
 
 
 class _FromLabels(Mapping[int, np.ndarray]):

@@ -18,8 +18,8 @@ class TrackedFrame:
 
     Attributes:
         label_map: uint8 (H, W) at the frame's own size, 0 for background; uint16 if an id is above 254
-        confidence: per object, the mean probability over its own pixels, in 0..1: how sure the network is of what it
-            shows. 0 if the object is not in view, 1 on a frame for which its mask was given
+        confidence: per object, the mean probability over its own pixels, in 0..1: how sure the network is of
+            what it shows. 0 if the object is not in view, 1 on a frame for which its mask was given
         probabilities: per object, float32 (H, W) in 0..1, computed when asked for
     """
 

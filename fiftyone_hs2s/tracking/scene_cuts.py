@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 CUT = 0.35
-"""From this distance on, two frames are of two scenes. Of 2,578 pairs of neighbors in real videos (DAVIS 2016,
-SegTrack, PUMaVOS, CDnet), those within a shot are up to 0.18 apart, those of joined videos 0.50 and more."""
+"""From this distance on, two frames are of two scenes. Of 2,578 pairs of neighbors in real videos (DAVIS
+2016, SegTrack, PUMaVOS, CDnet), those within a shot are up to 0.18 apart, those of joined videos 0.50 and
+more."""
 _BINS = 8
 """Of each channel."""
 _SHORT_SIDE = 54
@@ -19,8 +20,8 @@ _SHORT_SIDE = 54
 class CutDetector:
     """Tells of each frame whether a scene begins with it.
 
-    Frames are compared by their color histograms, so that motion of camera and objects matters little. A fade is no
-    cut, nor is one between two shots of the same colors; a flash that fills the frame counts as two.
+    Frames are compared by their color histograms, so that motion of camera and objects matters little. A fade
+    is no cut, nor is one between two shots of the same colors; a flash that fills the frame counts as two.
 
         cuts = CutDetector()
         for index, frame in enumerate(frames):

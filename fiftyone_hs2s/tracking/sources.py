@@ -1,4 +1,5 @@
-"""Where frames come from: a folder of images, an array, a file (``video``). ``frames.Frames`` is the face of these."""
+"""Where frames come from: a folder of images, an array, a file (``video``). ``frames.Frames`` is the face
+of these."""
 
 from __future__ import annotations
 
@@ -95,16 +96,30 @@ class FolderSource(Source):
     """
 
     def __init__(self, folder: Path) -> None:
-        files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
+        files = [
+            file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
+        ]
         self.files = sorted(files, key=lambda file: natural_key(file.stem))
         if not files:
             inner = next((sub.name for sub in sorted(folder.iterdir()) if sub.is_dir()), None)
-            hint = f": give one of its folders, such as {inner}, or use 'hs2s benchmark' for all" if inner else ""
-            raise VideoError(f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){hint}.")
+            hint = (
+                f": give one of its folders, such as {inner}, or use 'hs2s benchmark' for all"
+                if inner
+                else ""
+            )
+            raise VideoError(
+                f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){hint}."
+            )
         stems = [file.stem for file in self.files]
-        twice = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
+        twice = (
+            next((stem for stem in stems if stems.count(stem) > 1), None)
+            if len(set(stems)) < len(stems)
+            else None
+        )
         if twice is not None:
-            raise VideoError(f"The folder {folder} holds more than one image named {twice}: keep one of them.")
+            raise VideoError(
+                f"The folder {folder} holds more than one image named {twice}: keep one of them."
+            )
         self.label, self.count = str(folder), len(files)
         first = read_image(self.files[0])
         if first is None:
@@ -127,8 +142,13 @@ class FolderSource(Source):
             yield frame
 
     def _break_off(self, index: int, frame: np.ndarray | None) -> None:
-        """A frame that cannot be used ends the video: going on without it would lose the objects unnoticed."""
+        """A frame that cannot be used ends the video: going on without it would lose the objects
+        unnoticed."""
         height, width = self.size
-        what = "is damaged" if frame is None else f"is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width} pixels"
+        what = (
+            "is damaged"
+            if frame is None
+            else f"is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width} pixels"
+        )
         reason = f"The frames in {self.label} break off at {self.files[index].name}, which {what}."
         self.flaw = Flaw(index, reason)

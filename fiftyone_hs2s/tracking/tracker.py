@@ -44,14 +44,14 @@ class Tracker:
 
     Args:
         network: the network; it is put to evaluation mode and moved to the device
-        size: (h, w) at which the network sees a landscape frame, multiples of 32; a portrait frame is seen at (w, h)
-        device: "auto" (CUDA where there is one) or a torch device
-        precision: "auto", "float32", "bfloat16" or "float16"
-        aggregation: how objects compete for a pixel, "soft" or "argmax"; see ``aggregation.aggregate``
-        chunk_size: how many objects go through the network at once; bounds the memory, not the result
-        average: what the results of are averaged at each frame: "none" for the frame alone; "flip" for the frame and
-            its mirror image (twice the time and memory); "scales" for the frame at 0.75, 1 and 1.25 times ``size``
-            (3.1 times); "flip+scales" for all six (6.3 times)
+        size: (h, w) at which the network sees a landscape frame, multiples of 32; a portrait frame is seen at
+        (w, h) device: "auto" (CUDA where there is one) or a torch device precision: "auto", "float32",
+        "bfloat16" or "float16" aggregation: how objects compete for a pixel, "soft" or "argmax"; see
+        ``aggregation.aggregate`` chunk_size: how many objects go through the network at once; bounds the
+        memory, not the result average: what the results of are averaged at each frame: "none" for the frame
+        alone; "flip" for the frame and
+            its mirror image (twice the time and memory); "scales" for the frame at 0.75, 1 and 1.25 times
+            ``size`` (3.1 times); "flip+scales" for all six (6.3 times)
 
     Raises:
         HS2SError: if an argument cannot be used
@@ -69,14 +69,19 @@ class Tracker:
     ) -> None:
         if not all(32 <= side <= MAX_SIDE and side % 32 == 0 for side in size):
             raise HS2SError(
-                f"The network's size must be multiples of 32 up to {MAX_SIDE} such as 256x448, not {size[0]}x{size[1]}."
+                f"The network's size must be multiples of 32 up to {MAX_SIDE} such as 256x448, not"
+                f" {size[0]}x{size[1]}."
             )
         if aggregation not in AGGREGATIONS:
-            raise HS2SError(f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.')
+            raise HS2SError(
+                f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.'
+            )
         if average not in AVERAGES:
             raise HS2SError(f'There is no average "{average}": take one of {", ".join(AVERAGES)}.')
         if chunk_size < 1:
-            raise HS2SError(f"At least one object must go through the network at once, not chunk_size={chunk_size}.")
+            raise HS2SError(
+                f"At least one object must go through the network at once, not chunk_size={chunk_size}."
+            )
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         # channels last is how convolutions run fastest, on a CPU and on tensor cores alike
@@ -113,13 +118,13 @@ class Tracker:
     def add_objects(self, frame: np.ndarray, masks: Mapping[int, np.ndarray]) -> TrackedFrame:
         """Starts objects on the current frame, or anchors them again, from their masks.
 
-        Other objects that are being tracked must be on this very frame; to anchor objects on the next one, use
-        ``step(frame, masks)``.
+        Other objects that are being tracked must be on this very frame; to anchor objects on the next one,
+        use ``step(frame, masks)``.
 
         Args:
             frame: uint8 (H, W, 3), RGB
-            masks: bool (H, W) by id, 1 to 65535; a mask of another size is fitted if its aspect is the frame's. Where
-                masks overlap, the smaller one is on top
+            masks: bool (H, W) by id, 1 to 65535; a mask of another size is fitted if its aspect is the
+                frame's. Where masks overlap, the smaller one is on top
 
         Raises:
             MaskError: if a mask does not fit, or has no pixel
@@ -132,7 +137,8 @@ class Tracker:
 
         Args:
             frame: uint8 (H, W, 3), RGB, of the same size as the frames before
-            masks: objects to start or to anchor again on it, as for :meth:`add_objects`; they are taken as they are
+            masks: objects to start or to anchor again on it, as for :meth:`add_objects`; they are taken as
+            they are
 
         Raises:
             HS2SError: if nothing is being tracked, or the network's output is not finite
@@ -149,10 +155,11 @@ class Tracker:
         self._keep([index for index, object_id in enumerate(self._ids) if object_id not in gone])
 
     def first_frame_attention(self, object_id: int) -> np.ndarray:
-        """Where in its first frame an object looks now: what its pixels are matched with (figure 1 of the paper).
+        """Where in its first frame an object looks now: what its pixels are matched with (figure 1 of the
+        paper).
 
-        The first frame is the one on which it was started or anchored last. It is worked out when asked for, from
-        what is kept anyway.
+        The first frame is the one on which it was started or anchored last. It is worked out when asked for,
+        from what is kept anyway.
 
         Returns:
             float32 (H, W) in 0..1, the greatest value 1; all 0 if the object is not in view now
@@ -161,7 +168,9 @@ class Tracker:
             HS2SError: if the object is not being tracked, or the network does not read first frames
         """
         if object_id not in self._ids:
-            raise HS2SError(f"Object {object_id} is not being tracked, only {', '.join(map(str, self.ids)) or 'none'}.")
+            raise HS2SError(
+                f"Object {object_id} is not being tracked, only {', '.join(map(str, self.ids)) or 'none'}."
+            )
         chunk, place = divmod(self._ids.index(object_id), self.chunk_size)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             looked_at = first_frame_attention(self.network, self._states[0][chunk].select([place]))[None]
@@ -187,7 +196,9 @@ class Tracker:
             return
         results = []
         for number, (view, image) in enumerate(zip(self._views, images, strict=True)):
-            logits, states = zip(*(self.network.step(image, state) for state in self._states[number]), strict=True)
+            logits, states = zip(
+                *(self.network.step(image, state) for state in self._states[number]), strict=True
+            )
             self._states[number] = list(states)
             results.append(view.bring_back(torch.cat(logits).float(), self._network_size())[:, 0])
         self._logits = torch.stack(results).mean(0) if len(results) > 1 else results[0]
@@ -217,7 +228,8 @@ class Tracker:
         return list(zip(own, beside, strict=True))
 
     def _others_of(self, small: torch.Tensor) -> torch.Tensor | None:
-        """Where the other objects are for each of those that start now, (N, 1, h, w) from their masks likewise.
+        """Where the other objects are for each of those that start now, (N, 1, h, w) from their masks
+        likewise.
 
         None where the network does not look at them.
         """
@@ -244,10 +256,12 @@ class Tracker:
         return [state] if len(parts) == 1 else [state.select(part) for part in parts]
 
     def _conclude(self) -> TrackedFrame:
-        """Lets the objects compete for the result, and hands each what its next step sees (:meth:`HS2S.feed_back`).
+        """Lets the objects compete for the result, and hands each what its next step sees
+        (:meth:`HS2S.feed_back`).
 
-        Where the network learned from clips of one object, that is its own mask, not its share: a share that another
-        object took by mistake would be lost for good (on schoolgirls, 7 objects, that cost 2 to 10 points of J&F).
+        Where the network learned from clips of one object, that is its own mask, not its share: a share that
+        another object took by mistake would be lost for good (on schoolgirls, 7 objects, that cost 2 to 10
+        points of J&F).
         """
         margins, probabilities = aggregate(self._logits, self.aggregation)
         own = probabilities.clone() if self.network.config.feedback == "share" else self._logits.sigmoid()
@@ -258,16 +272,23 @@ class Tracker:
         for view, states in zip(self._views, self._states, strict=True):
             for state, seen in zip(states, self._seen(view, own[:, None], others), strict=True):
                 state.masks, state.others = seen
-        labels = decide(margins, self._ids, self._frame_size).cpu().numpy().astype(label_dtype(self._ids), copy=False)
+        labels = (
+            decide(margins, self._ids, self._frame_size)
+            .cpu()
+            .numpy()
+            .astype(label_dtype(self._ids), copy=False)
+        )
         draw_masks(labels, self._given)
         lazy = Probabilities(self._ids, margins, self._given, self._frame_size, self.aggregation)
         return TrackedFrame(labels, self._confidence(margins, probabilities), lazy)
 
     def _take_as_given(self, margins: torch.Tensor, *probabilities: torch.Tensor) -> torch.Tensor:
-        """Puts masks that were given in the place of what the network thinks, and the other objects out of there."""
+        """Puts masks that were given in the place of what the network thinks, and the other objects out of
+        there."""
         start = len(self._ids) - len(self._given)  # what was given is at the end of the batch
         small = torch.cat([self._shrink(self._given[object_id]) for object_id in self._ids[start:]])[:, 0]
-        margins = torch.cat([margins[:start], margins.new_full(small.shape, _NOWHERE)])  # they need no decision
+        # They need no decision.
+        margins = torch.cat([margins[:start], margins.new_full(small.shape, _NOWHERE)])
         for values in probabilities:
             values[:start] *= 1 - small.amax(0)
             values[start:] = small
@@ -299,13 +320,17 @@ class Tracker:
     def _to_network(self, frame: np.ndarray, view: View) -> torch.Tensor:
         height, width = view.size(self._network_size())
         shrinking = height * width < frame.shape[0] * frame.shape[1]
-        small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+        small = cv2.resize(
+            frame, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        )
         return view.turn(torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float().div_(255))
 
     def _shrink(self, mask: np.ndarray) -> torch.Tensor:
         """A mask at the network's size, (1, 1, h, w) in 0..1."""
         tensor = torch.from_numpy(mask.astype(np.float32)).to(self.device)[None, None]
-        return F.interpolate(tensor, self._network_size(), mode="bilinear", align_corners=False, antialias=True)
+        return F.interpolate(
+            tensor, self._network_size(), mode="bilinear", align_corners=False, antialias=True
+        )
 
 
 def _check_mask(object_id: int, mask: np.ndarray, frame: np.ndarray) -> np.ndarray:
@@ -313,5 +338,7 @@ def _check_mask(object_id: int, mask: np.ndarray, frame: np.ndarray) -> np.ndarr
         raise MaskError(f"An object's id is 1 to 65535, not {object_id}.")
     mask = fit_mask(np.asarray(mask), frame.shape[:2], f"mask of object {object_id}").astype(bool)
     if not mask.any():
-        raise MaskError(f"The mask of object {object_id} has no pixel: give one on which the object is visible.")
+        raise MaskError(
+            f"The mask of object {object_id} has no pixel: give one on which the object is visible."
+        )
     return mask

@@ -1,4 +1,5 @@
-"""Video files: every frame is the one that the ``ffmpeg`` command gives, forward, backward and from anywhere."""
+"""Video files: every frame is the one that the ``ffmpeg`` command gives, forward, backward and from
+anywhere."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ _STRETCH_BYTES = 64 * 2**20
 class VideoSource(Source):
     """A video file, turned as its metadata say.
 
-    Its frames are those that ``ffmpeg -fps_mode passthrough`` and so FiftyOne gives and counts: all that come out of
-    the decoder, none repeated or left out for the frame rate. So it is with a damaged file, whose ``flaw`` then tells.
+    Its frames are those that ``ffmpeg -fps_mode passthrough`` and so FiftyOne gives and counts: all that come
+    out of the decoder, none repeated or left out for the frame rate. So it is with a damaged file, whose
+    ``flaw`` then tells.
 
     Args:
         path: the file
@@ -43,7 +45,9 @@ class VideoSource(Source):
             self._is_damaged = self._damaged_from is not None
             frame = next(reading.frames(), None)
             if frame is None:
-                raise VideoError(f"The video {path} holds no frame that can be decoded: it is empty or damaged.")
+                raise VideoError(
+                    f"The video {path} holds no frame that can be decoded: it is empty or damaged."
+                )
             self.size = Converter()(frame).shape[:2]
 
     @property
@@ -89,7 +93,8 @@ class VideoSource(Source):
     def _read(self, start: int) -> Generator[av.VideoFrame]:
         """The frames from some number on, to the end.
 
-        Where several threads meet damage, or a seek does not give the right frames, it continues without them.
+        Where several threads meet damage, or a seek does not give the right frames, it continues without
+        them.
         """
         while True:
             with Reading(self.path, self._is_damaged, self._damaged_from) as reading:
@@ -118,7 +123,9 @@ class VideoSource(Source):
             total = f" of {reading.announced}" if reading.announced > number else ""
             reason = f"breaks off after {number}{total} frames"
         elif reading.damaged_at:
-            reason = f"is damaged after {reading.damaged_at} frames: those that follow may be missing or wrong"
+            reason = (
+                f"is damaged after {reading.damaged_at} frames: those that follow may be missing or wrong"
+            )
         else:
             reason = "is damaged from its start on: frames may be missing or wrong"
         self.flaw = Flaw(reading.damaged_at, f"The video {self.path} {reason}.")

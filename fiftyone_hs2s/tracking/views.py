@@ -30,7 +30,8 @@ class View:
         return height, width
 
     def turn(self, x: torch.Tensor) -> torch.Tensor:
-        """Mirrors (..., h, w) if the view is mirrored: from the frame to the view, and from the view to the frame."""
+        """Mirrors (..., h, w) if the view is mirrored: from the frame to the view, and from the view to
+        the frame."""
         return x.flip(-1) if self.mirrored else x
 
     def see(self, x: torch.Tensor) -> torch.Tensor:

@@ -60,12 +60,16 @@ def make_davis(root: Path, names: tuple[str, ...] = ("bear", "cows"), **options)
 
 
 def make_youtube_vos(root: Path) -> Path:
-    """Validation with first masks alone, training with all; object 2 is of a class that training does not have."""
+    """Validation with first masks alone, training with all; object 2 is of a class that training does not
+    have."""
     for split, truth in (("valid", "first"), ("train", "full")):
         videos = {}
         for name in ("aa", "bb"):
             write_sequence(root / split, name, truth)
-            objects = {"1": {"category": "dog", "frames": NAMES[::2]}, "2": {"category": "yak", "frames": NAMES[3:7:2]}}
+            objects = {
+                "1": {"category": "dog", "frames": NAMES[::2]},
+                "2": {"category": "yak", "frames": NAMES[3:7:2]},
+            }
             videos[name] = {"objects": objects}
         (root / split / "meta.json").write_text(json.dumps({"videos": videos}))
     return root
@@ -91,7 +95,8 @@ def test_davis_is_tracked_scored_and_zipped(tmp_path, capsys):
     root = make_davis(tmp_path / "DAVIS")
     result = run_benchmark(root, tmp_path / "out", tracker(), split="val")
     assert (result.data.kind, result.tracked, result.failed) == ("davis2017", ["bear", "cows"], {})
-    j, f = expected(root / "Annotations/480p", "bear", 1, NAMES[1:-1])  # object 2 comes later: no object of DAVIS
+    # Object 2 comes later: no object of DAVIS.
+    j, f = expected(root / "Annotations/480p", "bear", 1, NAMES[1:-1])
     assert (pytest.approx(j), pytest.approx(f)) == (result.J, result.F)
     assert 0.5 < j < 1
     rows = result.to_dataframe()
@@ -102,8 +107,14 @@ def test_davis_is_tracked_scored_and_zipped(tmp_path, capsys):
     assert row in [line.split() for line in printed.splitlines()]
     assert "object 2 above the ids of the first frame" in printed
     written = json.loads((tmp_path / "out/results.json").read_text())
-    assert written["J"] == result.J and written["evaluation"]["sequences"]["bear"]["objects"]["1"]["F"] == result.F
-    assert [row["sequence"] for row in csv.DictReader((tmp_path / "out/objects.csv").open())] == ["bear", "cows"]
+    assert (
+        written["J"] == result.J
+        and written["evaluation"]["sequences"]["bear"]["objects"]["1"]["F"] == result.F
+    )
+    assert [row["sequence"] for row in csv.DictReader((tmp_path / "out/objects.csv").open())] == [
+        "bear",
+        "cows",
+    ]
     with ZipFile(result.zip_file) as archive:
         assert archive.namelist() == [f"{name}/{frame}.png" for name in ("bear", "cows") for frame in NAMES]
 
@@ -124,21 +135,35 @@ def test_youtube_vos_apart_for_seen_and_unseen_classes(tmp_path):
     listed = {1: NAMES[2::2], 2: NAMES[5:7:2]}
     (js, fs), (ju, fu) = (expected(root / "train/Annotations", "aa", i, listed[i]) for i in (1, 2))
     splits = result.evaluation.splits
-    assert [splits[k] for k in ("J_seen", "F_seen", "J_unseen", "F_unseen")] == pytest.approx([js, fs, ju, fu])
-    assert tuple(map(pytest.approx, ((js + ju) / 2, (fs + fu) / 2, splits["G"]))) == (result.J, result.F, result.JF)
+    assert [splits[k] for k in ("J_seen", "F_seen", "J_unseen", "F_unseen")] == pytest.approx(
+        [js, fs, ju, fu]
+    )
+    assert tuple(map(pytest.approx, ((js + ju) / 2, (fs + fu) / 2, splits["G"]))) == (
+        result.J,
+        result.F,
+        result.JF,
+    )
     assert "J unseen" in result.table()
 
 
 def test_youtube_vos_validation_has_no_truth_and_gives_the_frames_of_its_server(tmp_path, capsys):
     root = make_youtube_vos(tmp_path)
     result = run_benchmark(root, tmp_path / "out", tracker(), split="val")
-    assert result.data.kind == "youtube-vos" and result.data.seen == {"dog", "yak"}  # those of train beside it
+    # Those of train beside it.
+    assert result.data.kind == "youtube-vos" and result.data.seen == {
+        "dog",
+        "yak",
+    }
     assert result.evaluation is None and np.isnan(result.J) and result.to_dataframe().empty
     asked = sorted({*NAMES[::2], *NAMES[3:7:2]})
     with ZipFile(result.zip_file) as archive:
-        assert archive.namelist() == [f"Annotations/{name}/{frame}.png" for name in ("aa", "bb") for frame in asked]
+        assert archive.namelist() == [
+            f"Annotations/{name}/{frame}.png" for name in ("aa", "bb") for frame in asked
+        ]
     _, seen = moving(SIZE, LENGTH)
-    np.testing.assert_array_equal(read_label_map(tmp_path / f"out/masks/aa/{NAMES[5]}.png"), join_masks(seen[5], SIZE))
+    np.testing.assert_array_equal(
+        read_label_map(tmp_path / f"out/masks/aa/{NAMES[5]}.png"), join_masks(seen[5], SIZE)
+    )
     result.print()
     assert "Not scored, since only first masks are there: 2 sequences (aa, bb)." in capsys.readouterr().out
 
@@ -159,7 +184,9 @@ def test_killed_and_resumed_gives_equal_files(tmp_path, split):
     child = os.fork()
     if child == 0:
         try:
-            run_benchmark(root, tmp_path / "resumed", Tracker(Killed(), SIZE, "cpu", "float32"), progress=False)
+            run_benchmark(
+                root, tmp_path / "resumed", Tracker(Killed(), SIZE, "cpu", "float32"), progress=False
+            )
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
@@ -172,7 +199,8 @@ def test_killed_and_resumed_gives_equal_files(tmp_path, split):
     files = [file.relative_to(whole.out_dir) for file in whole.out_dir.rglob("*") if file.is_file()]
     assert len(files) == 2 * LENGTH + 7
     for file in files:
-        if file.parts[0] != "sequences" and file.name != ".lock":  # those have the time and the process in them
+        # Those have the time and the process in them.
+        if file.parts[0] != "sequences" and file.name != ".lock":
             assert (whole.out_dir / file).read_bytes() == (resumed.out_dir / file).read_bytes(), file
 
 
@@ -202,7 +230,10 @@ def test_nothing_is_mixed_or_overwritten_unasked(tmp_path):
     with pytest.raises(HS2SError, match=r"holds a benchmark with another aggregation: .*overwrite"):
         run_benchmark(root, tmp_path / "out", other)
     assert run_benchmark(root, tmp_path / "out", other, overwrite=True).tracked == ["bear"]
-    for out, says in ((root, "part of the data set"), (root / "Annotations/480p/bear", "part of the data set")):
+    for out, says in (
+        (root, "part of the data set"),
+        (root / "Annotations/480p/bear", "part of the data set"),
+    ):
         with pytest.raises(HS2SError, match=says):
             run_benchmark(root, out, tracker())
     (tmp_path / "mine").mkdir()
@@ -218,7 +249,9 @@ def write_masks(root: Path, name: str = "s", part: str = "Annotations") -> None:
 
 def davis2016(root):
     (root / "ImageSets/480p").mkdir(parents=True)
-    (root / "ImageSets/480p/val.txt").write_text("/JPEGImages/480p/s/00000.jpg /Annotations/480p/s/00000.png\n")
+    (root / "ImageSets/480p/val.txt").write_text(
+        "/JPEGImages/480p/s/00000.jpg /Annotations/480p/s/00000.png\n"
+    )
 
 
 def both_davis(root):
@@ -229,7 +262,9 @@ def both_davis(root):
 
 
 def lvos(root):
-    (root / "valid_meta.json").write_text('{"videos": {"s": {"objects": {"1": {"frame_range": {"start": "1"}}}}}}')
+    (root / "valid_meta.json").write_text(
+        '{"videos": {"s": {"objects": {"1": {"frame_range": {"start": "1"}}}}}}'
+    )
 
 
 def sa_v(root):

@@ -45,7 +45,10 @@ def app_server(plugins: Path, log: Path) -> Iterator[str]:
     settings = {"FIFTYONE_PLUGINS_DIR": str(plugins), "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true"}
     environment = {**os.environ, **settings, "PYTHONPATH": str(HERE.parents[1])}
     command = [sys.executable, str(HERE / "app_server.py"), "--port", str(port), "--address", "127.0.0.1"]
-    with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as server:
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, env=environment, stdout=output, stderr=output) as server,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: answers(f"{url}/fiftyone"), 120, f"the App's server answers, see {log}")
@@ -113,7 +116,8 @@ class AppPage:
         wait_until(lambda: entries.inner_text().startswith(text), SLOW / 1000, f"the grid has {text}")
 
     def run_operator(self, label: str, texts: dict[str, str] | None = None) -> None:
-        """Runs an operator with its form's defaults, but other texts in place of some (``{"hs2s": "new"}``)."""
+        """Runs an operator with its form's defaults, but other texts in place of some (``{"hs2s":
+        "new"}``)."""
         self.open_form(label)
         for field in self.page.locator("[data-cy=operators-prompt-modal] input").all():
             if (text := (texts or {}).get(field.input_value())) is not None:
@@ -165,7 +169,10 @@ class AppPage:
 
     def view_bar(self) -> set[str]:
         """The names and arguments of the view's stages."""
-        get = "bar => [...bar.innerText.split('\\n'), ...[...bar.querySelectorAll('input')].map(field => field.value)]"
+        get = (
+            "bar => [...bar.innerText.split('\\n'), ...[...bar.querySelectorAll('input')].map(field =>"
+            " field.value)]"
+        )
         return {text.strip() for text in self.page.locator("[data-cy=view-bar]").evaluate(get)}
 
     def open_panel(self, name: str) -> None:
@@ -210,10 +217,12 @@ class AppPage:
         self.page.wait_for_selector(f"{OPEN_MODAL} [data-testid=timeline-ruler]")
 
     def open_curves(self) -> None:
-        """Waits until our panel is beside the open sample's video by itself; opens a track per object below this."""
+        """Waits until our panel is beside the open sample's video by itself; opens a track per object
+        below this."""
         self.page.wait_for_selector(f"{MODAL_PANEL} .scatterlayer .trace", state="attached")
         video, panel = (
-            self.page.locator(name).bounding_box() for name in ("#modal [data-testid=timeline-ruler]", MODAL_PANEL)
+            self.page.locator(name).bounding_box()
+            for name in ("#modal [data-testid=timeline-ruler]", MODAL_PANEL)
         )
         assert video["x"] + video["width"] <= panel["x"] + 1, "the panel does not cover the video"
         self.page.locator("#modal [data-testid=timeline-controls-toggle]").click()
@@ -232,9 +241,12 @@ class AppPage:
     def frame(self, fps: float) -> int:
         """The frame at the open video's time, of which the player shows whole hundredths of a second.
 
-        The thousandths added are those that it may leave away where a frame begins, at 8 frames a second up to five.
+        The thousandths added are those that it may leave away where a frame begins, at 8 frames a second up
+        to five.
         """
-        minutes, seconds = self.page.locator("[data-testid=timeline-playhead-time]").inner_text().split()[0].split(":")
+        minutes, seconds = (
+            self.page.locator("[data-testid=timeline-playhead-time]").inner_text().split()[0].split(":")
+        )
         return int((60 * int(minutes) + float(seconds) + 0.006) * fps) + 1
 
     def plot(self, panel: str, place: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs FiftyOne's App server for the browser tests: ``python app_server.py --port N``.
 
-Without weights of the network (shipped ones, or those of $HS2S_TEST_WEIGHTS) a stand-in follows objects by color.
+Without weights of the network (shipped ones, or those of $HS2S_TEST_WEIGHTS) a stand-in follows objects by
+color.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import runpy
 import sys
 from pathlib import Path
 
-os.environ["FIFTYONE_SERVER"] = "1"  # as main.py has it, before FiftyOne is imported: no dataset objects are shared
+os.environ["FIFTYONE_SERVER"] = (
+    "1"  # as main.py has it, before FiftyOne is imported: no dataset objects are shared
+)
 SERVER = Path(importlib.util.find_spec("fiftyone").origin).parent / "server"
 
 

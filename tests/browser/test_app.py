@@ -12,7 +12,17 @@ import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
-from app_page import COLORS, MODAL_PANEL, PANEL, SLOW, AppPage, app_server, browser_page, find_browser, wait_until
+from app_page import (
+    COLORS,
+    MODAL_PANEL,
+    PANEL,
+    SLOW,
+    AppPage,
+    app_server,
+    browser_page,
+    find_browser,
+    wait_until,
+)
 from fiftyone.operators.delegated import DelegatedOperationService
 
 from fiftyone_hs2s.dataset.evaluate.figures import histogram
@@ -24,7 +34,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser test skipped: pip install playwright")
 
 LENGTH, SIZE, FPS = 28, (428, 240), 8
-"""At 12 frames a second the App's player loses steps: 7 * (1 / 12) * 12 comes out a little under 7, and it stays."""
+"""At 12 frames a second the App's player loses steps: 7 * (1 / 12) * 12 comes out a little under 7, and it
+stays."""
 LOST = 13
 """From this frame on the saucer of one sample is lost."""
 
@@ -35,10 +46,15 @@ def shrink(picture: np.ndarray, interpolation: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> fo.Dataset:
-    """The demo's story told three times: as it is, mirrored, and half of it there and back, without an occlusion."""
+    """The demo's story told three times: as it is, mirrored, and half of it there and back, without an
+    occlusion."""
     clip = [(shrink(f, cv2.INTER_AREA), shrink(m, cv2.INTER_NEAREST)) for f, m in render_clip(LENGTH)]
     half = clip[: LENGTH // 2]
-    stories = {"flowers": clip, "mirrored": [(f[:, ::-1], m[:, ::-1]) for f, m in clip], "back": half + half[::-1]}
+    stories = {
+        "flowers": clip,
+        "mirrored": [(f[:, ::-1], m[:, ::-1]) for f, m in clip],
+        "back": half + half[::-1],
+    }
     folder = tmp_path_factory.mktemp("demo")
     dataset = fo.Dataset("hs2s-browser", persistent=True, overwrite=True)
     for name, story in stories.items():
@@ -46,7 +62,9 @@ def demo(tmp_path_factory) -> fo.Dataset:
         write_video(Path(sample.filepath), (np.ascontiguousarray(frame) for frame, _ in story), FPS)
         identities = {i: Identity(label, i, str(fo.Instance().id)) for i, label in OBJECTS.items()}
         for number, (_, label_map) in enumerate(story, start=1):
-            sample.frames[number] = fo.Frame(ground_truth=label_map_to_detections(label_map.copy(), identities))
+            sample.frames[number] = fo.Frame(
+                ground_truth=label_map_to_detections(label_map.copy(), identities)
+            )
         dataset.add_sample(sample)
     dataset.compute_metadata()
     dataset.app_config.color_scheme = fo.ColorScheme(color_by="value", color_pool=COLORS)
@@ -77,7 +95,11 @@ def app(demo, shots, tmp_path_factory, request):
     plugins = tmp_path_factory.mktemp("plugins")
     (plugins / "hs2s").symlink_to(request.config.rootpath)
     log = tmp_path_factory.mktemp("server") / "server.log"
-    with app_server(plugins, log) as url, sync_api.sync_playwright() as playwright, browser_page(playwright) as page:
+    with (
+        app_server(plugins, log) as url,
+        sync_api.sync_playwright() as playwright,
+        browser_page(playwright) as page,
+    ):
         try:
             yield AppPage(page, url, demo.name, shots)
         finally:
@@ -97,11 +119,15 @@ def test_from_propagation_to_the_failing_sample(app, demo):
     app.run_operator("HS2S: evaluate masks")
     wait_until(lambda: None not in values(demo, "hs2s_eval_JF"), 120, "all samples have scores")
     app.dismiss()
-    wait_until(lambda: demo.reload() or "hs2s_eval" in demo.list_evaluations(), 60, "the evaluation is listed")
+    wait_until(
+        lambda: demo.reload() or "hs2s_eval" in demo.list_evaluations(), 60, "the evaluation is listed"
+    )
     results = demo.load_evaluation_results("hs2s_eval", cache=False)
 
     app.run_operator("HS2S: find failures")
-    wait_until(lambda: demo.reload() or demo.has_saved_view("HS2S: worst first (hs2s)"), 120, "views are saved")
+    wait_until(
+        lambda: demo.reload() or demo.has_saved_view("HS2S: worst first (hs2s)"), 120, "views are saved"
+    )
     app.dismiss()
     app.page.wait_for_timeout(3000)  # thumbnails are painted late
     app.screenshot("grid")
@@ -159,7 +185,11 @@ def test_selection_view_and_groups_each_into_a_new_field(app, demo, tmp_path):
     app.open()
     app.select_sample(1)
     app.run_operator("HS2S: propagate masks", {"frames.hs2s": "frames.selected"})
-    wait_until(lambda: values(demo, "selected_status").count("complete") == 1, 300, "the selected sample is propagated")
+    wait_until(
+        lambda: values(demo, "selected_status").count("complete") == 1,
+        300,
+        "the selected sample is propagated",
+    )
     app.dismiss()
     assert demo.count("frames.selected") == LENGTH
 
@@ -178,7 +208,9 @@ def test_selection_view_and_groups_each_into_a_new_field(app, demo, tmp_path):
         app.open()
         app.choose_view("scenes")
         app.run_operator("HS2S: propagate masks", {"hs2s": "grouped"})
-        wait_until(lambda: values(images, "grouped_status") == ["complete"] * 6, 300, "both groups are propagated")
+        wait_until(
+            lambda: values(images, "grouped_status") == ["complete"] * 6, 300, "both groups are propagated"
+        )
         app.dismiss()
         assert images.count("grouped") == 6
     finally:
@@ -196,19 +228,24 @@ def image_groups(folder: Path) -> fo.Dataset:
             sample = fo.Sample(filepath=str(path), scene=scene, number=number)
             if number == 0:
                 masks = shrink(label_map, cv2.INTER_NEAREST)
-                sample["gt"] = label_map_to_detections(masks, {i: Identity(name, i) for i, name in OBJECTS.items()})
+                sample["gt"] = label_map_to_detections(
+                    masks, {i: Identity(name, i) for i, name in OBJECTS.items()}
+                )
             images.add_sample(sample)
     images.save_view("scenes", images.group_by("scene", order_by="number"))
     return images
 
 
 def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
-    """Opens the panel beside the video: curves of both objects, events shaded, and a line where the video is."""
+    """Opens the panel beside the video: curves of both objects, events shaded, and a line where the video
+    is."""
     app.open_curves()
     plot = app.plot(MODAL_PANEL, 0)
     _, *curves, prompts = plot["data"]
     assert (prompts["name"], prompts["x"]) == ("prompts", [1, 1])
-    assert [curve["name"] for curve in curves] == [f"{s} {name}" for name in ("dahlia 1", "saucer 2") for s in "JF"]
+    assert [curve["name"] for curve in curves] == [
+        f"{s} {name}" for name in ("dahlia 1", "saucer 2") for s in "JF"
+    ]
     lost = dict(zip(curves[2]["x"], curves[2]["y"], strict=True))
     assert lost[LOST - 1] > 0.5 and lost[LOST] == 0
     shades = sorted([shape["x0"] + 0.5, shape["x1"] - 0.5] for shape in plot["layout"]["shapes"])

@@ -68,7 +68,8 @@ def test_weights_info(tmp_path, capsys):
 
 def test_weights_convert_writes_what_was_loaded(tmp_path, capsys, monkeypatch):
     loaded = []
-    network = build_network("hs2s-lite")  # the paper's would take 1.6 GB; its numbers are tested with the network
+    # The paper's would take 1.6 GB; its numbers are tested with the network.
+    network = build_network("hs2s-lite")
     monkeypatch.setattr("fiftyone_hs2s.network.load_network", lambda *args: loaded.append(args) or network)
     source, target = tmp_path / "in.pth", tmp_path / "out.safetensors"
     assert main(["weights", "convert", str(source), str(target)]) == 0
@@ -98,5 +99,7 @@ def test_weights_convert_refuses(tmp_path, capsys):
     assert "none.pth" in capsys.readouterr().err
     assert main(["weights", "convert", str(tmp_path / "none.pth"), str(tmp_path / "a.pth")]) == 2
     assert "a.safetensors" in capsys.readouterr().err
-    assert main(["weights", "convert", str(tmp_path / "none.pth"), str(tmp_path / "no" / "a.safetensors")]) == 2
+    assert (
+        main(["weights", "convert", str(tmp_path / "none.pth"), str(tmp_path / "no" / "a.safetensors")]) == 2
+    )
     assert "cannot be written" in capsys.readouterr().err

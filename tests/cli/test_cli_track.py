@@ -20,7 +20,9 @@ from fiftyone_hs2s.network import build_network, load_network, register_model, s
 
 SIZE = (60, 107)
 COUNT = 6
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed")
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,9 @@ def clip(tmp_path):
     (tmp_path / "frames").mkdir()
     (tmp_path / "masks").mkdir()
     for index in range(COUNT):
-        cv2.imwrite(str(tmp_path / "frames" / f"IMG_{index + 8}.jpg"), rng.integers(0, 255, (*SIZE, 3), np.uint8))
+        cv2.imwrite(
+            str(tmp_path / "frames" / f"IMG_{index + 8}.jpg"), rng.integers(0, 255, (*SIZE, 3), np.uint8)
+        )
     label_map = np.zeros(SIZE, np.uint8)
     label_map[10:30, 20:60] = 1
     write_label_map(tmp_path / "masks" / "IMG_8.png", label_map)
@@ -66,7 +70,9 @@ def refused(result, *words, out="out"):
     status, printed, error = result
     assert status == 2
     assert printed == ""
-    assert [line for line in error.splitlines() if not line.startswith("Tracking with")] == [error.splitlines()[-1]]
+    assert [line for line in error.splitlines() if not line.startswith("Tracking with")] == [
+        error.splitlines()[-1]
+    ]
     assert error.splitlines()[-1].startswith("hs2s: ")
     for word in words:
         assert word in error
@@ -110,7 +116,9 @@ def test_device_and_precision_are_told(hs2s, caplog):
 
 def test_reset_period(hs2s, monkeypatch):
     loaded, load = [], load_network
-    monkeypatch.setattr("fiftyone_hs2s.network.load_network", lambda *given: loaded.append(load(*given)) or loaded[-1])
+    monkeypatch.setattr(
+        "fiftyone_hs2s.network.load_network", lambda *given: loaded.append(load(*given)) or loaded[-1]
+    )
     for options in ([], ["--reset-period", "20"]):
         assert hs2s(*options, "--overwrite")[0] == 0
     assert [network.config.reset_period for network in loaded] == [0, 20]
@@ -131,7 +139,9 @@ def test_folder_of_masks_belongs_to_the_frames_of_the_same_names(hs2s):
     assert report["incomplete"] is None
     assert report["seconds_per_frame"] > 0
     assert report["peak_memory_bytes"] > 1e8
-    np.testing.assert_array_equal(read_label_map("out/IMG_11.png") == 2, read_label_map("masks/IMG_11.png") == 2)
+    np.testing.assert_array_equal(
+        read_label_map("out/IMG_11.png") == 2, read_label_map("masks/IMG_11.png") == 2
+    )
 
 
 def test_all_prompts_anchor_anew(hs2s):
@@ -142,7 +152,12 @@ def test_all_prompts_anchor_anew(hs2s):
 def test_directions(hs2s):
     hs2s("--direction", "backward", "--json", "report.json", mask="masks", out="backward")
     assert list(list_label_maps("backward")) == ["IMG_8", "IMG_9", "IMG_10", "IMG_11"]
-    assert list(json.loads(Path("report.json").read_text())["confidence"]) == ["IMG_8", "IMG_9", "IMG_10", "IMG_11"]
+    assert list(json.loads(Path("report.json").read_text())["confidence"]) == [
+        "IMG_8",
+        "IMG_9",
+        "IMG_10",
+        "IMG_11",
+    ]
     os.remove("masks/IMG_8.png")
     hs2s(mask="masks", out="forward")
     assert list(list_label_maps("forward")) == ["IMG_11", "IMG_12", "IMG_13"]
@@ -153,7 +168,9 @@ def test_directions(hs2s):
 @needs_ffmpeg
 def test_video_file_with_overlay(hs2s):
     encode = ["ffmpeg", "-v", "error", "-start_number", "8", "-i", "frames/IMG_%d.jpg"]
-    subprocess.run([*encode, "-vf", "crop=106:60", "-pix_fmt", "yuv420p", "-r", "10", "video.mp4"], check=True)
+    subprocess.run(
+        [*encode, "-vf", "crop=106:60", "-pix_fmt", "yuv420p", "-r", "10", "video.mp4"], check=True
+    )
     write_label_map("first.png", read_label_map("masks/IMG_8.png")[:, :106])
     status, printed, _ = hs2s("--overlay", "overlay.mp4", video="video.mp4", mask="first.png")
     assert status == 0
@@ -161,7 +178,17 @@ def test_video_file_with_overlay(hs2s):
     names = list(list_label_maps("out"))
     assert names[:2] == ["00000", "00001"]
     fields = "stream=codec_name,pix_fmt,width,height,nb_read_frames"
-    probe = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", fields, "-of", "csv=p=0", "overlay.mp4"]
+    probe = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-count_frames",
+        "-show_entries",
+        fields,
+        "-of",
+        "csv=p=0",
+        "overlay.mp4",
+    ]
     assert subprocess.check_output(probe, text=True).strip() == f"h264,106,60,yuv420p,{len(names)}"
 
 
@@ -180,7 +207,9 @@ def test_damaged_frame_keeps_what_was_tracked_and_says_so(hs2s):
 def cut_video(hs2s):
     """A video of 40 frames whose file ends early."""
     source = ["-f", "lavfi", "-i", "testsrc=size=107x60:rate=10:duration=4", "-pix_fmt", "yuv444p"]
-    subprocess.run(["ffmpeg", "-v", "error", *source, "-g", "5", "-movflags", "+faststart", "cut.mp4"], check=True)
+    subprocess.run(
+        ["ffmpeg", "-v", "error", *source, "-g", "5", "-movflags", "+faststart", "cut.mp4"], check=True
+    )
     data = Path("cut.mp4").read_bytes()
     Path("cut.mp4").write_bytes(data[: len(data) // 2])
     return "cut.mp4"
@@ -282,7 +311,9 @@ def test_folder_that_cannot_be_written(hs2s):
     refused(hs2s("--json", "nowhere/report.json"), "nowhere/report.json")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere"
+)
 def test_read_only_folder(hs2s):
     os.mkdir("locked", 0o500)
     refused(hs2s(out="locked"), "locked", "cannot be written", out="locked")
@@ -294,9 +325,14 @@ def test_own_files_are_not_overwritten(hs2s):
         status, _, error = hs2s(mask="masks", out=folder)
         assert (status, sorted(os.listdir(folder))) == (2, before)
         assert folder in error
-    refused(hs2s("--overwrite", out="masks"), "--out masks", "read from", out="nowhere")  # the mask is one of them
+    # The mask is one of them.
+    refused(hs2s("--overwrite", out="masks"), "--out masks", "read from", out="nowhere")
     shutil.copy("frames/IMG_8.jpg", "one.jpg")
-    for option, file in [("--overlay", "one.jpg"), ("--json", "masks/IMG_8.png"), ("--json", "w.safetensors")]:
+    for option, file in [
+        ("--overlay", "one.jpg"),
+        ("--json", "masks/IMG_8.png"),
+        ("--json", "w.safetensors"),
+    ]:
         refused(hs2s("--weights", "w.safetensors", option, file, video="one.jpg"), file, "read from")
 
 
@@ -395,9 +431,15 @@ def test_a_data_set_is_tracked_sequence_by_sequence(hs2s, weights, capsys):
 
 def test_adapt_and_average(hs2s, caplog):
     with caplog.at_level("INFO", "fiftyone_hs2s"):
-        for name, options in {"plain": [], "adapted": ["--adapt", "1e-6"], "average": ["--average", "flip"]}.items():
+        for name, options in {
+            "plain": [],
+            "adapted": ["--adapt", "1e-6"],
+            "average": ["--average", "flip"],
+        }.items():
             assert hs2s("--json", f"{name}.json", *options, mask="masks", out=name)[0] == 0
-    assert [text for text in caplog.messages if text.startswith("Adapting")] == ["Adapting to 2 objects, 1e-06 s"]
+    assert [text for text in caplog.messages if text.startswith("Adapting")] == [
+        "Adapting to 2 objects, 1e-06 s"
+    ]
     reports = {name: json.loads(Path(f"{name}.json").read_text()) for name in ("plain", "adapted", "average")}
     assert [report["adapted_seconds"] for report in reports.values()] == [0, 1e-6, 0]
     assert [report["average"] for report in reports.values()] == ["none", "none", "flip"]

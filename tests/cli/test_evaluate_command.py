@@ -50,7 +50,10 @@ def test_table_json_and_csv(folders, capsys):
     assert data["protocol"] == "davis2017"
 
     rows = list(csv.DictReader(files[1].open()))
-    assert [(row["sequence"], row["object"], row["frames"]) for row in rows] == [("walk", "1", "3"), ("walk", "2", "3")]
+    assert [(row["sequence"], row["object"], row["frames"]) for row in rows] == [
+        ("walk", "1", "3"),
+        ("walk", "2", "3"),
+    ]
     assert float(rows[1]["J"]) == objects["2"]["J"]
     frames = list(csv.DictReader(files[2].open()))
     assert [row["frame"] for row in frames] == ["00001", "00002", "00003"] * 2
@@ -69,7 +72,9 @@ def test_problems_go_to_stderr(folders, capsys):
 
 def test_seen_and_unseen_classes(folders, capsys):
     meta, seen = folders / "meta.json", folders / "seen.txt"
-    meta.write_text(json.dumps({"videos": {"walk": {"objects": {"1": {"category": "ape"}, "2": {"category": "owl"}}}}}))
+    meta.write_text(
+        json.dumps({"videos": {"walk": {"objects": {"1": {"category": "ape"}, "2": {"category": "owl"}}}}})
+    )
     seen.write_text("ape\n\n")
     paths = ("--gt", folders / "gt", "--pred", folders / "pred", "--workers", 1)
     run(*paths, "--protocol", "youtube-vos", "--meta", meta, "--seen", seen)
@@ -84,7 +89,8 @@ def test_seen_and_unseen_classes(folders, capsys):
 
 
 def youtube_folders(root):
-    """Six frames: object 1 is right, object 2 lacks every second column from t = 2 on, object 3 is never predicted."""
+    """Six frames: object 1 is right, object 2 lacks every second column from t = 2 on, object 3 is never
+    predicted."""
     for t in range(6):
         truth = np.zeros(SIZE, np.uint8)
         truth[4:12, 4:12], truth[4:12, 20:32] = 1, 2
@@ -96,7 +102,16 @@ def youtube_folders(root):
             folder = root / name / "clip"
             folder.mkdir(parents=True, exist_ok=True)
             write_label_map(folder / f"{5 * t:05d}.png", label_map)
-    return "--gt", root / "valid/Annotations", "--pred", root / "pred", "--protocol", "youtube-vos", "--workers", 1
+    return (
+        "--gt",
+        root / "valid/Annotations",
+        "--pred",
+        root / "pred",
+        "--protocol",
+        "youtube-vos",
+        "--workers",
+        1,
+    )
 
 
 def write_meta(file, frames, category=("ape", "owl", "owl", "bee")):
@@ -144,7 +159,11 @@ def test_a_meta_json_that_nobody_asked_for_costs_a_warning_at_most(tmp_path, cap
     names = [f"{5 * t:05d}" for t in range(6)]
     everywhere = scores(tmp_path, *arguments)[1]
     meta = tmp_path / "valid" / "meta.json"
-    for content in ("{", '{"videos": {"other": {"objects": {"1": {"category": "ape"}}}}}', '{"name": "mine"}'):
+    for content in (
+        "{",
+        '{"videos": {"other": {"objects": {"1": {"category": "ape"}}}}}',
+        '{"name": "mine"}',
+    ):
         meta.write_text(content)
         assert scores(tmp_path, *arguments)[1] == everywhere
         assert "warning: not used: " in capsys.readouterr().err
@@ -161,7 +180,12 @@ def test_recorded_meta_json_without_categories(shared_data, capsys):
         pytest.skip(f"needs {case}")
     paths = ("--gt", case / "Annotations", "--pred", case / "pred", "--workers", 1)
     run(*paths, "--protocol", "youtube-vos")
-    assert capsys.readouterr().out.splitlines()[2].split()[:3] == ["s", "1", "1"]  # one of the two listed frames
+    # One of the two listed frames.
+    assert capsys.readouterr().out.splitlines()[2].split()[:3] == [
+        "s",
+        "1",
+        "1",
+    ]
 
 
 def test_youtube_vos_on_a_real_clip(shared_data, tmp_path):
@@ -170,7 +194,16 @@ def test_youtube_vos_on_a_real_clip(shared_data, tmp_path):
         pytest.skip(f"needs a clip of YouTube-VOS in {annotations}")
     (clip,) = annotations.iterdir()
     names = sorted(path.stem for path in clip.glob("*.png"))
-    run("--gt", annotations, "--pred", annotations, "--protocol", "youtube-vos", "--json", tmp_path / "out.json")
+    run(
+        "--gt",
+        annotations,
+        "--pred",
+        annotations,
+        "--protocol",
+        "youtube-vos",
+        "--json",
+        tmp_path / "out.json",
+    )
     data = json.loads((tmp_path / "out.json").read_text())
     assert data["JF"] == 1
     counted = {len(found["frames"]) for found in data["sequences"][clip.name]["objects"].values()}

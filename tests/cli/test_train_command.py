@@ -33,7 +33,9 @@ def calls(monkeypatch, tmp_path):
 def test_a_dataset_is_read_and_handed_in(calls, dataset, video, tmp_path, capsys):
     dataset.add_sample(prompted_sample(video, "gt"))
     options = ["--dataset", dataset.name, "--val", dataset.name, "--field", "frames.gt", "--set", "lr=0.5"]
-    assert main(["train", "--config", "tiny", "--run", str(tmp_path / "run"), *options, "--minutes", "3"]) == 0
+    assert (
+        main(["train", "--config", "tiny", "--run", str(tmp_path / "run"), *options, "--minutes", "3"]) == 0
+    )
     (given,) = calls
     sample_id = dataset.first().id
     assert [sample_id in video.name for video in given["videos"]] == [True] and given["pictures"] == []
@@ -85,7 +87,10 @@ def test_missing_packages_are_named(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("module", "usage"),
-    [("training", "usage: hs2s train "), ("training.synthetic", "usage: python -m fiftyone_hs2s.training.synthetic ")],
+    [
+        ("training", "usage: hs2s train "),
+        ("training.synthetic", "usage: python -m fiftyone_hs2s.training.synthetic "),
+    ],
 )
 def test_synonyms_in_a_clone(module, usage):
     for name in (module, f"fiftyone_hs2s.{module}"):

@@ -11,7 +11,15 @@ import pytest
 from evaluation_kit import labeled_sample
 from fiftyone_kit import color_model, prompted_sample, prompts
 
-from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures, finetune, import_davis, propagate
+from fiftyone_hs2s import (
+    HS2SError,
+    analyze,
+    evaluate_propagation,
+    find_failures,
+    finetune,
+    import_davis,
+    propagate,
+)
 
 
 @pytest.fixture
@@ -120,7 +128,9 @@ def test_an_import_that_fails(tmp_path, one_bar):
         import_davis(tmp_path, progress=True)
 
 
-CONFIG = "{model: hs2s-lite, init: shipped, warmup: 1, stages: [{steps: 3, size: [64, 96], length: 2, batch: 1}]}"
+CONFIG = (
+    "{model: hs2s-lite, init: shipped, warmup: 1, stages: [{steps: 3, size: [64, 96], length: 2, batch: 1}]}"
+)
 
 
 @pytest.mark.parametrize("error", [None, HS2SError, KeyboardInterrupt])

@@ -59,4 +59,6 @@ def test_an_object_with_no_more_than_a_label_keeps_one_color(dataset, sample):
     assert {label.index for frame in labels for label in frame} == {None}
     (bare,) = {label.instance_id for frame in labels for label in frame if label.label == first.label}
     assert bare not in (None, drawn.id)
-    assert {label.instance_id for frame in labels for label in frame if label.label == second.label} == {drawn.id}
+    assert {label.instance_id for frame in labels for label in frame if label.label == second.label} == {
+        drawn.id
+    }

@@ -21,9 +21,10 @@ def hard(dataset, video):
 def test_exported_and_read_again_it_is_the_same(hard, tmp_path, kind):
     folder = str(tmp_path / "out")
     hard.export(export_dir=folder, dataset_type=kind, export_media=True)
-    back = fo.Dataset.from_dir(folder, dataset_type=kind, videos=str(tmp_path / "videos"), field="pred", tags="mine")
+    back = fo.Dataset.from_dir(
+        folder, dataset_type=kind, videos=str(tmp_path / "videos"), field="pred", tags="mine"
+    )
     (sample,) = back
-    back.delete()
     assert (sample.sequence, sample.tags) == ("walk", ["mine"])
     names = sample.frame_names if sample.has_field("frame_names") else None
     numbers = [int(name) + 1 for name in names] if names else list(range(1, len(sample.frames) + 1))
@@ -37,6 +38,7 @@ def test_exported_and_read_again_it_is_the_same(hard, tmp_path, kind):
             np.testing.assert_array_equal(found[index], mask)
         if kind is YouTubeVOSDataset:
             assert {d.index: d.label for d in frame.pred.detections} == {i: LABELS[i] for i in found}
+    back.delete()
 
 
 def test_the_field_is_never_guessed(hard, tmp_path):

@@ -70,7 +70,9 @@ def test_label_field(two, model, step):
 
     if step == 1:
         propagate(two.limit(1), model, **FIELDS)
-    with pytest.raises(HS2SError, match=r"the field 'frames.pred' .* was deleted meanwhile: if it is wanted, run"):
+    with pytest.raises(
+        HS2SError, match=r"the field 'frames.pred' .* was deleted meanwhile: if it is wanted, run"
+    ):
         propagate(two, model, **FIELDS, batch_size=2, overwrite=True, progress=at_step(step, delete))
     assert_readable(two)
     two.reload()
@@ -79,7 +81,9 @@ def test_label_field(two, model, step):
 
 def test_status_field(two, model):
     with pytest.raises(HS2SError, match=r"the field 'pred_status' .* was deleted meanwhile"):
-        propagate(two, model, **FIELDS, progress=at_step(5, lambda: another(two).delete_sample_field("pred_status")))
+        propagate(
+            two, model, **FIELDS, progress=at_step(5, lambda: another(two).delete_sample_field("pred_status"))
+        )
     assert_readable(two)
 
 
@@ -87,7 +91,13 @@ def test_dataset(video, model):
     dataset = fo.Dataset()
     dataset.add_samples([prompted_sample(video, "gt") for _ in range(2)])
     with pytest.raises(HS2SError, match=rf"the dataset '{dataset.name}' was deleted meanwhile"):
-        propagate(dataset, model, **FIELDS, batch_size=2, progress=at_step(5, lambda: fo.delete_dataset(dataset.name)))
+        propagate(
+            dataset,
+            model,
+            **FIELDS,
+            batch_size=2,
+            progress=at_step(5, lambda: fo.delete_dataset(dataset.name)),
+        )
 
 
 @pytest.mark.slow
@@ -100,7 +110,16 @@ def test_database(video, tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (tmp_path / "db").mkdir()
-    command = [mongod, "--dbpath", tmp_path / "db", "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    command = [
+        mongod,
+        "--dbpath",
+        tmp_path / "db",
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+        "--nounixsocket",
+    ]
     code = f"""
 import os, signal, time
 import fiftyone as fo
@@ -122,12 +141,19 @@ except HS2SError as error:
     print(error, "|", time.monotonic() - start)
 os._exit(0)
 """
-    with subprocess.Popen([*command, "--quiet", "--logpath", tmp_path / "log"], stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        [*command, "--quiet", "--logpath", tmp_path / "log"], stdout=subprocess.DEVNULL
+    ) as server:
         uri = f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=3000"
         environment = {**os.environ, "FIFTYONE_DATABASE_URI": uri, "MONGOD": str(server.pid)}
         environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'tests'}"
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         server.kill()
     assert done.returncode == 0, done.stderr

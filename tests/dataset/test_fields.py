@@ -17,7 +17,9 @@ OTHERS = {
     "one": fo.Detection(label="a", bounding_box=[0, 0, 0.5, 0.5], mask=np.ones((4, 4), bool)),
 }
 FIXES = {
-    "seg": r"holds Segmentation; .*segmentations_to_detections\(dataset, 'frames\.seg', 'frames\.seg_masks'\)",
+    "seg": (
+        r"holds Segmentation; .*segmentations_to_detections\(dataset, 'frames\.seg', 'frames\.seg_masks'\)"
+    ),
     "lines": r"holds Polylines; .*polylines\.to_detections\(frame_size=\(width, height\)\)",
     "points": r"holds Keypoints; .*apply_model\(.*segment-anything.*prompt_field='frames\.points'\)",
     "one": r"holds Detection; .*fo\.Detections",
@@ -54,7 +56,9 @@ def test_a_field_of_single_labels_is_no_prompt_field(others):
 
 
 def test_the_form_names_what_can_be_converted(others, dataset):
-    assert masks_fix(others, "draw some").startswith("of the field 'seg', it holds Segmentation; make each pixel")
+    assert masks_fix(others, "draw some").startswith(
+        "of the field 'seg', it holds Segmentation; make each pixel"
+    )
     dataset.delete_frame_fields(list(OTHERS))
     assert masks_fix(dataset, "draw some") == "draw some"
 
@@ -66,7 +70,9 @@ def test_what_the_refusal_names_works(dataset, video):
     sample.frames[1] = fo.Frame(seg=fo.Segmentation(mask=label_map))
     dataset.add_sample(sample)
     foul.segmentations_to_detections(dataset, "frames.seg", "frames.seg_masks")
-    propagate(dataset, color_model(), prompt_field="frames.seg_masks", label_field="pred", skip_failures=False)
+    propagate(
+        dataset, color_model(), prompt_field="frames.seg_masks", label_field="pred", skip_failures=False
+    )
     sample.reload()
     for frame in sample.frames.values():
         for label in frame.pred.detections:

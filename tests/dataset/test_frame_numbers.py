@@ -1,4 +1,5 @@
-"""Frame numbers in messages are FiftyOne's, from 1 and those of the whole video, where a FiftyOne user reads them."""
+"""Frame numbers in messages are FiftyOne's, from 1 and those of the whole video, where a FiftyOne user
+reads them."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ def beyond(first_number: int):
 
 @pytest.mark.parametrize(("first_number", "number"), [(1, 7), (41, 47)])
 def test_a_prompt_beyond_the_end(first_number, number):
-    with pytest.raises(HS2SError, match=rf"mask for frame {number}, which cannot be read\. The video has 4 frames"):
+    with pytest.raises(
+        HS2SError, match=rf"mask for frame {number}, which cannot be read\. The video has 4 frames"
+    ):
         color_model().plan(open_frames(SHORT), beyond(first_number))
 
 

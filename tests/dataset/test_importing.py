@@ -93,8 +93,15 @@ def test_bad_sequences_are_named_and_skipped(root, tmp_path, caplog, imported):
         dataset = import_sequences(root, names, "davis-test", videos=tmp_path / "videos")
     imported.append("davis-test")
     assert dataset.values("sequence") == ["walk"]
-    lines = [record.getMessage() for record in caplog.records if record.name == "fiftyone_hs2s.dataset.importing"]
-    wanted = {"cut": "00020", "stray": "99999", "empty": "holds no PNG", "nowhere": "There is no video or folder"}
+    lines = [
+        record.getMessage() for record in caplog.records if record.name == "fiftyone_hs2s.dataset.importing"
+    ]
+    wanted = {
+        "cut": "00020",
+        "stray": "99999",
+        "empty": "holds no PNG",
+        "nowhere": "There is no video or folder",
+    }
     for line, (name, reason) in zip(lines, wanted.items(), strict=True):
         assert line.startswith(f"Skipped the sequence {name}: ")
         assert reason in line

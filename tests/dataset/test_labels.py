@@ -50,7 +50,9 @@ def test_absent_objects_are_no_error(detection):
 
 
 def test_box_off_the_frame_is_cut():
-    detection = fo.Detection(label="thing", bounding_box=[-4 / W, -2 / H, 8 / W, 6 / H], mask=np.ones((6, 8), bool))
+    detection = fo.Detection(
+        label="thing", bounding_box=[-4 / W, -2 / H, 8 / W, 6 / H], mask=np.ones((6, 8), bool)
+    )
     mask = detection_mask(detection, (H, W))
     assert mask.sum() == 4 * 4
     assert mask[:4, :4].all()
@@ -66,7 +68,9 @@ def test_mask_on_disk(tmp_path):
     mask = np.zeros((24, 32), np.uint8)
     mask[3:9, 4:20] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    detection = fo.Detection(label="thing", bounding_box=[0, 0, 0.5, 0.5], mask_path=str(tmp_path / "mask.png"))
+    detection = fo.Detection(
+        label="thing", bounding_box=[0, 0, 0.5, 0.5], mask_path=str(tmp_path / "mask.png")
+    )
     np.testing.assert_array_equal(detection_mask(detection, (H, W))[:24, :32], mask > 0)
 
 
@@ -87,10 +91,26 @@ def test_mask_of_another_resolution_lands_on_its_object(scale):
 @pytest.mark.parametrize(
     ("mask", "box", "message"),
     [
-        (np.ones((H, W), bool), [0.5, 0.5, 0.25, 0.05], "whole frame, 64x48 pixels, but its box is 16x2: crop"),
-        (disc(H, W), [16 / W, 12 / H, 17 / W, 17 / H], "whole frame, 64x48 pixels, but its box is 17x17: crop"),
-        (disc(H, W), [10 / W, 8 / H, 28 / W, 24 / H], "whole frame, 64x48 pixels, but its box is 28x24: crop"),
-        (disc(2 * H, 2 * W), [16 / W, 12 / H, 17 / W, 17 / H], "whole frame, 128x96 pixels, but its box is 17x17"),
+        (
+            np.ones((H, W), bool),
+            [0.5, 0.5, 0.25, 0.05],
+            "whole frame, 64x48 pixels, but its box is 16x2: crop",
+        ),
+        (
+            disc(H, W),
+            [16 / W, 12 / H, 17 / W, 17 / H],
+            "whole frame, 64x48 pixels, but its box is 17x17: crop",
+        ),
+        (
+            disc(H, W),
+            [10 / W, 8 / H, 28 / W, 24 / H],
+            "whole frame, 64x48 pixels, but its box is 28x24: crop",
+        ),
+        (
+            disc(2 * H, 2 * W),
+            [16 / W, 12 / H, 17 / W, 17 / H],
+            "whole frame, 128x96 pixels, but its box is 17x17",
+        ),
         (np.ones((5, 5, 3), np.uint8), [0, 0, 0.1, 0.1], r"shape \(5, 5, 3\): masks must be 2D"),
         (np.full((5, 6), np.nan), [0, 0, 0.1, 0.1], "not finite: masks must be 0 or 1"),
         (np.ones((5, 6)), [0, np.inf, 0.1, 0.1], "bounding box .* is not finite"),
@@ -99,7 +119,11 @@ def test_mask_of_another_resolution_lands_on_its_object(scale):
         (np.ones((5, 6)), [120, 80, 6, 5], "bounding box .* is not relative"),
         (np.ones((5, 6)), [0, 0], r"bounding box \[0\.0, 0\.0\] has 2 numbers"),
         (np.ones((5, 6)), [0, 0, 0.1, 0.1, 0.9], "bounding box .* has 5 numbers"),
-        (np.ones((5, 6), [("a", "u1"), ("b", "f4")]), [0, 0, 0.1, 0.1], "values of the type .*'a'.*: masks must be"),
+        (
+            np.ones((5, 6), [("a", "u1"), ("b", "f4")]),
+            [0, 0, 0.1, 0.1],
+            "values of the type .*'a'.*: masks must be",
+        ),
         (np.ones((5, 6), "datetime64[s]"), [0, 0, 0.1, 0.1], r"values of the type datetime64\[s\]"),
         (np.array([["a", "b"]]), [0, 0, 0.1, 0.1], "values of the type <U1"),
     ],

@@ -57,7 +57,9 @@ def test_identity_and_confidence_are_set_and_ids_are_new():
     prompt = fo.Detection(label="dog", index=0, instance=instance)
     label_map = np.zeros((H, W), np.uint8)
     label_map[4:8, 4:9] = 1
-    (found,) = label_map_to_detections(label_map, {1: Identity.of(prompt), 2: Identity("gone")}, {1: 0.75}).detections
+    (found,) = label_map_to_detections(
+        label_map, {1: Identity.of(prompt), 2: Identity("gone")}, {1: 0.75}
+    ).detections
     assert (found.label, found.index, found.instance_id, found.confidence) == ("dog", 0, instance.id, 0.75)
     assert found.id != prompt.id
     (plain,) = label_map_to_detections(label_map, {1: Identity("dog")}).detections
@@ -84,7 +86,9 @@ def test_detections_with_nothing_but_a_label_are_several_objects():
 
 def test_index_of_two_labels_is_refused():
     with pytest.raises(HS2SError, match="index 5 is both 'a' and 'b'"):
-        read_objects(fo.Detections(detections=[square(0, index=5, label="a"), square(8, index=5, label="b")]), (H, W))
+        read_objects(
+            fo.Detections(detections=[square(0, index=5, label="a"), square(8, index=5, label="b")]), (H, W)
+        )
 
 
 def nested(number: int, first: str) -> fo.Detections:
@@ -120,14 +124,19 @@ def test_a_field_that_is_not_set_is_no_empty_frame():
 
 @pytest.mark.parametrize("first", ["shirt", "wearer"])
 def test_one_rule_for_overlap_in_prompts_scores_training_and_the_demo(dataset, tmp_path, first):
-    """Tracked from overlapping masks, scored against such, learned from them, shown: always the same label map."""
+    """Tracked from overlapping masks, scored against such, learned from them, shown: always the same label
+    map."""
     expected = render(nested(1, first), (H, W), lambda key: key[1]).label_map
-    sample = fo.Sample(filepath=str(write_video(tmp_path / "nested.mp4", [np.zeros((H, W, 3), np.uint8)] * 3)))
+    sample = fo.Sample(
+        filepath=str(write_video(tmp_path / "nested.mp4", [np.zeros((H, W, 3), np.uint8)] * 3))
+    )
     for number in range(1, 4):
         sample.frames[number] = fo.Frame(gt=nested(number, first))
     dataset.add_sample(sample)
 
-    propagate(dataset, color_model(prompt_frames="all"), prompt_field="gt", label_field="pred", skip_failures=False)
+    propagate(
+        dataset, color_model(prompt_frames="all"), prompt_field="gt", label_field="pred", skip_failures=False
+    )
     sample.reload()
     tracked = {d.index: detection_mask(d, (H, W)) for d in sample.frames[1].pred.detections}
     for index, mask in tracked.items():
@@ -164,7 +173,8 @@ def odd_detections(draw):
 @settings(max_examples=400, deadline=None)
 @given(st.lists(odd_detections(), max_size=3), st.sampled_from([(1, 1), (H, W), (7, 90)]))
 def test_odd_labels_are_drawn_or_refused_in_a_sentence(detections, size):
-    """Whatever FiftyOne can store: nothing but our own error, and the same labels for scores, training and prompts."""
+    """Whatever FiftyOne can store: nothing but our own error, and the same labels for scores, training and
+    prompts."""
     found, numbers = fo.Detections(detections=detections), {}
     try:
         drawn = render(found, size, lambda key: numbers.setdefault(key, len(numbers) + 1))

@@ -1,4 +1,5 @@
-"""Labels that cannot be used cost their sample, with a sentence; the run goes on, and no traceback is logged."""
+"""Labels that cannot be used cost their sample, with a sentence; the run goes on, and no traceback is
+logged."""
 
 from __future__ import annotations
 

@@ -23,9 +23,16 @@ def long_sample(dataset):
     for field in ("gt", "few", "pred"):
         dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
     mask = np.random.default_rng(0).random((600, 600)) > 0.5
-    labels = fo.Detections(detections=[fo.Detection(label="noise", bounding_box=[0, 0, 0.5, 0.5], mask=mask)]).to_dict()
+    labels = fo.Detections(
+        detections=[fo.Detection(label="noise", bounding_box=[0, 0, 0.5, 0.5], mask=mask)]
+    ).to_dict()
     frames = [
-        {"_sample_id": sample._id, "frame_number": number, "gt": labels, **({"few": labels} if number == 300 else {})}
+        {
+            "_sample_id": sample._id,
+            "frame_number": number,
+            "gt": labels,
+            **({"few": labels} if number == 300 else {}),
+        }
         for number in range(1, LENGTH + 1)
     ]
     dataset._frame_collection.insert_many(frames)  # in seconds, where the public way takes minutes
@@ -35,7 +42,9 @@ def long_sample(dataset):
 def test_long_videos(dataset, long_sample):
     (sequence,) = find_sequences(dataset)
     assert [index for index, _ in sequence.read("few")] == [299]
-    assert [index for index, (labels,) in sequence.read("gt") if len(labels.detections) == 1] == list(range(LENGTH))
+    assert [index for index, (labels,) in sequence.read("gt") if len(labels.detections) == 1] == list(
+        range(LENGTH)
+    )
     assert [labels for _, (_, labels) in sequence.read("few", "gt.detections.label")] == [["noise"]] * LENGTH
     assert sequence.read_at("gt", 350).detections[0].label == "noise"
     assert not sequence.has_labels("pred")

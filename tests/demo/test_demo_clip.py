@@ -50,7 +50,8 @@ def test_a_frame_differs_from_the_scenery_only_where_a_layer_is(scenery, layers)
     image, shares = clip.expose(scenery, labeled, 0.1)
     assert np.array_equal(image[shares[0] == 1], background[shares[0] == 1])
     inside = shares[0] == 0
-    assert (np.abs(image - background)[inside].max(axis=1) > 0.02).mean() > 0.98  # here and there the colors agree
+    # Here and there the colors agree.
+    assert (np.abs(image - background)[inside].max(axis=1) > 0.02).mean() > 0.98
 
 
 def test_shares_add_up_and_decide_the_label(scenery, layers) -> None:
@@ -90,7 +91,8 @@ def test_the_look_alike_passes_close_to_the_dahlia(scenery, layers) -> None:
     assert (dahlia.id, other.id) == (1, 0)
     assert dahlia.picture.shape == other.picture.shape
     distance = [np.hypot(*np.subtract(dahlia.pose(t)[:2], other.pose(t)[:2])) for t in np.linspace(0, 1, 50)]
-    assert min(distance) < 100 and distance[0] > 200 and distance[-1] > 200  # pixels of scenery; a flower is 70 across
+    # Pixels of scenery; a flower is 70 across.
+    assert min(distance) < 100 and distance[0] > 200 and distance[-1] > 200
     meeting = np.linspace(0, 1, 50)[int(np.argmin(distance))]
     drawn = np.abs(clip.expose(scenery, [other], meeting)[0] - clip.expose(scenery, SCENERY_ONLY, meeting)[0])
     assert (drawn.max(axis=2) > 0.05).sum() > 5000, "it is in the picture, and not labeled"

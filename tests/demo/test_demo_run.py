@@ -35,7 +35,9 @@ def own(tmp_path: Path) -> list[str]:
     return ["--video", str(video), "--mask", str(mask), "--out", str(tmp_path / "out")]
 
 
-def test_the_demo_clip_is_tracked_scored_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_clip_is_tracked_scored_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith(("dahlia", "saucer", "mean"))] == [
@@ -95,7 +97,9 @@ def test_ones_own_video_has_no_scores(own: list[str], capsys: pytest.CaptureFixt
         (lambda own: [*own, "--dataset", "hs2s-pictures"], "hs2s-pictures"),
     ],
 )
-def test_wrong_input_gets_a_sentence(change, named: str, own: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_gets_a_sentence(
+    change, named: str, own: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     fo.Dataset("hs2s-pictures").add_sample(fo.Sample("picture.png"))
     assert main(change(own)) == 2
     error = capsys.readouterr().err

@@ -13,7 +13,8 @@ _HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "FIFTYONE_PLUGINS_DIR", "FIFTYONE_DEFAUL
 
 
 def make_environment(folder: Path, wheel: Path | None = None) -> Path:
-    """A virtual environment with a wheel, and with this one's packages but for editable ones, such as ours."""
+    """A virtual environment with a wheel, and with this one's packages but for editable ones, such as
+    ours."""
     venv.create(folder, with_pip=wheel is not None)
     if wheel is not None:  # first: what pip finds installed it may remove
         pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]

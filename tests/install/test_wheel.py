@@ -26,7 +26,9 @@ OPERATORS = {*MANIFEST["operators"], *MANIFEST["panels"]}
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=REPO, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=REPO, check=True
+    )
     (path,) = folder.glob("*.whl")
     return path
 
@@ -39,14 +41,25 @@ def environment(tmp_path_factory, wheel) -> Path:
 def test_what_is_in_it(wheel):
     with zipfile.ZipFile(wheel) as file:
         names = file.namelist()
-        (metadata,) = (Parser().parsestr(file.read(n).decode()) for n in names if n.endswith(".dist-info/METADATA"))
+        (metadata,) = (
+            Parser().parsestr(file.read(n).decode()) for n in names if n.endswith(".dist-info/METADATA")
+        )
         card = file.read("fiftyone_hs2s/weights/README.md").decode()
-    assert {name.partition("/")[0] for name in names} == {"fiftyone_hs2s", f"fiftyone_hs2s-{__version__}.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {
+        "fiftyone_hs2s",
+        f"fiftyone_hs2s-{__version__}.dist-info",
+    }
     assert len(names) == len(set(names))
     for folder in (REPO / "training", REPO / "fiftyone_hs2s"):
-        inside = [path.relative_to(folder.parent) for path in folder.rglob("*.py") if path.parent.name != "path"]
-        assert {str(Path("fiftyone_hs2s", path) if folder.name == "training" else path) for path in inside} <= {*names}
-    assert {f"fiftyone_hs2s/training/configs/{path.name}" for path in (REPO / "training/configs").iterdir()} <= {*names}
+        inside = [
+            path.relative_to(folder.parent) for path in folder.rglob("*.py") if path.parent.name != "path"
+        ]
+        assert {
+            str(Path("fiftyone_hs2s", path) if folder.name == "training" else path) for path in inside
+        } <= {*names}
+    assert {
+        f"fiftyone_hs2s/training/configs/{path.name}" for path in (REPO / "training/configs").iterdir()
+    } <= {*names}
     assert {"fiftyone_hs2s/weights/hs2s-lite.safetensors", "fiftyone_hs2s/weights/LICENSE"} <= {*names}
     assert card.startswith("# Model card: hs2s-lite")
     assert metadata["License-Expression"] == "Apache-2.0 AND LicenseRef-hs2s-weights"

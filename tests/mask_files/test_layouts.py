@@ -42,7 +42,11 @@ def test_roots_of_data_sets(tmp_path):
     write(tmp_path / "davis/Annotations/480p/bear/00000.png")
     write(tmp_path / "sav/Annotations_6fps/vid/000/00000.png")
     (tmp_path / "sav/JPEGImages_24fps/vid").mkdir(parents=True)
-    assert list(list_sequences(tmp_path / "davis")) == list(list_sequences(tmp_path / "davis/Annotations")) == ["bear"]
+    assert (
+        list(list_sequences(tmp_path / "davis"))
+        == list(list_sequences(tmp_path / "davis/Annotations"))
+        == ["bear"]
+    )
     assert list(list_sequences(tmp_path / "sav")) == ["vid"]
     assert find_part(tmp_path / "sav", "JPEGImages") == tmp_path / "sav/JPEGImages_24fps"
     assert find_part(tmp_path / "davis", "JPEGImages") is None

@@ -29,13 +29,21 @@ def meta(tmp_path, content):
 
 
 def test_categories_and_frames_may_each_be_missing(tmp_path):
-    objects = {"1": {"category": "ape", "frames": ["00000", 5]}, "2": {"frames": ["00005"]}, "3": {"category": "owl"}}
-    found = meta(tmp_path, {"videos": {"s": {"objects": objects}, "t": None, "u": {"objects": {"x": 1, "4": []}}}})
+    objects = {
+        "1": {"category": "ape", "frames": ["00000", 5]},
+        "2": {"frames": ["00005"]},
+        "3": {"category": "owl"},
+    }
+    found = meta(
+        tmp_path, {"videos": {"s": {"objects": objects}, "t": None, "u": {"objects": {"x": 1, "4": []}}}}
+    )
     assert found.classes == {"s": {1: "ape", 3: "owl"}}
     assert found.frames == {"s": {1: ("00000", "5"), 2: ("00005",)}}
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"videos": []}', "{", "[" * 100000, '"ü', '{"a": NaN}'])
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "null", '{"videos": []}', "{", "[" * 100000, '"ü', '{"a": NaN}']
+)
 def test_foreign_files_are_named(tmp_path, content):
     with pytest.raises(HS2SError, match=r"meta\.json is no meta\.json"):
         meta(tmp_path, content)

@@ -41,7 +41,9 @@ def test_reduced_davis_colors_are_read_by_color(tmp_path, method):
 
 def test_reduced_colors_keep_their_objects_when_one_is_out_of_view(tmp_path):
     only = np.where(TWO == 2, TWO, 0).astype(np.uint8)
-    read = read_label_map(save(tmp_path / "m.png", painted(only).convert("P", palette=Image.Palette.ADAPTIVE)))
+    read = read_label_map(
+        save(tmp_path / "m.png", painted(only).convert("P", palette=Image.Palette.ADAPTIVE))
+    )
     np.testing.assert_array_equal(read, only)
 
 
@@ -89,13 +91,19 @@ def test_soft_edges_of_scaling_are_refused(tmp_path, method, kind):
 @pytest.mark.parametrize("radius", [0.5, 1, 3, 8])
 def test_blur_is_refused(tmp_path, radius):
     with pytest.raises(MaskError, match="soft edges"):
-        read_label_map(save(tmp_path / "m.png", Image.fromarray(WHITE).filter(ImageFilter.GaussianBlur(radius))))
+        read_label_map(
+            save(tmp_path / "m.png", Image.fromarray(WHITE).filter(ImageFilter.GaussianBlur(radius)))
+        )
 
 
 @pytest.mark.parametrize("quality", [50, 75, 90, 95])
 def test_what_a_jpeg_left_is_refused(tmp_path, quality):
     image = Image.open(
-        save(tmp_path / "m.jpg", painted(TWO, np.array([[0] * 3, [255] * 3, [255] * 3], np.uint8)), quality=quality)
+        save(
+            tmp_path / "m.jpg",
+            painted(TWO, np.array([[0] * 3, [255] * 3, [255] * 3], np.uint8)),
+            quality=quality,
+        )
     )
     for mode in ("L", "RGB"):
         with pytest.raises(MaskError):
@@ -116,7 +124,8 @@ def test_thin_objects_beside_others_are_no_soft_edges(tmp_path):
     cv2.circle(dog, (55, 40), 7, 4, 1)
     walls = np.kron(np.arange(1, 13, dtype=np.uint8).reshape(3, 4), np.ones((20, 20), np.uint8))
     walls[:, 40], walls[20] = 20, 21  # thin, all touching, and no background at all
-    ringed = np.where(cv2.dilate(TWO, np.ones((3, 3))) != TWO, 255, TWO).astype(np.uint8)  # void around, as VOC
+    # Void around, as VOC.
+    ringed = np.where(cv2.dilate(TWO, np.ones((3, 3))) != TWO, 255, TWO).astype(np.uint8)
     for label_map in (dog, walls, ringed):
         for image in (Image.fromarray(label_map), _indexed(label_map)):
             np.testing.assert_array_equal(read_label_map(save(tmp_path / "m.png", image)), label_map)
@@ -175,7 +184,9 @@ def test_white_beside_grays_is_an_object_and_said_so(tmp_path):
     assert object_ids(LabelMapReader(files, void=255).read(files[1])) == [127]
 
 
-@pytest.mark.parametrize("mode", ["L", "1", "I;16", "gray palette", "black and white palette", "16 grays", "RGB"])
+@pytest.mark.parametrize(
+    "mode", ["L", "1", "I;16", "gray palette", "black and white palette", "16 grays", "RGB"]
+)
 def test_white_on_black_is_object_one_in_every_mode(tmp_path, mode):
     gray = Image.fromarray(WHITE)
     ramp = Image.fromarray(WHITE // 17)
@@ -213,7 +224,9 @@ def test_far_too_large_files_are_refused_by_their_heads(tmp_path, size, mode):
     path.write_bytes(bytes(head))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(MaskError, match=r"m\.png (is far too large|is \d+x\d+ pixels and the frame 480x640)"):
+        with pytest.raises(
+            MaskError, match=r"m\.png (is far too large|is \d+x\d+ pixels and the frame 480x640)"
+        ):
             read_label_map(path, (480, 640))
         if size[0] * size[1] > 2**26:
             with pytest.raises(MaskError, match="far too large"):

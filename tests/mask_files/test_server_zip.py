@@ -26,7 +26,8 @@ def pictures(path):
 
 
 @pytest.mark.parametrize(
-    ("server", "prefix"), [("davis2017", ""), ("mose", ""), ("youtube-vos", "Annotations/"), ("lvos", "Annotations/")]
+    ("server", "prefix"),
+    [("davis2017", ""), ("mose", ""), ("youtube-vos", "Annotations/"), ("lvos", "Annotations/")],
 )
 def test_names_palette_and_sizes_are_those_that_the_servers_take(tmp_path, server, prefix):
     write_label_map(tmp_path / "00005.png", label_map(2))

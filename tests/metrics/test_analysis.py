@@ -63,7 +63,8 @@ def test_late_object_has_its_own_clock():
 
 @pytest.mark.parametrize("fps", [30, {"a": 30, "b": 25}])
 def test_same_moments_at_30_frames_per_second(fps):
-    """The same second of video, annotated at 6 and at 30 frames per second, or at 6 with the numbers of 30."""
+    """The same second of video, annotated at 6 and at 30 frames per second, or at 6 with the numbers of
+    30."""
     good = [t < 10 or t > 25 for t in range(30)]
     at_6 = analyze({"a": scores_of([200] * 30, good)}).length
     every_fifth = analyze({"a": scores_of([200] * 30, good, every=5)}, fps=30).length
@@ -81,7 +82,8 @@ def test_length_at_30_frames_per_second():
 
 
 def test_after_the_first_occlusion():
-    """Gone at t = 5 to 7 and again at 12; wrong at 8 and 13; 40 px only at 16 and 17, then wrong to the end."""
+    """Gone at t = 5 to 7 and again at 12; wrong at 8 and 13; 40 px only at 16 and 17, then wrong to the
+    end."""
     areas = [200] * 5 + [0] * 3 + [200] * 4 + [0] + [200] * 3 + [40] * 2 + [200] * 2
     good = [t not in (8, 13, 18, 19) for t in range(20)]
     other = scores_of([200] * 8 + [40] * 2 + [200] * 5, [t != 11 for t in range(15)])
@@ -110,13 +112,15 @@ def test_nothing():
     assert data["sequence_length_histogram"] == []
     early, after = result.notes()
     assert early == "early and late: no object is in view for more than 20 steps (3.3 s)"
-    assert after == (
-        "after the first occlusion: no object is hidden (down to 0 or 50 or 100 px) and then visible again"
+    assert (
+        after
+        == "after the first occlusion: no object is hidden (down to 0 or 50 or 100 px) and then visible again"
     )
 
 
 def test_real_occlusion(shared_data):
-    """bmx-bumps, predicted exactly but for its last frame: what table 4 must say follows from the true areas alone."""
+    """bmx-bumps, predicted exactly but for its last frame: what table 4 must say follows from the true
+    areas alone."""
     folder = shared_data / "data/video/DAVIS2016-train/Annotations/bmx-bumps"
     maps = [read_label_map(file) for file in list_label_maps(folder).values()]
     scorer = SequenceScorer()

@@ -147,7 +147,8 @@ def test_a_split_of_the_data_set(folders):
 
 
 def test_void_of_16_bits_is_left_out(tmp_path):
-    """As in KITTI MOTS: ids by the thousand, 10000 to ignore; the prediction also covers what is to be ignored."""
+    """As in KITTI MOTS: ids by the thousand, 10000 to ignore; the prediction also covers what is to be
+    ignored."""
     for t in range(4):
         truth = frame(t).astype(np.uint16) * 1000
         prediction = truth.copy()
@@ -204,7 +205,9 @@ def test_recorded_gray_and_indexed_truth_give_the_same_scores(shared_data):
 
 def test_recorded_white_masks_of_all_modes_give_the_same_scores(shared_data):
     case = run_case(shared_data, "06_white_in_other_modes")
-    results = [evaluate_folders(case / f"pred_{kind}", case / "gt_grey8") for kind in ("grey8", "indexed", "grey16")]
+    results = [
+        evaluate_folders(case / f"pred_{kind}", case / "gt_grey8") for kind in ("grey8", "indexed", "grey16")
+    ]
     results.append(evaluate_folders(case / "pred_grey8", case / "gt_indexed"))
     for result in results:
         assert (round(100 * result.J, 1), round(100 * result.F, 1)) == (80.8, 92.0)

@@ -12,7 +12,8 @@ SIZE = (40, 120)
 
 
 def boxes(**objects):
-    """A label map of boxes: _1=(x, width) or (x, width, height); None or width 0: not there; later ones on top."""
+    """A label map of boxes: _1=(x, width) or (x, width, height); None or width 0: not there; later ones on
+    top."""
     out = np.zeros(SIZE, np.uint8)
     for name, box in objects.items():
         if box:
@@ -172,7 +173,11 @@ def predicted_only(predicted_boxes, **series):
 
 def test_without_truth_vanished_and_reappeared():
     vanished, reappeared, at_end = predicted_only([None, THERE, THERE, None, None, THERE, None])
-    assert spans([vanished, reappeared, at_end]) == [("vanished", 4, 5), ("reappeared", 6, 6), ("vanished", 7, 7)]
+    assert spans([vanished, reappeared, at_end]) == [
+        ("vanished", 4, 5),
+        ("reappeared", 6, 6),
+        ("vanished", 7, 7),
+    ]
     assert vanished.details == {"frames": 2, "reappears": True}
     assert vanished.severity == pytest.approx(2 / 6)
     assert at_end.details["reappears"] is False
@@ -262,7 +267,9 @@ def test_prompts_tell_nothing_about_a_low_score():
     scorer = SequenceScorer()
     for number in range(12):
         prompt = number % 2 == 0
-        scorer.update(boxes(_1=THERE), boxes(_1=THERE if prompt else (28, 20)), prompted={1} if prompt else ())
+        scorer.update(
+            boxes(_1=THERE), boxes(_1=THERE if prompt else (28, 20)), prompted={1} if prompt else ()
+        )
     (low,) = find_events(scorer.finish())
     assert (low.label, low.first, low.last) == ("low_score", 1, 11)
 
@@ -274,7 +281,8 @@ def test_helpers():
 
 
 def test_real_occlusions(shared_data):
-    """bmx-bumps has frames with nothing in view; the first mask, kept on all frames, is lost before and wrong there."""
+    """bmx-bumps has frames with nothing in view; the first mask, kept on all frames, is lost before and
+    wrong there."""
     folder = shared_data / "data/video/DAVIS2016-train/Annotations/bmx-bumps"
     maps = [read_label_map(file) for file in list_label_maps(folder).values()]
     found = find_events(scores_of(maps, [maps[0]] * len(maps)))

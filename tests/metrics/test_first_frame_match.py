@@ -27,8 +27,14 @@ def test_the_best_of_all_one_to_one_matches_is_taken():
         predicted = {i: random.random(SIZE) < 0.4 for i in "abcd"}
         found = FirstFrames[int, str]()
         found.update(true, predicted)
-        j = {(t, p): (true[t] & predicted[p]).sum() / (true[t] | predicted[p]).sum() for t in true for p in predicted}
-        best = max(sum(j[pair] for pair in zip(true, order, strict=True)) for order in permutations(predicted, 3))
+        j = {
+            (t, p): (true[t] & predicted[p]).sum() / (true[t] | predicted[p]).sum()
+            for t in true
+            for p in predicted
+        }
+        best = max(
+            sum(j[pair] for pair in zip(true, order, strict=True)) for order in permutations(predicted, 3)
+        )
         matches = found.finish()
         assert sum(match.J for match in matches.values()) == pytest.approx(best)
         assert len({match.predicted for match in matches.values()}) == 3
@@ -39,7 +45,8 @@ def test_only_the_first_frame_with_predictions_counts_and_nothing_matches_what_i
     found.update({"a": rectangle(0), "hidden": np.zeros(SIZE, bool)}, None)
     found.update({"a": rectangle(0)}, {4: rectangle(2), 5: rectangle(20)})
     found.update(
-        {"a": rectangle(20), "late": rectangle(30), "lost": rectangle(0, 14)}, {4: rectangle(0), 6: rectangle(30)}
+        {"a": rectangle(20), "late": rectangle(30), "lost": rectangle(0, 14)},
+        {4: rectangle(0), 6: rectangle(30)},
     )
     matches = found.finish()
     assert {key: match.predicted for key, match in matches.items()} == {"a": 4, "late": 6}

@@ -12,11 +12,15 @@ from fiftyone_hs2s.metrics.protocols import counted_prompts, frame_statistics
 
 
 def sequence_of(*frames, protocol="davis2017", size=(4, 8)):
-    """Scores of frames given as (truth, prediction) in letters: each string is one row of ids, shown on every row."""
+    """Scores of frames given as (truth, prediction) in letters: each string is one row of ids, shown on
+    every row."""
     options = PROTOCOLS[protocol]
     scorer = SequenceScorer(options.exclude_void, options.merge_objects)
     for pair in frames:
-        maps = [np.tile(np.array([int(c) if c != "v" else 255 for c in row], np.uint8), (size[0], 1)) for row in pair]
+        maps = [
+            np.tile(np.array([int(c) if c != "v" else 255 for c in row], np.uint8), (size[0], 1))
+            for row in pair
+        ]
         scorer.update(*maps)
     return scorer.finish()
 
@@ -59,7 +63,9 @@ def test_davis2017_on_real_masks_as_written_down(shared_data):
         found = result.sequences["girls"].objects[i]
         np.testing.assert_allclose(found.J_frames, js[-1], atol=1e-9)
         np.testing.assert_allclose(found.F_frames, fs[-1], atol=1e-9)
-        assert (found.J.mean, found.J.recall, found.J.decay) == pytest.approx(plain_statistics(js[-1]), abs=1e-9)
+        assert (found.J.mean, found.J.recall, found.J.decay) == pytest.approx(
+            plain_statistics(js[-1]), abs=1e-9
+        )
     assert result.J == pytest.approx(np.mean(js), abs=1e-9)
     assert result.F == pytest.approx(np.mean(fs), abs=1e-9)
     assert result.JF == pytest.approx((np.mean(js) + np.mean(fs)) / 2, abs=1e-9)
@@ -107,7 +113,12 @@ def test_object_between_ids_that_never_shows_is_no_object():
 
 def test_object_below_the_highest_first_id_counts_from_the_start():
     """As the official code: ids 1 to the highest of the first frame, also while they are not yet there."""
-    frames = [("13000000", "13000000"), ("13000000", "13200000"), ("13200000", "13200000"), ("13200000", "13200000")]
+    frames = [
+        ("13000000", "13000000"),
+        ("13000000", "13200000"),
+        ("13200000", "13200000"),
+        ("13200000", "13200000"),
+    ]
     assert summarize({"a": sequence_of(*frames)}).sequences["a"].objects[2].J_frames.tolist() == [0, 1]
 
 
@@ -137,7 +148,11 @@ def test_nothing_to_score():
     assert np.isnan(empty.J)
     assert empty.to_dict()["J"] is None
     assert "without a frame that counts" in empty.problems[0].message
-    assert summarize({"s": sequence_of(("0000", "0000"))}).problems[0].message.startswith("no object in the truth")
+    assert (
+        summarize({"s": sequence_of(("0000", "0000"))})
+        .problems[0]
+        .message.startswith("no object in the truth")
+    )
 
 
 def test_unknown_protocol():
@@ -155,8 +170,11 @@ def test_unknown_protocol():
     ],
 )
 def test_prompts_are_no_results(protocol, frames, j, prompts):
-    """The mask of object 1 is given on frames 0 and 3, else half right; that of object 2 is right throughout."""
-    truth, half = (np.tile([[int(c) for c in text]], (4, 1)).astype(np.uint8) for text in ("11000022", "10000022"))
+    """The mask of object 1 is given on frames 0 and 3, else half right; that of object 2 is right
+    throughout."""
+    truth, half = (
+        np.tile([[int(c) for c in text]], (4, 1)).astype(np.uint8) for text in ("11000022", "10000022")
+    )
     scorer = SequenceScorer(merge_objects=PROTOCOLS[protocol].merge_objects)
     for number in range(6):
         given = number in (0, 3)
@@ -175,4 +193,6 @@ def test_nothing_but_prompts():
     result = summarize({"s": scorer.finish()})
     assert not result.results
     assert [problem.kind for problem in result.problems] == ["prompts"]
-    assert "object 1 with no frame that counts but those whose mask was a prompt" in result.problems[0].message
+    assert (
+        "object 1 with no frame that counts but those whose mask was a prompt" in result.problems[0].message
+    )

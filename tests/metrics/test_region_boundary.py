@@ -30,7 +30,9 @@ def blob_pairs(draw):
     y, x = np.mgrid[: size[0], : size[1]]
     masks = []
     for _ in range(2):
-        cy, cx, ry, rx = (draw(st.floats(low, high)) for low, high in ((0, size[0]), (0, size[1]), (1, 30), (1, 30)))
+        cy, cx, ry, rx = (
+            draw(st.floats(low, high)) for low, high in ((0, size[0]), (0, size[1]), (1, 30), (1, 30))
+        )
         masks.append(((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 <= 1)
     return tuple(masks)
 
@@ -149,7 +151,9 @@ def test_overlap_table_counts_pairs(ids):
     assert table.sum() == truth.size
 
 
-@pytest.mark.parametrize("folder", ["DAVIS2016-train/Annotations/lucia", "DAVIS2016-train/Annotations/bmx-bumps"])
+@pytest.mark.parametrize(
+    "folder", ["DAVIS2016-train/Annotations/lucia", "DAVIS2016-train/Annotations/bmx-bumps"]
+)
 def test_real_masks_as_the_definition(shared_data, folder):
     """Each mask against the one 12 frames later, a mirrored one, and a noisy one."""
     files = list(list_label_maps(shared_data / "data/video" / folder).values())[::12]
@@ -158,4 +162,6 @@ def test_real_masks_as_the_definition(shared_data, folder):
     for truth, later in pairwise(masks):
         for prediction in (later, truth[:, ::-1], truth ^ noise):
             assert jaccard(truth, prediction) == pytest.approx(reference_j(truth, prediction), abs=1e-9)
-            assert boundary_f_measure(truth, prediction) == pytest.approx(reference_f(truth, prediction), abs=1e-9)
+            assert boundary_f_measure(truth, prediction) == pytest.approx(
+                reference_f(truth, prediction), abs=1e-9
+            )

@@ -40,7 +40,10 @@ def check_against_definition(truth, prediction, scores):
             assert (score.y, score.x) == pytest.approx(tuple(np.argwhere(p).mean(0)))
 
 
-@given(arrays(np.uint8, (9, 13), elements=st.integers(0, 4)), arrays(np.uint8, (9, 13), elements=st.integers(0, 4)))
+@given(
+    arrays(np.uint8, (9, 13), elements=st.integers(0, 4)),
+    arrays(np.uint8, (9, 13), elements=st.integers(0, 4)),
+)
 @settings(deadline=None)
 def test_label_maps_as_the_definition(truth, prediction):
     check_against_definition(truth, prediction, score_label_maps(truth, prediction))

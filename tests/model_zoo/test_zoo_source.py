@@ -67,7 +67,9 @@ def _error_level() -> int:
 
 def test_manifest_and_networks_agree():
     manifest = json.loads((ZOO / "manifest.json").read_text())
-    names = {model["base_name"].removeprefix("hs2s/").removesuffix("-video-torch") for model in manifest["models"]}
+    names = {
+        model["base_name"].removeprefix("hs2s/").removesuffix("-video-torch") for model in manifest["models"]
+    }
     assert names == {*shipped_models(), "hs2s-resnet50"} <= set(available_models())
     for model in manifest["models"]:
         assert {"segmentation", "video", "torch"} <= set(model["tags"])
@@ -119,7 +121,9 @@ def test_form_refuses_images(source, dataset, tmp_path):
 def test_resnet50_says_how_to_get_its_weights(source, dataset, sample):
     ctx = ExecutionContext({"dataset_name": dataset.name, "params": {}})
     assert foz.get_zoo_model(RESNET50).resolve_input(ctx).type.properties["weights"].required
-    with pytest.raises(HS2SError, match=r"convert the released checkpoint with `hs2s weights convert IN\.pth OUT"):
+    with pytest.raises(
+        HS2SError, match=r"convert the released checkpoint with `hs2s weights convert IN\.pth OUT"
+    ):
         load(RESNET50)
     with pytest.raises(HS2SError, match=r"gone\.safetensors"):
         load(RESNET50, weights="gone.safetensors")
@@ -128,7 +132,9 @@ def test_resnet50_says_how_to_get_its_weights(source, dataset, sample):
 def test_without_the_package_it_says_how_to_install(tmp_path):
     shutil.copy(ZOO / "__init__.py", tmp_path / "zoo.py")
     code = "import sys; sys.modules['fiftyone_hs2s'] = None; import zoo"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert "the HS2S zoo models need the package fiftyone-hs2s: install it" in done.stderr.splitlines()[-1]
 
 

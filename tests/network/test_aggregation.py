@@ -62,10 +62,14 @@ def test_decision_equals_enlarging_everything(size, count):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.tuples(*[st.integers(1, 40)] * 2), st.tuples(*[st.integers(1, 60)] * 2), st.integers(0, 99), st.data())
+@given(
+    st.tuples(*[st.integers(1, 40)] * 2), st.tuples(*[st.integers(1, 60)] * 2), st.integers(0, 99), st.data()
+)
 def test_decision_on_a_box_equals_enlarging_everything(old, new, seed, data):
     top, left = (data.draw(st.integers(0, side - 1)) for side in old)
-    bottom, right = (data.draw(st.integers(low + 1, side)) for low, side in zip((top, left), old, strict=True))
+    bottom, right = (
+        data.draw(st.integers(low + 1, side)) for low, side in zip((top, left), old, strict=True)
+    )
     margins = -random_logits(1, *old, seed=seed).abs() - 0.1
     margins[:, top:bottom, left:right] *= -1
     whole = F.interpolate(margins[None], new, mode="bilinear", align_corners=False)[0, 0]

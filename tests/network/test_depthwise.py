@@ -19,7 +19,9 @@ def _build(kernel: int, stride: int) -> DepthwiseConv2d:
 def _reference(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride: int) -> torch.Tensor:
     """In float64 and by the definition: windows of the padded picture, times the kernel of their channel."""
     kernel = weight.shape[-1]
-    before, after = (kernel // 2, kernel // 2) if stride == 1 else ((kernel - stride) // 2, (kernel - stride + 1) // 2)
+    before, after = (
+        (kernel // 2, kernel // 2) if stride == 1 else ((kernel - stride) // 2, (kernel - stride + 1) // 2)
+    )
     padded = F.pad(x, (before, after, before, after))
     windows = padded.unfold(2, kernel, stride).unfold(3, kernel, stride)
     return torch.einsum("nchwij,cij->nchw", windows, weight[:, 0]) + bias.view(1, -1, 1, 1)
@@ -28,7 +30,9 @@ def _reference(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [3, 5, 7])
-def test_outputs_and_gradients_are_those_of_the_definition(kernel: int, stride: int, dtype: torch.dtype) -> None:
+def test_outputs_and_gradients_are_those_of_the_definition(
+    kernel: int, stride: int, dtype: torch.dtype
+) -> None:
     layer = _build(kernel, stride)
     x = torch.rand(2, 4, 12, 16).to(memory_format=torch.channels_last).requires_grad_()
     exact = [t.detach().double().requires_grad_() for t in (x, layer.weight, layer.bias)]

@@ -21,7 +21,9 @@ def slim(name: str, **changes: object) -> HS2SConfig:
     return HS2SConfig.from_dict({**HS2SConfig.preset(name).to_dict(), **widths, "decoder": blocks, **changes})
 
 
-def clip(batch: int = 2, length: int = 4, size: tuple[int, int] = (64, 96)) -> tuple[torch.Tensor, torch.Tensor]:
+def clip(
+    batch: int = 2, length: int = 4, size: tuple[int, int] = (64, 96)
+) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     masks = torch.zeros(batch, length, 1, *size)
     masks[..., 16:40, 24:64] = 1
@@ -47,7 +49,9 @@ def test_every_variant_builds_runs_and_learns(variant: str, size: str) -> None:
     assert (network.merge is None) == (not config.references)
 
 
-@pytest.mark.parametrize("name", ["hs2s-lite", "hs2s-lite-shared", "hs2s_sim-lite", "s2s-lite", "hs2s-resnet50"])
+@pytest.mark.parametrize(
+    "name", ["hs2s-lite", "hs2s-lite-shared", "hs2s_sim-lite", "s2s-lite", "hs2s-resnet50"]
+)
 def test_streaming_equals_the_clip_form(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(slim(name, memory_every=1)).eval()
@@ -90,7 +94,7 @@ def test_frames_in_between_are_remembered_when_due_and_the_oldest_go() -> None:
     with torch.inference_mode():
         images = [network.encode_image(frames[:, t]) for t in range(8)]
         state = network.start(images[0], masks[:, 0])
-        (_, (first, _)) = state.first["first"]
+        _, (first, _) = state.first["first"]
         kept = {}
         for t in range(1, 8):
             _, state = network.step(images[t], state)
@@ -141,7 +145,10 @@ def test_the_state_does_not_grow() -> None:
 
     def floats(state: State) -> int:
         tensors = [x for levels in state.first.values() for level in levels for x in level]
-        return sum(x.numel() for x in [state.masks, *tensors, *state.recalled, *(x for m in state.memories for x in m)])
+        return sum(
+            x.numel()
+            for x in [state.masks, *tensors, *state.recalled, *(x for m in state.memories for x in m)]
+        )
 
     with torch.inference_mode():
         state = network.start(network.encode_image(frames[:, 0]), masks[:, 0])
@@ -173,7 +180,9 @@ def test_the_bounded_cell_stays_bounded_where_the_others_grow() -> None:
 def test_the_tanh_cell_is_the_usual_lstm() -> None:
     cell, reference = TanhConvLSTMCell(3, 2, 1), torch.nn.LSTMCell(3, 2)
     order = [0, 1, 3, 2]  # torch has i, f, g, o
-    weight = torch.cat([reference.weight_ih, reference.weight_hh], 1).unflatten(0, (4, 2))[order].flatten(0, 1)
+    weight = (
+        torch.cat([reference.weight_ih, reference.weight_hh], 1).unflatten(0, (4, 2))[order].flatten(0, 1)
+    )
     bias = (reference.bias_ih + reference.bias_hh).unflatten(0, (4, 2))[order].flatten()
     cell.conv.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
     x, h, c = torch.rand(5, 3), torch.rand(5, 2), torch.rand(5, 2)
@@ -222,7 +231,8 @@ def test_frames_that_carry_the_state_change_no_result_and_get_no_gradient(memory
     (whole,) = torch.autograd.grad(logits[:, -2:].sum(), frames)
     (part,) = torch.autograd.grad(later.sum(), frames)
     assert whole.abs().sum((0, 2, 3, 4)).min() > 0
-    # The first frame is a reference of all others; the last that carries is the previous one of those learned from.
+    # The first frame is a reference of all others; the last that carries is the previous one of those learned
+    # from.
     reached = part.abs().sum((0, 2, 3, 4)) > 0
     assert reached.tolist() == [True, False, False, True, True, True]
 

@@ -74,7 +74,9 @@ def test_shipped_weights_stay_what_they_are_with_the_new_channel() -> None:
     network, shipped = with_others(), load_network("hs2s-lite")
     frames, masks, owner = three_objects()
     with torch.inference_mode():
-        torch.testing.assert_close(network(frames, masks[:, 0], clip=owner), shipped(frames, masks[:, 0], clip=owner))
+        torch.testing.assert_close(
+            network(frames, masks[:, 0], clip=owner), shipped(frames, masks[:, 0], clip=owner)
+        )
 
 
 def test_a_meeting_shares_as_stm_does_clip_by_clip() -> None:

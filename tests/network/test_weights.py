@@ -11,7 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.network import HS2SConfig, build_network, load_network, read_config, register_model, save_weights
+from fiftyone_hs2s.network import (
+    HS2SConfig,
+    build_network,
+    load_network,
+    read_config,
+    register_model,
+    save_weights,
+)
 from fiftyone_hs2s.network.weights import _check
 
 
@@ -80,7 +87,9 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 def test_tensors_that_are_no_plain_floats_are_refused(change) -> None:
     network = build_network("hs2s-lite")
     state = {**network.state_dict(), "memory.conv.bias": change(network.memory.conv.bias.data)}
-    with pytest.raises(HS2SError, match=r"w has other than plain numbers .* in memory\.conv\.bias; it is damaged"):
+    with pytest.raises(
+        HS2SError, match=r"w has other than plain numbers .* in memory\.conv\.bias; it is damaged"
+    ):
         _check(network.state_dict(), state, "w")
 
 
@@ -100,7 +109,9 @@ def test_a_checkpoint_with_numbers_for_names_is_refused(tmp_path: Path) -> None:
         ('{"wdth": 1}', "did you mean 'width'"),
     ],
 )
-def test_a_configuration_that_is_none_is_refused_with_its_file(tmp_path: Path, config: str, message: str) -> None:
+def test_a_configuration_that_is_none_is_refused_with_its_file(
+    tmp_path: Path, config: str, message: str
+) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "w.safetensors", {"config": config})
     with pytest.raises(HS2SError, match=rf"w\.safetensors cannot be used: .*{message}"):
         read_config(tmp_path / "w.safetensors")

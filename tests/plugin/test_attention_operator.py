@@ -37,7 +37,10 @@ def test_heatmap_of_the_open_sample(sample, video):
     result = foo.execute_operator(URI, context, params=params)
     assert result.error is None
     sample.reload()
-    assert (sample.frames[4]["attention"].of_frame, sample.frames[4]["attention"].objects) == (9, "square 1 1")
+    assert (sample.frames[4]["attention"].of_frame, sample.frames[4]["attention"].objects) == (
+        9,
+        "square 1 1",
+    )
     other.reload()
     assert not any(frame["attention"] for frame in other.frames.values())
     foo.execute_operator(URI, {"dataset": dataset}, params={**params, "label_field": "all"})

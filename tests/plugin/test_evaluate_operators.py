@@ -46,7 +46,9 @@ def test_forms_refuse_what_cannot_work(name, dataset, tmp_path):
 
 def test_failures_of_images_are_refused(dataset, tmp_path):
     labels = fo.Detections(detections=[fo.Detection(label="a")])
-    dataset.add_samples([fo.Sample(filepath=str(tmp_path / f"{n}.png"), scene="s", pred=labels) for n in range(2)])
+    dataset.add_samples(
+        [fo.Sample(filepath=str(tmp_path / f"{n}.png"), scene="s", pred=labels) for n in range(2)]
+    )
     operator, view = foo.get_operator(uri("find_failures")), dataset.group_by("scene")
     context = {"params": {}, "dataset_name": dataset.name, "view": view._serialize()}
     properties = operator.resolve_input(ExecutionContext(context, operator_uri=operator.uri)).type.properties
@@ -80,7 +82,9 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
     assert not form("find_failures", scored_dataset)["gt_field"].required
     assert "gt_field" not in form("find_failures", scored_dataset, eval_key="ev")
     params = {"pred_field": "frames.pred", "eval_key": "ev", "save_views": True}
-    assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    assert (
+        foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    )
     scored_dataset.reload()
     assert scored_dataset.distinct("pred_events.detections.kind") == ["drift"]
     assert scored_dataset.list_saved_views() == ["HS2S: drift (pred)", "HS2S: worst first (pred)"]
@@ -108,7 +112,9 @@ def test_evaluation_can_be_left_out_of_the_forms(scored_dataset, monkeypatch):
     assert "track_back" not in form("find_failures", scored_dataset, **without, gt_field="frames.gt")
     assert "track_back" in form("find_failures", scored_dataset, **without, gt_field=NONE)
     params = {**without, "gt_field": NONE, "track_back": True}
-    assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    assert (
+        foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=params).error is None
+    )
     scored_dataset.reload()
     assert scored_dataset.values("pred_track_back_J")[0] > 0.9
 
@@ -128,8 +134,15 @@ def test_failures_form_offers_evaluations_of_the_field_alone(scored_dataset):
     scored_dataset.clone_frame_field("pred", "new")
     properties = form("find_failures", scored_dataset)
     assert (properties["pred_field"].default, properties["eval_key"].default) == ("frames.pred", "ev")
-    assert form("find_failures", scored_dataset, pred_field="frames.other")["eval_key"].type.values == [NONE, "later"]
-    left = {"pred_field": "frames.new", "eval_key": "ev"}  # the field was changed after the evaluation was chosen
+    assert form("find_failures", scored_dataset, pred_field="frames.other")["eval_key"].type.values == [
+        NONE,
+        "later",
+    ]
+    # The field was changed after the evaluation was chosen.
+    left = {
+        "pred_field": "frames.new",
+        "eval_key": "ev",
+    }
     properties = form("find_failures", scored_dataset, **left)
     assert "eval_key" not in properties
     assert {"gt_field", "track_back"} <= set(properties)

@@ -41,7 +41,9 @@ def test_another_copy_stays(plugins, capsys):
     copy.mkdir(parents=True)
     shutil.copy(REPO / "fiftyone.yml", copy)
     assert main(["plugin", "install"]) == 2
-    assert f"FiftyOne has the plugin @hs2s/hs2s already, in {copy}: remove that first" in capsys.readouterr().err
+    assert (
+        f"FiftyOne has the plugin @hs2s/hs2s already, in {copy}: remove that first" in capsys.readouterr().err
+    )
     assert list(plugins.iterdir()) == [copy]
 
 

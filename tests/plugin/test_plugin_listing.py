@@ -48,7 +48,9 @@ def package(folder: Path, version: str | None) -> Path:
 @pytest.mark.parametrize("older", ["0.9.0", "0.10.0rc1", None])
 def test_an_older_package_is_refused(tmp_path, older):
     plugin = package(tmp_path / "plugin", "0.10.0")
-    with pytest.raises(ImportError, match=r"plugin @hs2s/hs2s is version 0\.10\.0, but the installed package"):
+    with pytest.raises(
+        ImportError, match=r"plugin @hs2s/hs2s is version 0\.10\.0, but the installed package"
+    ):
         check_version(plugin, package(tmp_path / "installed", older))
 
 
@@ -68,6 +70,11 @@ def test_the_plugin_file_checks_before_it_imports_its_operators(tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": str(installed.parent)}
     ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode and "installed package fiftyone-hs2s is 0.0.1" in ran.stderr.splitlines()[-1]

@@ -38,7 +38,8 @@ def models(monkeypatch):
     """Colors instead of the networks; returns how they were asked for."""
     asked = []
     monkeypatch.setattr(
-        "fiftyone_hs2s.dataset.propagate.model.load_model", lambda *a, **k: asked.append((a, k)) or color_model()
+        "fiftyone_hs2s.dataset.propagate.model.load_model",
+        lambda *a, **k: asked.append((a, k)) or color_model(),
     )
     return asked
 
@@ -104,7 +105,9 @@ def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monk
     assert models == [(("cells",), {**LOADED, "weights": None, "reset_period": None})]
 
 
-def test_form_offers_every_shipped_model_and_the_default_that_is_set(operator, dataset, sample, tmp_path, monkeypatch):
+def test_form_offers_every_shipped_model_and_the_default_that_is_set(
+    operator, dataset, sample, tmp_path, monkeypatch
+):
     for name in ("hs2s-lite", "hs2s-lite-open"):
         (tmp_path / f"{name}.safetensors").write_bytes(b"")
     monkeypatch.setattr("fiftyone_hs2s.models.WEIGHT_FOLDERS", (tmp_path,))
@@ -128,7 +131,10 @@ def test_form_offers_adapting_and_averaging(operator, dataset, sample, models):
 
 def test_form_offers_targets(operator, dataset, sample, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
-    assert set(form(operator, dataset, [sample.id])["view_target"].type.values) == {"DATASET", "SELECTED_SAMPLES"}
+    assert set(form(operator, dataset, [sample.id])["view_target"].type.values) == {
+        "DATASET",
+        "SELECTED_SAMPLES",
+    }
     view = dataset.limit(1)
     assert set(form(operator, dataset, view=view)["view_target"].type.values) == {"DATASET", "CURRENT_VIEW"}
 
@@ -145,7 +151,9 @@ def test_form_refuses_videos_without_masks(operator, dataset, video):
 
 def test_form_refuses_fields_that_cannot_work(operator, dataset, sample):
     assert "refusal" not in form(operator, dataset, prompt_field="frames.gt", label_field="gt")
-    assert "cannot be a field name" in refusal(form(operator, dataset, prompt_field="frames.gt", label_field="a b"))
+    assert "cannot be a field name" in refusal(
+        form(operator, dataset, prompt_field="frames.gt", label_field="a b")
+    )
     assert "refusal" not in form(operator, dataset, prompt_field="frames.gt", label_field="frames.pred")
 
 
@@ -161,13 +169,17 @@ def test_form_refuses_an_output_field_in_use(operator, dataset, sample, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
     assert "refusal" not in form(operator, dataset, **fields)  # one of two can be done
     dataset.add_sample_field("note_status", fo.IntField)
-    assert "'note_status' is in use" in refusal(form(operator, dataset, prompt_field="frames.gt", label_field="note"))
+    assert "'note_status' is in use" in refusal(
+        form(operator, dataset, prompt_field="frames.gt", label_field="note")
+    )
 
 
 def test_form_looks_into_image_groups(operator, dataset, tmp_path):
     files = [str(tmp_path / f"{n}.png") for n in range(3)]
     dataset.add_samples([fo.Sample(filepath=f, scene=f[-5], gt=prompts(1), pred=prompts(1)) for f in files])
-    properties = form(operator, dataset, view=dataset.group_by("scene"), prompt_field="gt", label_field="pred")
+    properties = form(
+        operator, dataset, view=dataset.group_by("scene"), prompt_field="gt", label_field="pred"
+    )
     assert "labels that come from elsewhere" in refusal(properties)
 
 
@@ -178,12 +190,16 @@ def test_form_names_missing_requirements(operator, dataset, sample, monkeypatch)
 
 
 def test_form_without_a_dataset(operator):
-    assert "Open a dataset" in refusal(operator.resolve_input(ExecutionContext({}, operator_uri=URI)).type.properties)
+    assert "Open a dataset" in refusal(
+        operator.resolve_input(ExecutionContext({}, operator_uri=URI)).type.properties
+    )
 
 
 def test_requirements_are_those_of_the_package(operator):
     forms = sys.modules[type(operator).__module__].forms
-    lines = [line for line in (REPO / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in (REPO / "requirements.txt").read_text().splitlines() if not line.startswith("#")
+    ]
     project = (REPO / "pyproject.toml").read_text()
     assert all(f'"{line}"' in project for line in lines)
     assert [re.split("[<>=]", line)[0] for line in lines] == list(forms.REQUIREMENTS)

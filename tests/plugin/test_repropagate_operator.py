@@ -26,7 +26,9 @@ def test_the_open_sample_alone_is_done(sample, video):
     other = fo.Sample(filepath=str(video))
     dataset.add_sample(other)
     for one in (sample, other):
-        one.frames[8]["hs2s"] = fo.Detections(detections=[detection(truth(8)[0], label="x", index=0, keyframe=True)])
+        one.frames[8]["hs2s"] = fo.Detections(
+            detections=[detection(truth(8)[0], label="x", index=0, keyframe=True)]
+        )
         one.save()
     context = {"dataset": dataset, "current_sample": sample.id}
     result = foo.execute_operator(URI, context, params={"label_field": "frames.hs2s"})

@@ -103,8 +103,12 @@ def test_failure_of_all_samples_is_shown(dataset, sample, gate):
     properties, told = look(dataset)
     assert "no frame has a detection with mask pixels" in texts(properties)
     assert names(told) == ["reload_dataset", "show_output"]
-    assert f"Propagate masks failed:** sample {sample.id} (squares.mp4): field" in str(told[1].params["outputs"])
-    assert [row["sample"] for row in told[1].params["results"]["problems"]] == [f"sample {sample.id} (squares.mp4)"]
+    assert f"Propagate masks failed:** sample {sample.id} (squares.mp4): field" in str(
+        told[1].params["outputs"]
+    )
+    assert [row["sample"] for row in told[1].params["results"]["problems"]] == [
+        f"sample {sample.id} (squares.mp4)"
+    ]
     dataset.reload()
     assert not dataset.has_frame_field("pred"), "nothing is left behind but the reason"
     assert dataset.values("pred_status")[0].startswith("failed: field 'gt': no frame has a detection")

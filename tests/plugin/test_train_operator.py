@@ -69,7 +69,9 @@ def refusal(properties) -> str:
 
 
 def test_it_is_delegated_unless_one_chooses_otherwise(operator, labeled):
-    options = operator.resolve_execution_options(ExecutionContext({"dataset_name": labeled.name}, operator_uri=URI))
+    options = operator.resolve_execution_options(
+        ExecutionContext({"dataset_name": labeled.name}, operator_uri=URI)
+    )
     assert options.allow_immediate_execution and options.allow_delegated_execution
     assert options.default_choice_to_delegated
     evaluate = foo.get_operator("@hs2s/hs2s/evaluate")
@@ -85,7 +87,9 @@ def test_form(labeled, video):
     assert properties["length"].type.values == ["minutes", "steps", "config"]
     assert properties["minutes"].default == 10 and "steps" not in properties
     assert properties["name"].required and "validation" not in properties
-    assert "steps" in form(URI, labeled, length="steps") and "minutes" not in form(URI, labeled, length="steps")
+    assert "steps" in form(URI, labeled, length="steps") and "minutes" not in form(
+        URI, labeled, length="steps"
+    )
     labeled.save_view("held out", labeled.limit(1))
     assert form(URI, labeled)["validation"].type.values == ["held out"]
     assert not form(URI, labeled)["validation"].required
@@ -159,7 +163,13 @@ def test_form_asks_before_a_model_is_replaced(labeled, models):
 
 def test_what_the_form_says_is_done(labeled, calls):
     labeled.save_view("held out", labeled.limit(1))
-    params = {"field": "frames.ground_truth", "name": "squares", "config": "tiny", "length": "steps", "steps": 3}
+    params = {
+        "field": "frames.ground_truth",
+        "name": "squares",
+        "config": "tiny",
+        "length": "steps",
+        "steps": 3,
+    }
     params |= {"validation": "held out", "overwrite": True, "minutes": 10}  # from before "steps" was chosen
     result = foo.execute_operator(URI, {"dataset": labeled}, params=params)
     assert result.error is None
@@ -204,7 +214,12 @@ def test_the_model_is_offered_by_name(labeled, operator):
     assert list(list_models()) == ["squares"]
     assert load_model("squares", device="cpu").tracker.network.config.name == "hs2s-lite"
     assert "squares" in form(PROPAGATE, labeled)["model"].type.values
-    params = {"prompt_field": "frames.ground_truth", "label_field": "pred", "model": "squares", "weights": "left"}
+    params = {
+        "prompt_field": "frames.ground_truth",
+        "label_field": "pred",
+        "model": "squares",
+        "weights": "left",
+    }
     assert foo.execute_operator(PROPAGATE, {"dataset": labeled}, params=params).error is None
     labeled.reload()
     assert labeled.count("frames.pred") == T

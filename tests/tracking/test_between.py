@@ -73,7 +73,12 @@ class Drifting(Tracker):
 
 @pytest.mark.parametrize(
     ("sure", "turns"),
-    [((0.8, 0.8), 5), ((0.9, 0.3), 3), ((0.3, 0.9), 8)],  # backward pass, forward pass: where the former takes over
+    # Backward pass, forward pass: where the former takes over.
+    [
+        ((0.8, 0.8), 5),
+        ((0.9, 0.3), 3),
+        ((0.3, 0.9), 8),
+    ],
 )
 def test_time_and_confidence_decide_which_pass_counts(sure, turns):
     frames = np.zeros((11, 8, 12, 3), np.uint8)

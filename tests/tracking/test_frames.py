@@ -14,7 +14,9 @@ from fiftyone_hs2s.tracking.prefetch import prefetch
 from fiftyone_hs2s.video_writer import write_video
 
 HEIGHT, WIDTH, BITS = 64, 96, 8
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed")
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed"
+)
 
 
 def numbered(number):
@@ -28,11 +30,25 @@ def numbered(number):
 
 
 def number_of(frame):
-    return sum(int(frame[HEIGHT // 2, (2 * bit + 1) * WIDTH // BITS // 2, 0] > 127) << bit for bit in range(BITS))
+    return sum(
+        int(frame[HEIGHT // 2, (2 * bit + 1) * WIDTH // BITS // 2, 0] > 127) << bit for bit in range(BITS)
+    )
 
 
 def write_ffmpeg(path, count, *options):
-    command = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", "25"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{WIDTH}x{HEIGHT}",
+        "-r",
+        "25",
+    ]
     data = b"".join(numbered(index).tobytes() for index in range(count))
     subprocess.run([*command, "-i", "-", *options, str(path)], input=data, check=True)
     return path
@@ -71,7 +87,17 @@ def test_frames_are_rgb(tmp_path):
     [
         ("a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "3", "-g", "250"),
         ("a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12"),
-        ("a.mkv", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "2", "-x264-params", "open-gop=1:keyint=10"),
+        (
+            "a.mkv",
+            "-c:v",
+            "libx264",
+            "-pix_fmt",
+            "yuv420p",
+            "-bf",
+            "2",
+            "-x264-params",
+            "open-gop=1:keyint=10",
+        ),
         ("a.webm", "-c:v", "libvpx", "-b:v", "1M"),
         ("a.avi", "-c:v", "mpeg4", "-q:v", "2"),
         # no constant frame rate: every frame between 20 and 59 is shown twice as long
@@ -109,10 +135,23 @@ def test_stream_without_announced_length_is_counted(tmp_path):
 def test_rotated_video_is_upright(tmp_path):
     flat = write_ffmpeg(tmp_path / "flat.mp4", 3, "-c:v", "libx264", "-pix_fmt", "yuv420p")
     turned = tmp_path / "turned.mp4"
-    subprocess.run(["ffmpeg", "-v", "error", "-display_rotation", "90", "-i", str(flat), "-c", "copy", str(turned)])
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-display_rotation", "90", "-i", str(flat), "-c", "copy", str(turned)]
+    )
     if not turned.exists():
         subprocess.run(
-            ["ffmpeg", "-v", "error", "-i", str(flat), "-c", "copy", "-metadata:s:v", "rotate=90", str(turned)],
+            [
+                "ffmpeg",
+                "-v",
+                "error",
+                "-i",
+                str(flat),
+                "-c",
+                "copy",
+                "-metadata:s:v",
+                "rotate=90",
+                str(turned),
+            ],
             check=True,
         )
     assert open_frames(turned).size == (WIDTH, HEIGHT)

@@ -28,7 +28,9 @@ def test_masks_of_a_video_are_named_by_number_in_any_way(tmp_path, names):
 
 
 def test_masks_that_belong_to_no_frame_or_to_the_same_are_named(tmp_path):
-    with pytest.raises(MaskError, match=r"12\.png belongs to no frame.*00000 to 00011 \(or by number alone, from 0\)"):
+    with pytest.raises(
+        MaskError, match=r"12\.png belongs to no frame.*00000 to 00011 \(or by number alone, from 0\)"
+    ):
         prompts(tmp_path / "a", "12")
     with pytest.raises(MaskError, match=r"0\.png and 00000\.png .* both belong to frame 00000"):
         prompts(tmp_path / "b", "00000", "0")

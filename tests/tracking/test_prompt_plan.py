@@ -37,11 +37,15 @@ def masks(tmp_path):
 
 @pytest.mark.parametrize("direction", ["forward", "backward", "both"])
 @pytest.mark.parametrize("prompt_frames", ["first", "all"])
-def test_each_mask_file_is_read_at_most_twice(tracker, masks, tmp_path, monkeypatch, direction, prompt_frames):
+def test_each_mask_file_is_read_at_most_twice(
+    tracker, masks, tmp_path, monkeypatch, direction, prompt_frames
+):
     folder, frames, given = masks
     reads: Counter[str] = Counter()
     read = reading._read_values
-    monkeypatch.setattr(reading, "_read_values", lambda path, size: reads.update([path.name]) or read(path, size))
+    monkeypatch.setattr(
+        reading, "_read_values", lambda path, size: reads.update([path.name]) or read(path, size)
+    )
     video = open_frames(frames)
     plan = plan_prompts(video, MaskFiles(folder, video), direction, prompt_frames)
     steps = Steps(video, plan)
@@ -52,7 +56,9 @@ def test_each_mask_file_is_read_at_most_twice(tracker, masks, tmp_path, monkeypa
     assert reads.total() == len(frames) + len(plan.anchors)
     expected = dict(track(tracker, open_frames(frames), given, direction, prompt_frames))
     for index, tracked in expected.items():
-        np.testing.assert_array_equal(reading.read_label_map(tmp_path / f"out/{index:05}.png"), tracked.label_map)
+        np.testing.assert_array_equal(
+            reading.read_label_map(tmp_path / f"out/{index:05}.png"), tracked.label_map
+        )
         assert confidence[f"{index:05}"] == tracked.confidence
 
 

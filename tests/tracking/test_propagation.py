@@ -55,7 +55,9 @@ def test_backward_is_forward_on_the_reversed_video():
     tracker = Tracker(build_network("hs2s-lite"), size=(64, 96), device="cpu", precision="float32")
     frames, truth = moving()
     last = len(frames) - 1
-    backward = list(track(tracker, open_frames(frames), {6: {1: truth[6][1]}, 4: {2: truth[4][2]}}, "backward"))
+    backward = list(
+        track(tracker, open_frames(frames), {6: {1: truth[6][1]}, 4: {2: truth[4][2]}}, "backward")
+    )
     prompts = {last - 6: {1: truth[6][1]}, last - 4: {2: truth[4][2]}}
     forward = list(track(tracker, open_frames(frames[::-1].copy()), prompts))
     assert [index for index, _ in backward] == [last - index for index, _ in forward]

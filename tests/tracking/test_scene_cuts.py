@@ -22,13 +22,17 @@ def test_cuts_are_where_scenes_meet():
 
 
 def test_motion_and_slow_change_of_light_are_no_cuts():
-    frames = [np.clip(frame * (1 - 0.04 * t), 0, 255).astype(np.uint8) for t, frame in enumerate(scene(3, 20))]
+    frames = [
+        np.clip(frame * (1 - 0.04 * t), 0, 255).astype(np.uint8) for t, frame in enumerate(scene(3, 20))
+    ]
     assert list(find_cuts(frames)) == []
 
 
 @pytest.mark.parametrize("size", [(24, 32), (720, 1280)])
 def test_size_does_not_matter(size):
-    frames = [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA) for frame in scene(0, 4) + scene(1, 4)]
+    frames = [
+        cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA) for frame in scene(0, 4) + scene(1, 4)
+    ]
     assert list(find_cuts(frames)) == [4]
 
 

@@ -32,7 +32,9 @@ def test_tracks_at_any_size_and_aspect(size, aggregation):
         assert iou(tracked.label_map == 1, masks[1]) > (0.9 if min(size) > 90 else 0.6)
 
 
-@pytest.mark.parametrize(("frame_size", "seen"), [((54, 96), (64, 96)), ((96, 54), (96, 64)), ((70, 70), (64, 96))])
+@pytest.mark.parametrize(
+    ("frame_size", "seen"), [((54, 96), (64, 96)), ((96, 54), (96, 64)), ((70, 70), (64, 96))]
+)
 def test_portrait_frames_turn_the_network_size(frame_size, seen):
     frame, masks = draw(frame_size, {1: (10, 10, 40, 40)})
     tracker = color_tracker(size=(64, 96))
@@ -48,7 +50,9 @@ def test_late_object_joins_while_others_go_on():
         tracked = tracker.step(frames[t], {2: truth[t][2]} if t == 3 else None)
         assert tracker.ids == ((1, 2) if t >= 3 else (1,))
         assert iou(tracked.label_map == 1, truth[t][1]) > 0.9
-        assert iou(tracked.label_map == 2, truth[t].get(2, np.zeros((120, 214), bool))) > (0.9 if t >= 3 else -1)
+        assert iou(tracked.label_map == 2, truth[t].get(2, np.zeros((120, 214), bool))) > (
+            0.9 if t >= 3 else -1
+        )
 
 
 def test_object_added_on_the_current_frame():
@@ -69,7 +73,8 @@ def test_object_added_on_the_current_frame():
 
 
 def test_late_join_equals_joining_a_tracker_of_its_own():
-    """In the real network, what an object gives does not depend on when the others joined (argmax: no competition)."""
+    """In the real network, what an object gives does not depend on when the others joined (argmax: no
+    competition)."""
     torch.manual_seed(0)
     network = build_network("hs2s-lite")
     frames, truth = moving()

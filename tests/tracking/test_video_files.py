@@ -1,4 +1,5 @@
-"""Every frame of every kind of file is the one that the ffmpeg command gives: forward, backward and from anywhere."""
+"""Every frame of every kind of file is the one that the ffmpeg command gives: forward, backward and from
+anywhere."""
 
 from __future__ import annotations
 
@@ -12,10 +13,13 @@ import pytest
 
 from fiftyone_hs2s.tracking import open_frames
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed")
+pytestmark = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="the ffmpeg executable is not installed"
+)
 
 TOLERANCE = 2
-"""Levels of 255. FFmpeg's scaler rounds in as many ways as it has versions and kinds of CPU; most often it is 0."""
+"""Levels of 255. FFmpeg's scaler rounds in as many ways as it has versions and kinds of CPU; most often it
+is 0."""
 
 H264 = "-c:v libx264 -g 6 -bf 2 -pix_fmt yuv420p"
 X265 = "-c:v libx265 -x265-params log-level=none:keyint=6"
@@ -26,8 +30,14 @@ SOUND = "-f lavfi -i sine=duration=3"
 # name: size, encoding; {sound} adds a second input that is longer than the picture
 FILES = {
     "h264.mp4": ("64x48", H264),
-    "h264_open_gop.mkv": ("64x48", "-c:v libx264 -x264-params keyint=6:open-gop=1:bframes=3 -pix_fmt yuv420p"),
-    "h264_refresh.ts": ("64x48", "-c:v libx264 -x264-params keyint=8:intra-refresh=1:bframes=0 -pix_fmt yuv420p"),
+    "h264_open_gop.mkv": (
+        "64x48",
+        "-c:v libx264 -x264-params keyint=6:open-gop=1:bframes=3 -pix_fmt yuv420p",
+    ),
+    "h264_refresh.ts": (
+        "64x48",
+        "-c:v libx264 -x264-params keyint=8:intra-refresh=1:bframes=0 -pix_fmt yuv420p",
+    ),
     "h264_fragments.mp4": ("64x48", f"{H264} -movflags frag_keyframe+empty_moov"),
     "h264.flv": ("64x48", H264),
     "h264.ts": ("64x48", H264),
@@ -89,7 +99,9 @@ def ffmpeg(*arguments, **options):
 
 
 def encode(path, size, options, seconds=0.72):
-    source = f"testsrc2=size={size}:rate=25:duration={seconds if 'tinterlace' not in options else 2 * seconds}"
+    source = (
+        f"testsrc2=size={size}:rate=25:duration={seconds if 'tinterlace' not in options else 2 * seconds}"
+    )
     ffmpeg("-f", "lavfi", "-i", source, *options.split(), path)
     return path
 
@@ -98,7 +110,9 @@ def reference(path):
     """What ffmpeg gives: a series of PPM pictures, which tell their size."""
     command = ["ffmpeg", "-v", "quiet", "-i", str(path), "-fps_mode", "passthrough", "-f", "image2pipe"]
     data, frames = (
-        subprocess.run([*command, "-c:v", "ppm", "-pix_fmt", "rgb24", "-"], capture_output=True, check=False).stdout,
+        subprocess.run(
+            [*command, "-c:v", "ppm", "-pix_fmt", "rgb24", "-"], capture_output=True, check=False
+        ).stdout,
         [],
     )
     while data:
@@ -153,7 +167,9 @@ def test_video_cut_without_encoding_is_whole(tmp_path, cut, options):
     assert_as_ffmpeg(tmp_path / cut)
 
 
-@pytest.mark.parametrize("second", [("64x96", f"{FIELDS} {H264}"), ("96x64", H264)], ids=["interlaced", "larger"])
+@pytest.mark.parametrize(
+    "second", [("64x96", f"{FIELDS} {H264}"), ("96x64", H264)], ids=["interlaced", "larger"]
+)
 def test_stream_that_changes_half_way(tmp_path, second):
     parts = [encode(tmp_path / "a.h264", "64x96", H264), encode(tmp_path / "b.h264", *second)]
     (tmp_path / "both.h264").write_bytes(b"".join(part.read_bytes() for part in parts))

@@ -122,7 +122,9 @@ def test_a_run_of_some_minutes_goes_through_its_schedule(
     trainer = _trainer(data, tmp_path / "run", **settings)
     lengths, notes = [], []
     step = trainer.train_step
-    monkeypatch.setattr(trainer, "train_step", lambda clips: lengths.append(clips[0][0].shape[1]) or step(clips))
+    monkeypatch.setattr(
+        trainer, "train_step", lambda clips: lengths.append(clips[0][0].shape[1]) or step(clips)
+    )
     trainer.train(report=notes.append)
     assert lengths == [2, 2, 2, 3, 3]
     assert [(event.iteration, event.total, event.unit) for event in notes] == [
@@ -266,7 +268,8 @@ def test_the_settings_of_a_resumed_run_are_its_own(data: Path, tmp_path: Path) -
     assert [group["base_lr"] for group in again.optimizer.param_groups] == [5e-6, 1e-5]
     assert [group["weight_decay"] for group in again.optimizer.param_groups] == [0.2, 0.2]
     before = torch.load(again.checkpoint, weights_only=True)["optimizer"]["state"]
-    torch.testing.assert_close(again.optimizer.state_dict()["state"], before)  # the moments are those of before
+    # The moments are those of before.
+    torch.testing.assert_close(again.optimizer.state_dict()["state"], before)
     with pytest.raises(HS2SError, match="other trained parts than frozen_stages 2: keep that setting"):
         _trainer(data, tmp_path / "run", frozen_stages=2)
 
@@ -303,13 +306,19 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(
     stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
     config = _config(stages=stages, validate_every=1, patience=2)
     run = tmp_path / "run"
-    trainer = loop.Trainer(config, folder_sources(config, data), run, [SimpleNamespace(name="a")], num_workers=0)
+    trainer = loop.Trainer(
+        config, folder_sources(config, data), run, [SimpleNamespace(name="a")], num_workers=0
+    )
     kept = []
-    trainer.train(report=lambda _: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0))
+    trainer.train(
+        report=lambda _: kept.append((run / "best.safetensors").stat().st_mtime_ns if trainer.best else 0)
+    )
     assert trainer.step == 4 and trainer.best == 0.7
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["val_JF"] for line in lines] == [0.5, 0.7, 0.6, 0.65]
-    assert {"config.yaml", "run.json", "tensorboard", "best.safetensors"} <= {path.name for path in run.iterdir()}
+    assert {"config.yaml", "run.json", "tensorboard", "best.safetensors"} <= {
+        path.name for path in run.iterdir()
+    }
     assert TrainingConfig.load(run / "config.yaml") == config
 
 
@@ -324,7 +333,16 @@ def _arguments(data: Path, run: Path, steps: int) -> list[str]:
     """Python's arguments for a run on the video from the shell."""
     stages = json.dumps([{"steps": steps, "size": [64, 96], "length": 2, "batch": 1}])
     settings = [f"stages={stages}", "videos=[video/*]", "precision='no'"]
-    arguments = ["-m", "fiftyone_hs2s.training", "--config", "finetune", "--data", str(data), "--run", str(run)]
+    arguments = [
+        "-m",
+        "fiftyone_hs2s.training",
+        "--config",
+        "finetune",
+        "--data",
+        str(data),
+        "--run",
+        str(run),
+    ]
     return arguments + [part for setting in settings for part in ("--set", setting)]
 
 
@@ -379,7 +397,9 @@ def test_the_loss_of_the_border_asks_for_a_border_head(data: Path, tmp_path: Pat
 
 
 def test_border_classes_come_with_the_clips(data: Path, tmp_path: Path) -> None:
-    trainer = _trainer(data, tmp_path / "run", losses={"bce": 0.5, "border": 0.5}, network={"border_head": True})
+    trainer = _trainer(
+        data, tmp_path / "run", losses={"bce": 0.5, "border": 0.5}, network={"border_head": True}
+    )
     batch = next(trainer._batches(trainer.config.stages[0], 1))
     _, masks, classes = batch
     assert classes.shape == (2, 3, 1, 64, 96) and classes.dtype == torch.uint8
@@ -393,7 +413,9 @@ def test_steps_that_are_computed_again_are_the_same_steps(data: Path, tmp_path: 
     for again in (False, True):
         trainer = _trainer(data, tmp_path / f"again-{again}", checkpointing=again)
         batch, kept = _clips(trainer, 1), []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x, kept=kept: kept.append(x.nbytes) or x, lambda x: x):
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, kept=kept: kept.append(x.nbytes) or x, lambda x: x
+        ):
             trainer.train_step([batch])
         weights[again], memory[again] = trainer.network.state_dict(), sum(kept)
     for name, value in weights[False].items():
@@ -470,7 +492,9 @@ def test_occluders_hide_the_object_but_not_on_the_first_frame(data: Path) -> Non
 def test_look_alikes_surround_the_object_and_are_not_in_its_mask(data: Path) -> None:
     red = []
     for distractors in (0, 1, 5):
-        clips = PictureClips([list_pictures(data / "images/made")], 1.0, 1.0, occluder=0, distractors=distractors)
+        clips = PictureClips(
+            [list_pictures(data / "images/made")], 1.0, 1.0, occluder=0, distractors=distractors
+        )
         rng = np.random.default_rng(1)
         drawn = [clip for _ in range(12) if (clip := clips.sample(rng, 2, (64, 96))) is not None]
         colors = np.concatenate([clip.frames[clip.masks == 0] for clip in drawn]).astype(int)
@@ -484,15 +508,22 @@ def test_excluded_sequences_are_never_read(data: Path) -> None:
         VideoClips(list_videos(data / "video/made", exclude=["square"]))
 
 
-def test_a_video_that_cannot_be_read_is_named_and_left_out(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_video_that_cannot_be_read_is_named_and_left_out(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (good,), (bad,) = list_videos(data / "video/made"), list_videos(data / "video/made")
-    bad.name, bad.frames = "broken", lambda places: (_ for _ in ()).throw(HS2SError("Cannot read the picture x.jpg"))
+    bad.name, bad.frames = (
+        "broken",
+        lambda places: (_ for _ in ()).throw(HS2SError("Cannot read the picture x.jpg")),
+    )
     clips = VideoClips([good, bad])
     rng = np.random.default_rng(0)
     with caplog.at_level(logging.WARNING):
         drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(20)]
     assert sum(clip is None for clip in drawn) == 1
-    assert [record.getMessage() for record in caplog.records] == ["Left out broken: Cannot read the picture x.jpg"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Left out broken: Cannot read the picture x.jpg"
+    ]
     clips.weights[:] = 0
     with pytest.raises(HS2SError, match="None of the videos can be read"):
         clips.sample(rng, 2, (64, 96))
@@ -576,7 +607,9 @@ def test_a_share_of_the_steps_has_upright_clips(data: Path) -> None:
     assert 8 <= shapes.count((96, 64)) <= 24
 
 
-def test_steps_with_frames_that_carry_the_state_learn_from_as_many_as_others(data: Path, tmp_path: Path) -> None:
+def test_steps_with_frames_that_carry_the_state_learn_from_as_many_as_others(
+    data: Path, tmp_path: Path
+) -> None:
     stage = {"steps": 12, "size": [64, 96], "length": 3, "batch": 2, "carried": 4}
     trainer = _trainer(data, tmp_path / "run", stages=[stage])
     lengths, learned, backward = [], [], trainer._backward
@@ -611,7 +644,8 @@ def test_settings_within_others_start_from_the_default_and_lists_take_one_text()
     assert config.losses == {"bce": 2, "soft_jaccard": 0.5}
     assert config.videos == ("video/*",) and config.precision == "no"
     assert TrainingConfig.load("finetune").losses == {"bce": 1.0, "soft_jaccard": 0.5}
-    assert TrainingConfig.load("hs2s-lite").validate_every > 0  # or its sequences for validation were for nothing
+    # Or its sequences for validation were for nothing.
+    assert TrainingConfig.load("hs2s-lite").validate_every > 0
 
 
 @pytest.mark.parametrize(
@@ -622,7 +656,10 @@ def test_settings_within_others_start_from_the_default_and_lists_take_one_text()
         ("stages=[{steps: 3, lenght: 4}]", "Unknown training stage setting 'lenght'; did you mean 'length'?"),
         ("stages=[{length: 3}]", "training stage settings lack steps"),
         ("stages=[{steps: 0}]", "stage setting 'steps' cannot be 0: .* greater than or equal to 1"),
-        ("stages=[{steps: 3, length: 1}]", "stage setting 'length' cannot be 1: .* greater than or equal to 2"),
+        (
+            "stages=[{steps: 3, length: 1}]",
+            "stage setting 'length' cannot be 1: .* greater than or equal to 2",
+        ),
         ("stages=[{steps: 3, carried: -1}]", "stage setting 'carried' cannot be -1"),
         ("stages=[]", "at least 1 item"),
         ("network.widht=3", "Unknown network setting 'widht'; did you mean 'width'?"),

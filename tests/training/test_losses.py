@@ -113,7 +113,10 @@ def test_border_loss_is_cross_entropy() -> None:
 
 def test_the_mixes_by_name() -> None:
     generator = torch.Generator().manual_seed(0)
-    logits, border = torch.randn(1, 2, 1, 8, 8, generator=generator), torch.randn(1, 2, 42, 8, 8, generator=generator)
+    logits, border = (
+        torch.randn(1, 2, 1, 8, 8, generator=generator),
+        torch.randn(1, 2, 42, 8, 8, generator=generator),
+    )
     masks = torch.zeros(1, 2, 1, 8, 8, dtype=torch.uint8)
     masks[..., :4] = 1
     classes = torch.from_numpy(border_classes(masks[0, 0, 0].numpy())).to(torch.uint8).expand(1, 2, 8, 8)

@@ -16,7 +16,13 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import HS2S, build_network
 from fiftyone_hs2s.training.pretrained import load_imagenet
 
-STRIDED = (1, 3, 5, 11)  # the blocks of EfficientNet-Lite0 with stride 2, and the blocks of each of our stages
+# The blocks of EfficientNet-Lite0 with stride 2, and the blocks of each of our stages.
+STRIDED = (
+    1,
+    3,
+    5,
+    11,
+)
 BLOCKS = ((), (0,), (1, 2), (3, 4), (5, 6, 7, 8, 9, 10), (11, 12, 13, 14))
 
 
@@ -29,7 +35,11 @@ def stages(network: HS2S) -> Iterator[tuple[int, nn.Module]]:
     """The backbone's stages, with their numbers, wherever the network has them."""
     if network.trunk is not None:
         yield from enumerate(network.trunk.stages)
-    for encoder in (network.encoder, network.reference_encoder, getattr(network.initializer, "encoder", None)):
+    for encoder in (
+        network.encoder,
+        network.reference_encoder,
+        getattr(network.initializer, "encoder", None),
+    ):
         if encoder is not None:
             yield from enumerate(encoder.stages, start=encoder.first)
 
@@ -44,13 +54,15 @@ def same(x: torch.Tensor, weight: torch.Tensor, stride: int, groups: int = 1) ->
     """A convolution that is padded as TensorFlow does."""
     kernel = weight.shape[-1]
     missing = [max(0, (math.ceil(side / stride) - 1) * stride + kernel - side) for side in x.shape[2:]]
-    (top, left) = (total // 2 for total in missing)
+    top, left = (total // 2 for total in missing)
     x = F.pad(x, (left, missing[1] - left, top, missing[0] - top))
     return F.conv2d(x, weight, stride=stride, groups=groups)
 
 
 def normalized(weights: dict[str, torch.Tensor], name: str, x: torch.Tensor) -> torch.Tensor:
-    mean, variance, gamma, beta = (weights[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias"))
+    mean, variance, gamma, beta = (
+        weights[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias")
+    )
     return F.batch_norm(x, mean, variance, gamma, beta, eps=1e-3)
 
 
@@ -59,7 +71,9 @@ def block(weights: dict[str, torch.Tensor], number: int, x: torch.Tensor) -> tor
     name, inputs = f"_blocks.{number}", x
     if f"{name}._expand_conv.weight" in weights:
         x = F.relu6(normalized(weights, f"{name}._bn0", F.conv2d(x, weights[f"{name}._expand_conv.weight"])))
-    depthwise = same(x, weights[f"{name}._depthwise_conv.weight"], 2 if number in STRIDED else 1, groups=x.shape[1])
+    depthwise = same(
+        x, weights[f"{name}._depthwise_conv.weight"], 2 if number in STRIDED else 1, groups=x.shape[1]
+    )
     x = F.relu6(normalized(weights, f"{name}._bn1", depthwise))
     x = normalized(weights, f"{name}._bn2", F.conv2d(x, weights[f"{name}._project_conv.weight"]))
     return x + inputs if x.shape == inputs.shape else x
@@ -84,14 +98,18 @@ def test_efficientnet_lite0(lite0: dict[str, torch.Tensor]) -> None:
     outputs = lite0_outputs(lite0, image)
     found = [0] * 6
     for index, stage in stages(network):
-        torch.testing.assert_close(stage(outputs[index - 1] if index else image), outputs[index], atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(
+            stage(outputs[index - 1] if index else image), outputs[index], atol=1e-4, rtol=1e-3
+        )
         found[index] += 1
-    assert found[0] == found[1] == 1 and min(found) == 1 and found[5] >= 2  # the first are shared, the last are not
+    # The first are shared, the last are not.
+    assert found[0] == found[1] == 1 and min(found) == 1 and found[5] >= 2
 
 
 @torch.no_grad()
 def test_resnet50(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With random weights, as those of ImageNet would be downloaded; the rest is torchvision's own network."""
+    """With random weights, as those of ImageNet would be downloaded; the rest is torchvision's own
+    network."""
     original = torchvision.models.resnet50().eval()
     for name, value in original.named_buffers():
         if "running" in name:
@@ -104,7 +122,14 @@ def test_resnet50(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(weights) for weights in asked] == ["ResNet50_Weights.IMAGENET1K_V1"]
     assert all(torch.equal(network.state_dict()[key], value) for key, value in before.items())
     inputs = [torch.randn(1, channels, 32, 48) for channels in (3, 64, 64, 256, 512, 1024)]
-    layers = [original.conv1, original.bn1, original.layer1, original.layer2, original.layer3, original.layer4]
+    layers = [
+        original.conv1,
+        original.bn1,
+        original.layer1,
+        original.layer2,
+        original.layer3,
+        original.layer4,
+    ]
     checked = 0
     for index, stage in stages(network):
         x = F.max_pool2d(inputs[2], 2) if index == 2 else inputs[index]

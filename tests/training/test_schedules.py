@@ -31,13 +31,20 @@ def test_the_paper_s_batch_norm_and_clip_lengths() -> None:
 
 
 def test_a_line_with_warm_up_by_hand() -> None:
-    values = {"model": "hs2s-lite", "stages": [{"steps": 100}], "warmup": 4, "decay_share": 0.5, "final_lr": 0.1}
+    values = {
+        "model": "hs2s-lite",
+        "stages": [{"steps": 100}],
+        "warmup": 4,
+        "decay_share": 0.5,
+        "final_lr": 0.1,
+    }
     config = TrainingConfig.from_dict(values)
     expected = {0: 0.25, 1: 0.5, 3: 1.0, 50: 1.0, 60: 0.8, 75: 0.5, 97: 0.1, 99: 0.1}
     assert {step: rate_factor(config, step, step / 100) for step in expected} == pytest.approx(expected)
     assert own_mask_probability(config, 0) == own_mask_probability(config, 0.99) == 0.7
     assert norm_is_frozen(config, 0)
-    assert rate_factor(config, 20, 0.75) == pytest.approx(0.5)  # a run whose time is over sooner than its steps
+    # A run whose time is over sooner than its steps.
+    assert rate_factor(config, 20, 0.75) == pytest.approx(0.5)
 
 
 def test_hard_pixel_mining_narrows_until_half_of_the_run() -> None:

@@ -31,7 +31,11 @@ SMALL = Settings(seed=3, compound=0.5, frames=3, size=(64, 112), samples=2, scen
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def names(story: dict) -> list[str]:
@@ -71,7 +75,9 @@ def empty_stage(tmp_path: Path) -> Iterator[Stage]:
     (tmp_path / "textures").mkdir()
     with World() as world:
         models = list_models(None, "train")
-        yield Stage(np.random.default_rng(0), world, models, PictureSets([]), [], 2, tmp_path / "textures", 0.0)
+        yield Stage(
+            np.random.default_rng(0), world, models, PictureSets([]), [], 2, tmp_path / "textures", 0.0
+        )
 
 
 def test_the_same_seed_gives_the_same_files(rendered: Path, tmp_path: Path) -> None:
@@ -135,7 +141,11 @@ def test_a_box_throws_its_shadow_away_from_the_lamp(empty_stage: Stage) -> None:
     stage, steps = empty_stage, 2 * STEPS_PER_FRAME
     stage.box((0.2, 0.2, 0.5), (0.0, 0.0))
     stage.run()
-    eye, aim = np.tile([0.0, -0.01, 6.0], (steps, 1)), np.tile([0.0, 0.0, 0.0], (steps, 1))  # from above: +x is right
+    # From above: +x is right.
+    eye, aim = (
+        np.tile([0.0, -0.01, 6.0], (steps, 1)),
+        np.tile([0.0, 0.0, 0.0], (steps, 1)),
+    )
     renderer = Renderer(stage, Camera(eye, aim, np.zeros(steps), 40), (96, 96), 1, None)
     light = renderer._light(0)
     shade = np.argwhere(light < 0.5 * (light.min() + light.max()))
@@ -156,7 +166,9 @@ def test_every_scene_makes_clips(scene: str) -> None:
 def test_figures_are_cut_out_of_pictures(scene: str, picture_set: Path) -> None:
     settings = dataclasses.replace(SMALL, scenes=(scene,), labels=(3, 5), pictures=(picture_set,))
     clip = ClipMaker(settings).make(0)
-    figures = [int(label) for label, entry in clip.story["objects"].items() if entry["names"] == ["disks/disk"]]
+    figures = [
+        int(label) for label, entry in clip.story["objects"].items() if entry["names"] == ["disks/disk"]
+    ]
     assert figures
     seen = clip.frames[0][np.isin(clip.label_maps[0], figures)].astype(float)
     assert np.mean(seen[:, 0] > 1.5 * seen[:, 2]) > 0.8  # the disk is red
@@ -219,7 +231,9 @@ def test_the_folder_of_objects(shared_data: Path, tmp_path: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest) >= HELD_OUT
     assert 23 <= len(HELD_OUT) <= 28
-    assert {manifest[name]["texture"] for name in HELD_OUT} == {entry["texture"] for entry in manifest.values()}
+    assert {manifest[name]["texture"] for name in HELD_OUT} == {
+        entry["texture"] for entry in manifest.values()
+    }
     listed = {model.name for model in list_models(folder, "train")}
     assert listed & set(manifest) == set(manifest) - HELD_OUT
     render(dataclasses.replace(SMALL, objects3d=folder), tmp_path, 1)

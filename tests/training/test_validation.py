@@ -73,11 +73,17 @@ def test_objects_are_tracked_from_their_first_mask(network):
 
 def test_what_has_nothing_to_score_is_named_and_left_out(caplog):
     good = Sequence({0: (), 1: (1,), 2: (), 3: ()})
-    bad = [Sequence({3: (0,)}, "one"), Sequence({3: (0,), 9: (0,)}, "two"), Sequence({0: (), 1: (0,), 2: (0,)}, "late")]
+    bad = [
+        Sequence({3: (0,)}, "one"),
+        Sequence({3: (0,), 9: (0,)}, "two"),
+        Sequence({0: (), 1: (0,), 2: (0,)}, "late"),
+    ]
     with caplog.at_level(logging.WARNING):
         assert scorable([*bad, good]) == [good]
     assert "nothing to score in one, two, late: annotate" in caplog.text
-    with pytest.raises(HS2SError, match="the validation has nothing to score in one, two, late: annotate two frames"):
+    with pytest.raises(
+        HS2SError, match="the validation has nothing to score in one, two, late: annotate two frames"
+    ):
         scorable(bad)
     assert scorable([]) == []
 

@@ -38,7 +38,9 @@ class Pose:
         return np.column_stack([linear, middle - linear @ np.asarray(source)])
 
 
-def random_pose(rng: np.random.Generator, angle: float, scale: tuple[float, float], shear: float, shift: float) -> Pose:
+def random_pose(
+    rng: np.random.Generator, angle: float, scale: tuple[float, float], shear: float, shift: float
+) -> Pose:
     """Draws a pose: angle and shear in degrees and shift as a fraction, each up to +- the bound."""
     low, high = np.log(scale)
     return Pose(
@@ -60,13 +62,18 @@ def pose_path(rng: np.random.Generator, start: Pose, length: int, speed: float =
     return poses
 
 
-def crossing_path(rng: np.random.Generator, start: Pose, meet: tuple[float, float], length: int) -> list[Pose]:
-    """A path that comes from the side with more room and passes the place ``meet``, a shift as in :class:`Pose`."""
+def crossing_path(
+    rng: np.random.Generator, start: Pose, meet: tuple[float, float], length: int
+) -> list[Pose]:
+    """A path that comes from the side with more room and passes the place ``meet``, a shift as in
+    :class:`Pose`."""
     side = np.where(np.asarray(meet) > 0, -1.0, 1.0)
     away = side * (rng.uniform(0.25, 0.55), rng.uniform(0.0, 0.25))
     begin = np.clip(meet + away, -0.42, 0.42)
     step = (np.asarray(meet) - begin) / max(1.0, rng.uniform(0.3, 0.9) * (length - 1))
-    poses = pose_path(rng, Pose(start.angle, start.scale, start.shear, (begin[0], begin[1])), length, speed=0.3)
+    poses = pose_path(
+        rng, Pose(start.angle, start.scale, start.shear, (begin[0], begin[1])), length, speed=0.3
+    )
     return [
         Pose(pose.angle, pose.scale, pose.shear, (pose.shift[0] + t * step[0], pose.shift[1] + t * step[1]))
         for t, pose in enumerate(poses)
@@ -74,7 +81,8 @@ def crossing_path(rng: np.random.Generator, start: Pose, meet: tuple[float, floa
 
 
 def draw_zoom(rng: np.random.Generator, most: float, length: int) -> np.ndarray | None:
-    """Factors (T,) of something that comes nearer, from 1 to up to ``most`` and ``NEARER``, or goes away likewise.
+    """Factors (T,) of something that comes nearer, from 1 to up to ``most`` and ``NEARER``, or goes away
+    likewise.
 
     Returns:
         None if ``most`` is too little to be worth it
@@ -88,7 +96,8 @@ def draw_zoom(rng: np.random.Generator, most: float, length: int) -> np.ndarray 
 def zoomed_views(
     rng: np.random.Generator, points: np.ndarray, factors: np.ndarray, source: Size, size: Size
 ) -> list[np.ndarray]:
-    """The 2x3 matrices of a camera that looks at a point (x, y) of each picture and zooms, without leaving it.
+    """The 2x3 matrices of a camera that looks at a point (x, y) of each picture and zooms, without leaving
+    it.
 
     Args:
         rng: of the small turn and aim

@@ -23,7 +23,8 @@ class Clip:
 
     Attributes:
         frames: uint8 (T, H, W, 3) RGB
-        masks: uint8 (T, H, W): 0 background, 1..K the objects, each of at least MIN_AREA on the first frame, 255 ignore
+        masks: uint8 (T, H, W): 0 background, 1..K the objects, each of at least MIN_AREA on the first frame,
+        255 ignore
     """
 
     frames: np.ndarray
@@ -70,7 +71,8 @@ class ClipSource(Protocol):
 
 
 def renumber(labels: np.ndarray, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Numbers the objects ``ids`` of label maps 1, 2, ..., as uint8; the others become background, void stays."""
+    """Numbers the objects ``ids`` of label maps 1, 2, ..., as uint8; the others become background, void
+    stays."""
     numbers = np.zeros(max(256, int(labels.max()) + 1), np.uint8)
     numbers[np.asarray(ids, int)] = np.arange(1, len(ids) + 1)
     if labels.dtype == np.uint8:

@@ -22,7 +22,8 @@ from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
 
 TRACKED = 0.75  # of the pasted objects; the others are there to be mixed up with them
 CROSSING = 0.6  # of the pasted objects cross another one
-LARGEST = 2.5  # times as large as in its own picture, at most, since it gets unsharp; NEAREST where it has come near
+# Times as large as in its own picture, at most, since it gets unsharp; NEAREST where it has come near.
+LARGEST = 2.5
 NEAREST = 4.0
 
 
@@ -36,15 +37,15 @@ class CutoutSource(Protocol):
 class CopyPaste:
     """Clips of a source, a share of them with more objects in motion.
 
-    Each is pasted before or behind all the labeled objects that are there already, and moves on a path of its own, most
-    often across another object. Some are not tracked.
+    Each is pasted before or behind all the labeled objects that are there already, and moves on a path of its
+    own, most often across another object. Some are not tracked.
 
     Args:
         host: where the clips come from
         donors: where the pasted objects come from, each with how often it is drawn, relative
         share: of the clips that get pasted objects
-        twins: share of the pasted objects that are copies of another object of the clip: mirrored, in another phase of
-            their movement, tinted
+        twins: share of the pasted objects that are copies of another object of the clip: mirrored, in another
+            phase of their movement, tinted
         objects: how many objects of a clip are tracked at most; up to one more is pasted
         near: share of the pasted objects that come up to 6 times nearer or go away
         min_area: of an object on the first frame, as a share of the picture
@@ -85,7 +86,12 @@ class CopyPaste:
         return Clip.of_objects(frames, labels, rng, self.objects, self.min_area)
 
     def _draw(
-        self, rng: np.random.Generator, frames: np.ndarray, labels: np.ndarray, pasted: dict[int, Cutout], first: int
+        self,
+        rng: np.random.Generator,
+        frames: np.ndarray,
+        labels: np.ndarray,
+        pasted: dict[int, Cutout],
+        first: int,
     ) -> Cutout | None:
         """A twin of an object of the clip, or an object from elsewhere."""
         if rng.random() < self.twins:

@@ -42,7 +42,8 @@ class Cutout:
         )
 
     def shifted(self, shift: int) -> Cutout:
-        """It begins ``shift`` frames later in its own movement, which runs backward once it has reached the end."""
+        """It begins ``shift`` frames later in its own movement, which runs backward once it has reached
+        the end."""
         period = max(1, 2 * (len(self.images) - 1))
         turns = [(t + shift) % period for t in range(len(self.images))]
         order = [min(turn, period - turn) for turn in turns]
@@ -79,7 +80,8 @@ def cut_out(frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], whole: bo
     Args:
         frames: uint8 RGB (H, W, 3)
         masks: bool (H, W) of the object on each of them
-        whole: also None where the frame's border cuts the object, which elsewhere would show as a straight edge
+        whole: also None where the frame's border cuts the object, which elsewhere would show as a straight
+        edge
     """
     if np.count_nonzero(masks[0]) < MIN_PIXELS or (whole and any(_is_cut(mask) for mask in masks)):
         return None
@@ -141,7 +143,9 @@ def paste(
 Box = tuple[slice, slice]
 
 
-def _shrink(image: np.ndarray, alpha: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shrink(
+    image: np.ndarray, alpha: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where it gets much smaller, averages pixels first, since warping would skip some."""
     times = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))) ** -1)
     if times < 2 or min(alpha.shape) < 2 * times:

@@ -1,4 +1,5 @@
-"""The stream of clips of a run: clip number n is always the same, so that a run resumes exactly where it stopped."""
+"""The stream of clips of a run: clip number n is always the same, so that a run resumes exactly where it
+stopped."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ Batch = tuple[torch.Tensor, ...]
 class MixedClips(Dataset):
     """Draws clips from sources in proportion to weights, and augments them.
 
-    ``clips[step, place]`` is (frames uint8 (T, 3, H, W), masks uint8 (T, 1, H, W) with 255 = ignore): a function of the
-    seed and the two numbers alone, whatever worker or process draws it.
+    ``clips[step, place]`` is (frames uint8 (T, 3, H, W), masks uint8 (T, 1, H, W) with 255 = ignore): a
+    function of the seed and the two numbers alone, whatever worker or process draws it.
 
     Args:
         sources: where clips come from, each with how often it is drawn, relative
@@ -35,8 +36,8 @@ class MixedClips(Dataset):
         carried: up to so many more frames a clip, as many for all clips of a step
         color: strength of the change of colors
         degraded: share of the clips that are degraded
-        border: whether clips come with the border classes of their objects: a third tensor, uint8 (T, K, H, W), see
-            :func:`fiftyone_hs2s.training.losses.border_classes`; K is this number, 0 for none
+        border: whether clips come with the border classes of their objects: a third tensor, uint8 (T, K, H,
+            W), see :func:`fiftyone_hs2s.training.losses.border_classes`; K is this number, 0 for none
     """
 
     def __init__(
@@ -81,17 +82,23 @@ class MixedClips(Dataset):
                 frames = jitter_color(rng, np.ascontiguousarray(clip.frames), self.color)
                 frames = degrade(rng, frames, self.degraded)
                 return Clip(frames, clip.masks)
-        raise HS2SError("1000 draws in a row gave no usable clip: are the objects too small or the videos unreadable?")
+        raise HS2SError(
+            "1000 draws in a row gave no usable clip: are the objects too small or the videos unreadable?"
+        )
 
 
 def _border(mask: np.ndarray, count: int) -> np.ndarray:
     """Border classes (K, H, W) of the objects 1 to K of a label map."""
-    classes = np.stack([border_classes((mask == k).view(np.uint8)) for k in range(1, count + 1)]).astype(np.uint8)
+    classes = np.stack([border_classes((mask == k).view(np.uint8)) for k in range(1, count + 1)]).astype(
+        np.uint8
+    )
     classes[:, mask == VOID] = VOID
     return classes
 
 
-def draw_batches(clips: MixedClips, places: Iterable[list[tuple[int, int]]], num_workers: int) -> Iterator[Batch]:
+def draw_batches(
+    clips: MixedClips, places: Iterable[list[tuple[int, int]]], num_workers: int
+) -> Iterator[Batch]:
     """Batches of clips, drawn ahead by worker processes, or here where there are none.
 
     Args:
@@ -108,7 +115,8 @@ def draw_batches(clips: MixedClips, places: Iterable[list[tuple[int, int]]], num
         worker_init_fn=leave_stopping_to_main,
     )
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # ends OpenCV's threads: a worker, which has none of them, would wait for them for ever
+    # Ends OpenCV's threads: a worker, which has none of them, would wait for them for ever.
+    cv2.setNumThreads(1)
     try:
         return iter(loader)
     finally:

@@ -24,7 +24,15 @@ from fiftyone_hs2s.training.data.augment import (
     warp,
     zoomed_views,
 )
-from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip, ImageSource, MaskSource, read_image, read_mask, renumber
+from fiftyone_hs2s.training.data.clip import (
+    MIN_AREA,
+    Clip,
+    ImageSource,
+    MaskSource,
+    read_image,
+    read_mask,
+    renumber,
+)
 from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
 
 Picture = tuple[ImageSource, MaskSource]
@@ -40,13 +48,13 @@ class PictureClips:
 
     Args:
         sets: sets of pictures, each a list of (picture, its label map); see :func:`list_pictures`
-        paste: share of the clips whose object is pasted on another picture; in the rest the whole picture moves
-        distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other objects
-        distractors: how many of these there are at most; 0 for none. With several objects some of them are tracked too
-        occluder: share of the clips where something passes in front
-        objects: how many instances of a picture are tracked at most
-        near: share of the clips of a whole picture whose camera comes up to 6 times nearer or moves away
-        backgrounds: pictures to paste objects on; empty for those of the sets
+        paste: share of the clips whose object is pasted on another picture; in the rest the whole picture
+        moves distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or
+        other objects distractors: how many of these there are at most; 0 for none. With several objects some
+        of them are tracked too occluder: share of the clips where something passes in front objects: how many
+        instances of a picture are tracked at most near: share of the clips of a whole picture whose camera
+        comes up to 6 times nearer or moves away backgrounds: pictures to paste objects on; empty for those of
+        the sets
     """
 
     def __init__(
@@ -67,7 +75,12 @@ class PictureClips:
             raise HS2SError("There is no picture with a mask")
         weights = np.sqrt([len(pictures) for pictures in self.sets])
         self.weights = weights / weights.sum()
-        self.paste, self.distractor, self.occluder, self.distractors = paste, distractor, occluder, distractors
+        self.paste, self.distractor, self.occluder, self.distractors = (
+            paste,
+            distractor,
+            occluder,
+            distractors,
+        )
         self.objects, self.near, self.backgrounds = objects, near, backgrounds
         self._unreadable: set[tuple[int, int]] = set()
 
@@ -93,7 +106,8 @@ class PictureClips:
         return Clip.of_objects(frames, masks, rng, self.objects, self.min_area)
 
     def cutout(self, rng: np.random.Generator, length: int) -> Cutout | None:
-        """Draws an object to set into other clips, the same on all frames; None if what was drawn does not serve.
+        """Draws an object to set into other clips, the same on all frames; None if what was drawn does not
+        serve.
 
         Raises:
             HS2SError: if no picture can be read
@@ -115,7 +129,8 @@ class PictureClips:
     def _pasted(
         self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, length: int, size: Size
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Objects of a picture, each with a motion of its own, before another picture: (T, H, W, 3), (T, H, W).
+        """Objects of a picture, each with a motion of its own, before another picture: (T, H, W, 3), (T, H,
+        W).
 
         None if they cannot be cut out.
         """
@@ -160,7 +175,9 @@ class PictureClips:
         other = self._other(rng)
         if other is not None and len(frames) > 2:
             side = rng.choice([-1, 1])
-            start = Pose(scale=rng.uniform(0.3, 1.2), shift=(side * rng.uniform(0.3, 0.8), rng.uniform(-0.2, 0.2)))
+            start = Pose(
+                scale=rng.uniform(0.3, 1.2), shift=(side * rng.uniform(0.3, 0.8), rng.uniform(-0.2, 0.2))
+            )
             # From slow, so that the object shows again on the far side while a part is still hidden, to fast.
             toward = -side * rng.uniform(0.04, 0.25)
             _fly(rng, frames[1:], masks[1:], other, masks.shape[1:], label=0, start=start, toward=toward)
@@ -169,7 +186,9 @@ class PictureClips:
 def list_pictures(root: Path) -> list[tuple[Path, Path]]:
     """The pictures of a folder with ``Images`` and ``Masks``."""
     images = {path.stem: path for path in (root / "Images").iterdir()}
-    return [(images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images]
+    return [
+        (images[path.stem], path) for path in sorted((root / "Masks").glob("*.png")) if path.stem in images
+    ]
 
 
 def _read(source: ImageSource, mask: MaskSource) -> tuple[np.ndarray, np.ndarray]:

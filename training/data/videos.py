@@ -37,7 +37,8 @@ class AnnotatedVideo(Protocol):
     def __len__(self) -> int: ...
 
     def masks(self, places: Sequence[int]) -> list[np.ndarray]:
-        """Label maps (H, W) of some of the annotated frames, of their size or scaled; 0 background, 255 ignore."""
+        """Label maps (H, W) of some of the annotated frames, of their size or scaled; 0 background, 255
+        ignore."""
 
     def frames(self, places: Sequence[int]) -> list[np.ndarray]:
         """The pictures, uint8 RGB (H, W, 3), of some of the annotated frames."""
@@ -49,7 +50,8 @@ class VideoFolder:
     Args:
         name: for messages
         pairs: picture and mask of each annotated frame, in order
-        spacing: frames of the video from one annotated frame to the next; clips of sparse ones take smaller steps
+        spacing: frames of the video from one annotated frame to the next; clips of sparse ones take smaller
+        steps
     """
 
     def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]], spacing: int = 1) -> None:
@@ -71,11 +73,11 @@ class VideoFolder:
 def list_videos(root: Path, exclude: Sequence[str] = ()) -> list[VideoFolder]:
     """The sequences of a folder, but for those of held-out and development splits.
 
-    The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS, whose official archive has a folder ``480p``
-    in between and a list of the sequences for training, the only ones taken then; or a set of pictures,
-    ``{Images,Masks}``, of which a ``sequences.json`` says which are frames of one video, in order:
-    ``{name: [{"frame": number, "stem": of the file}, ...]}``. Frames too far apart to be tracked do not make a
-    sequence. Other folders have none.
+    The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS, whose official archive has a folder
+    ``480p`` in between and a list of the sequences for training, the only ones taken then; or a set of
+    pictures, ``{Images,Masks}``, of which a ``sequences.json`` says which are frames of one video, in order:
+    ``{name: [{"frame": number, "stem": of the file}, ...]}``. Frames too far apart to be tracked do not make
+    a sequence. Other folders have none.
     """
     if (root / "sequences.json").is_file():
         return [video for video in _listed_videos(root) if video.name not in exclude]
@@ -116,14 +118,11 @@ class VideoClips:
 
     Args:
         videos: where they come from
-        occluders: pictures whose objects pass in front in a share of the clips; real videos hide objects too seldom
-        occluded: that share
-        angle: rotation of the one affine a clip, degrees, up to +-
-        scale: its scale, from and to, relative to a clip that fills the frame
-        shear: degrees, up to +-
-        shift: part of the frame, up to +-
-        objects: how many objects of a video are tracked at most
-        near: share of the clips with a camera that comes up to 6 times nearer to an object or moves away from it, and
+        occluders: pictures whose objects pass in front in a share of the clips; real videos hide objects too
+        seldom occluded: that share angle: rotation of the one affine a clip, degrees, up to +- scale: its
+        scale, from and to, relative to a clip that fills the frame shear: degrees, up to +- shift: part of
+        the frame, up to +- objects: how many objects of a video are tracked at most near: share of the clips
+        with a camera that comes up to 6 times nearer to an object or moves away from it, and
             with up to 10 frames of the video from one frame to the next, so that objects turn
         longest: frames of a video from one frame of any other clip to the next, at most
         reverse: whether half of the clips run backward
@@ -221,14 +220,17 @@ class VideoClips:
     def _places_of(
         self, rng: np.random.Generator, video: AnnotatedVideo, length: int, longest: int, target: int | None
     ) -> list[int]:
-        """Places of a clip; it begins with the target in view where there is one, if that is found in some draws."""
+        """Places of a clip; it begins with the target in view where there is one, if that is found in some
+        draws."""
         for _ in range(TRIES):
             places = _places(rng, len(video), length, longest, self.reverse)
             if target is None or (video.masks(places[:1])[0] == target).any():
                 break
         return places
 
-    def _one_view(self, rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size) -> list[np.ndarray]:
+    def _one_view(
+        self, rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size
+    ) -> list[np.ndarray]:
         """One affine for the whole clip, around a place between the picture's middle and the object."""
         height, width = masks[0].shape
         ys, xs = np.nonzero(masks[0] == target)
@@ -243,14 +245,19 @@ def _view(
     frames: list[np.ndarray], masks: list[np.ndarray], matrices: list[np.ndarray], size: Size
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a camera sees: (T, H, W, 3), (T, H, W)."""
-    if np.sqrt(abs(np.linalg.det(matrices[0][:, :2]))) < 0.6:  # avoids aliasing when a large picture gets small
+    # Avoids aliasing when a large picture gets small.
+    if np.sqrt(abs(np.linalg.det(matrices[0][:, :2]))) < 0.6:
         frames = [cv2.blur(frame, (2, 2)) for frame in frames]
     moved = [warp(frame, matrix, size) for frame, matrix in zip(frames, matrices, strict=True)]
-    labels = [warp(mask, matrix, size, nearest=True, border=0) for mask, matrix in zip(masks, matrices, strict=True)]
+    labels = [
+        warp(mask, matrix, size, nearest=True, border=0) for mask, matrix in zip(masks, matrices, strict=True)
+    ]
     return np.stack(moved), np.stack(labels)
 
 
-def _approach(rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size) -> list[np.ndarray] | None:
+def _approach(
+    rng: np.random.Generator, masks: list[np.ndarray], target: int, size: Size
+) -> list[np.ndarray] | None:
     """A camera that comes near to an object or moves away; None if the object is too large for that."""
     boxes = np.array([cv2.boundingRect((mask == target).view(np.uint8)) for mask in masks])
     for t in range(1, len(boxes)):

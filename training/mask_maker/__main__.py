@@ -1,9 +1,10 @@
-"""Trains the mask maker: ``python -m fiftyone_hs2s.training.mask_maker --data FOLDER --out weights.safetensors``.
+"""Trains the mask maker: ``python -m fiftyone_hs2s.training.mask_maker --data FOLDER --out
+weights.safetensors``.
 
-FOLDER holds sets of pictures, ``images/<set>/{Images,Masks}`` and ``open/<set>/{Images,Masks}``, and of videos,
-``video/<set>/{JPEGImages,Annotations}/<sequence>``, of which every fifth frame is taken; the development split is left
-out. It resumes from ``<out>.pt`` if that is there. The loss is binary cross-entropy and 1 - soft Jaccard; what is
-written is the running mean of the weights (0.999), in half precision.
+FOLDER holds sets of pictures, ``images/<set>/{Images,Masks}`` and ``open/<set>/{Images,Masks}``, and of
+videos, ``video/<set>/{JPEGImages,Annotations}/<sequence>``, of which every fifth frame is taken; the
+development split is left out. It resumes from ``<out>.pt`` if that is there. The loss is binary cross-entropy
+and 1 - soft Jaccard; what is written is the running mean of the weights (0.999), in half precision.
 """
 
 from __future__ import annotations
@@ -67,14 +68,18 @@ def batches(
     """Views (N, 3, H, W) in 0..1, hints (N, 3, H, W), masks uint8 (N, 1, H, W)."""
     drawn = examples(sets, side, rng)
     while True:
-        views, hints, masks = (np.stack(part) for part in zip(*(next(drawn) for _ in range(size)), strict=True))
+        views, hints, masks = (
+            np.stack(part) for part in zip(*(next(drawn) for _ in range(size)), strict=True)
+        )
         view = torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255
         yield view, torch.from_numpy(hints), torch.from_numpy(masks)[:, None]
 
 
 def main() -> None:
     """Trains, logs, saves."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=12000)

@@ -41,7 +41,9 @@ class Stored:
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The view, uint8 (H, W, 3), and the mask, uint8 (H, W)."""
         image = np.asarray(cv2.imdecode(self.image, cv2.IMREAD_COLOR))
-        return np.ascontiguousarray(image[..., ::-1]), np.asarray(cv2.imdecode(self.mask, cv2.IMREAD_UNCHANGED))
+        return np.ascontiguousarray(image[..., ::-1]), np.asarray(
+            cv2.imdecode(self.mask, cv2.IMREAD_UNCHANGED)
+        )
 
 
 def store(pictures: Iterable[tuple[Path, Path]], rng: np.random.Generator, most: int) -> list[Stored]:
@@ -101,7 +103,8 @@ def examples(
         rng: draws
 
     Yields:
-        the view, uint8 (size, size, 3); the hints, float32 (3, size, size); the mask, uint8 (size, size), 255 ignore
+        the view, uint8 (size, size, 3); the hints, float32 (3, size, size); the mask, uint8 (size, size), 255
+        ignore
     """
     weights = np.sqrt([len(stored) for stored in sets])
     weights /= weights.sum()

@@ -1,7 +1,9 @@
-"""Rendered training videos with exact masks: ``python -m fiftyone_hs2s.training.synthetic --out FOLDER --clips N``.
+"""Rendered training videos with exact masks: ``python -m fiftyone_hs2s.training.synthetic --out FOLDER
+--clips N``.
 
 PyBullet moves the objects and draws them (its TinyRenderer needs no GPU). The ground with its shadows, the
-photograph behind, cut-out figures and the camera's faults are added with OpenCV. All chance comes from one seed.
+photograph behind, cut-out figures and the camera's faults are added with OpenCV. All chance comes from one
+seed.
 
     clips.py     a clip from its seed; folders of clips     scenes.py    what happens: one function a kind
     objects.py   what is shown, what is held out            stage.py     the actors of a clip

@@ -1,4 +1,5 @@
-"""``python -m fiftyone_hs2s.training.synthetic --out FOLDER --clips N``: rendered clips with masks, in DAVIS layout."""
+"""``python -m fiftyone_hs2s.training.synthetic --out FOLDER --clips N``: rendered clips with masks, in
+DAVIS layout."""
 
 from __future__ import annotations
 
@@ -22,20 +23,34 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m fiftyone_hs2s.training.synthetic",
-        description="Renders clips with exact masks in DAVIS layout; the same command resumes where it stopped.",
+        description=(
+            "Renders clips with exact masks in DAVIS layout; the same command resumes where it stopped."
+        ),
     )
-    parser.add_argument("--out", required=True, type=Path, help="folder of JPEGImages, Annotations and Stories")
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder of JPEGImages, Annotations and Stories"
+    )
     parser.add_argument("--clips", required=True, type=int, help="how many clips the folder shall have")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
-    parser.add_argument("--split", choices=("train", "held-out"), default="train", help="which objects are shown")
+    parser.add_argument(
+        "--split", choices=("train", "held-out"), default="train", help="which objects are shown"
+    )
     parser.add_argument(
         "--objects3d", type=Path, help="folder of textured objects, NAME/model.obj; else procedural ones"
     )
-    parser.add_argument("--pictures", type=Path, nargs="+", default=[], metavar="FOLDER",
-                        help="photographs behind; figures are cut out where there are Images and Masks")  # fmt: skip
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="photographs behind; figures are cut out where there are Images and Masks",
+    )
     parser.add_argument("--frames", type=int, default=24, help="of a clip")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--samples", type=int, default=2, help="sub-frames of a frame: motion blur and smooth edges")
+    parser.add_argument(
+        "--samples", type=int, default=2, help="sub-frames of a frame: motion blur and smooth edges"
+    )
     parser.add_argument("--scenes", help="only these kinds, separated by commas")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     return parser.parse_args(argv)
@@ -47,7 +62,9 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         if find_spec("pybullet") is None:
-            raise HS2SError("Rendering needs PyBullet: pip install 'fiftyone-hs2s[synthetic]' (Python 3.10 or 3.11)")
+            raise HS2SError(
+                "Rendering needs PyBullet: pip install 'fiftyone-hs2s[synthetic]' (Python 3.10 or 3.11)"
+            )
         _run(args)
     except HS2SError as error:
         print(error, file=sys.stderr)
@@ -82,7 +99,9 @@ def _run(args: argparse.Namespace) -> None:
     for process in others:
         process.join()
     if missing := count_missing(settings, args.out, args.clips):
-        raise HS2SError(f"{missing} of {args.clips} clips are missing, see above; the same command tries them again")
+        raise HS2SError(
+            f"{missing} of {args.clips} clips are missing, see above; the same command tries them again"
+        )
 
 
 def _work(settings: Settings, out: Path, numbers: range) -> None:

@@ -16,7 +16,8 @@ HORIZON = 1e-3  # ground is not drawn beyond the inverse of it
 
 
 class Background:
-    """A photograph so far away that it only turns with the camera, and grows a little as the camera comes near.
+    """A photograph so far away that it only turns with the camera, and grows a little as the camera comes
+    near.
 
     Args:
         rng: where the part of the picture comes from
@@ -45,18 +46,25 @@ class Background:
         place = self.center + shift - turn @ np.array([width / 2, height / 2])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         matrix = np.column_stack([turn, place])
-        seen = cv2.warpAffine(self.picture, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        seen = cv2.warpAffine(
+            self.picture, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+        )
         return seen.astype(np.float32)
 
 
 def _direction(camera: Camera, step: int) -> tuple[float, float, float]:
     x, y, z = camera.aim[step] - camera.eye[step]
-    return float(np.arctan2(x, y)), float(np.arctan2(z, np.hypot(x, y))), float(np.sqrt(x * x + y * y + z * z))
+    return (
+        float(np.arctan2(x, y)),
+        float(np.arctan2(z, np.hypot(x, y))),
+        float(np.sqrt(x * x + y * y + z * z)),
+    )
 
 
 @dataclass(frozen=True)
 class Lamp:
-    """A light, and the cameras that see what it lights: from itself, and from straight above (for contact shadows).
+    """A light, and the cameras that see what it lights: from itself, and from straight above (for contact
+    shadows).
 
     Attributes:
         direction: (3,), to the light
@@ -78,13 +86,16 @@ def random_lamp(rng: np.random.Generator, middle: np.ndarray, radius: float) -> 
     views = []
     for way in (direction / np.linalg.norm(direction), high):
         eye = np.array([*middle[:2], 0]) + 25 * way
-        camera = Camera(eye[None], np.array([[*middle[:2], 0.0]]), np.zeros(1), 2 * np.degrees(np.arctan(radius / 25)))
+        camera = Camera(
+            eye[None], np.array([[*middle[:2], 0.0]]), np.zeros(1), 2 * np.degrees(np.arctan(radius / 25))
+        )
         views.append((camera.view(0), camera.projection((1, 1))))
     return Lamp(direction, rng.uniform(0.42, 0.65), tuple(views), (rng.uniform(0.8, 3), rng.uniform(3, 6)))
 
 
 class Ground:
-    """A plane at z = 0 with a texture, as far as ``edge`` units from a place, where it fades into the photograph.
+    """A plane at z = 0 with a texture, as far as ``edge`` units from a place, where it fades into the
+    photograph.
 
     Args:
         rng: for the texture's size and turn, and the edge
@@ -93,7 +104,9 @@ class Ground:
         gain: (3,), the light's color
     """
 
-    def __init__(self, rng: np.random.Generator, picture: np.ndarray, middle: np.ndarray, gain: np.ndarray) -> None:
+    def __init__(
+        self, rng: np.random.Generator, picture: np.ndarray, middle: np.ndarray, gain: np.ndarray
+    ) -> None:
         texture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) * gain
         self.levels = [np.clip(texture, 0, 255).astype(np.uint8)]
         for _ in range(LEVELS - 1):
@@ -111,7 +124,9 @@ class Ground:
             [[scale, 0, half - scale * middle[0]], [0, scale, half - scale * middle[1]], [0, 0, 1]]
         )
 
-    def light(self, size: tuple[int, int], projected: np.ndarray, lamp: Lamp, shades: list[np.ndarray]) -> np.ndarray:
+    def light(
+        self, size: tuple[int, int], projected: np.ndarray, lamp: Lamp, shades: list[np.ndarray]
+    ) -> np.ndarray:
         """How bright the ground is at each pixel, float32 (H, W), 1 where there is no shadow.
 
         Args:
@@ -131,9 +146,9 @@ class Ground:
         """Paints it over a picture (H, W, 3), float32, in place; ``focal`` length in pixels."""
         height, width = image.shape[:2]
         back = _to_ground(projected, (height, width))
-        nearness = (back[2, 0] * np.arange(width) + back[2, 1] * np.arange(height)[:, None] + back[2, 2]).astype(
-            np.float32
-        )
+        nearness = (
+            back[2, 0] * np.arange(width) + back[2, 1] * np.arange(height)[:, None] + back[2, 2]
+        ).astype(np.float32)
         level = self.density / focal / np.maximum(nearness[:, width // 2], 1e-4)
         level = np.log2(np.maximum(level, 1)).round().clip(0, LEVELS - 1)
         for number in np.unique(level[nearness.max(1) > HORIZON]).astype(int):

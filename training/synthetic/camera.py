@@ -59,14 +59,16 @@ def to_pixels(size: tuple[int, int]) -> np.ndarray:
 
 
 def project(matrix: np.ndarray, points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, 3) under a view-projection matrix: pixels (N, 2), and depths (N,), negative behind the camera."""
+    """Points (N, 3) under a view-projection matrix: pixels (N, 2), and depths (N,), negative behind the
+    camera."""
     clip = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     pixels = clip[:, [0, 1, 3]] @ to_pixels(size).T
     return pixels[:, :2] / pixels[:, 2:], clip[:, 3]
 
 
 def orbit(aim: np.ndarray, yaw: np.ndarray, tilt: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Positions (S, 3) around the aim (S, 3); angles in degrees, yaw 0 looks along +y, tilt > 0 looks down."""
+    """Positions (S, 3) around the aim (S, 3); angles in degrees, yaw 0 looks along +y, tilt > 0 looks
+    down."""
     yaw, tilt = np.deg2rad(yaw), np.deg2rad(tilt)
     direction = np.stack([np.sin(yaw) * np.cos(tilt), -np.cos(yaw) * np.cos(tilt), np.sin(tilt)], 1)
     return aim + direction * np.asarray(distance)[:, None]
@@ -86,11 +88,14 @@ def smoothed(path: np.ndarray, lag: int) -> np.ndarray:
 
 
 def tremor(rng: np.random.Generator, steps: int, rate: float) -> np.ndarray:
-    """What a hand does to a camera, (S, 3): sums of slow and quick waves, about 1 high; ``rate`` steps a second."""
+    """What a hand does to a camera, (S, 3): sums of slow and quick waves, about 1 high; ``rate`` steps a
+    second."""
     seconds = np.arange(steps)[:, None] / rate
     total = np.zeros((steps, 3))
     for frequency, height in ((0.7, 0.7), (1.9, 0.4), (4.5, 0.2), (8.0, 0.1)):
-        total += height * np.sin(2 * np.pi * frequency * rng.uniform(0.7, 1.4, 3) * seconds + rng.uniform(0, 6.3, 3))
+        total += height * np.sin(
+            2 * np.pi * frequency * rng.uniform(0.7, 1.4, 3) * seconds + rng.uniform(0, 6.3, 3)
+        )
     return total
 
 

@@ -52,9 +52,9 @@ class Settings:
         labels: how many objects get a label, least and most
         growth: how many times as large as on the first frame the object that the clip is about must become
         look_alikes: whether two of the labeled objects must look alike
-        compound: share of the objects that are made of several, so that turning shows what was not seen before
-        objects3d: folder of textured objects; PyBullet's procedural ones alone without it
-        pictures: folders of photographs, with masks for figures to be cut out
+        compound: share of the objects that are made of several, so that turning shows what was not seen
+        before objects3d: folder of textured objects; PyBullet's procedural ones alone without it pictures:
+        folders of photographs, with masks for figures to be cut out
     """
 
     seed: int = 0
@@ -97,7 +97,9 @@ class ClipMaker:
         self.scenes = settings.scenes
         if not self.pictures.has_figures and (without := [s for s in self.scenes if s in FIGURE_SCENES]):
             if self.scenes != Settings.scenes:
-                raise HS2SError(f"The scene {without[0]} takes --pictures with Images and Masks to cut figures out of")
+                raise HS2SError(
+                    f"The scene {without[0]} takes --pictures with Images and Masks to cut figures out of"
+                )
             self.scenes = tuple(scene for scene in self.scenes if scene not in without)
 
     def name(self, number: int) -> str:
@@ -116,7 +118,9 @@ class ClipMaker:
                     return clip
             except HS2SError as error:
                 logger.warning("%s, drawn again: %s", self.name(number), error)
-        raise HS2SError(f"No clip {self.name(number)} shows what is asked for; ask for fewer labels or less growth")
+        raise HS2SError(
+            f"No clip {self.name(number)} shows what is asked for; ask for fewer labels or less growth"
+        )
 
     def _attempt(self, number: int, attempt: int) -> RenderedClip | None:
         scene = self.scenes[number % len(self.scenes)]
@@ -145,7 +149,9 @@ class ClipMaker:
     def _labels(self, stage: Stage, renderer: Renderer) -> list[int] | None:
         """The actors that get the labels 1, 2, ...; None if the clip does not show what it should."""
         steps = np.linspace(0, stage.steps - 1, GLIMPSES).astype(int)
-        areas = np.stack([np.bincount(renderer.glimpse(s).ravel(), minlength=len(stage.actors) + 1) for s in steps])
+        areas = np.stack(
+            [np.bincount(renderer.glimpse(s).ravel(), minlength=len(stage.actors) + 1) for s in steps]
+        )
         areas = areas / areas[0].sum()
         if areas[:, 1:].max() > LARGEST:  # the camera ran into something
             return None
@@ -178,7 +184,9 @@ def _chosen(stage: Stage, can: list[int], count: int) -> list[int]:
     """Some of the actors: whom the clip is about first, then more often look-alikes than others."""
     looks = [stage.actors[n - 1].look for n in can]
     chances = [stage.rng.random() + 0.6 * (looks.count(look) > 1) for look in looks]
-    chances = [chance + 9 * (stage.actors[n - 1] is stage.star) for n, chance in zip(can, chances, strict=True)]
+    chances = [
+        chance + 9 * (stage.actors[n - 1] is stage.star) for n, chance in zip(can, chances, strict=True)
+    ]
     return [can[i] for i in np.argsort(chances)[::-1][:count]]
 
 
@@ -188,7 +196,9 @@ def _entry(actor: Actor) -> dict[str, Any]:
 
 def _check(settings: Settings) -> None:
     if settings.frames < 2 or settings.samples < 1 or min(settings.size) < 32:
-        raise HS2SError("Clips take at least 2 frames, 1 sample and 32x32 pixels; raise --frames, --samples or --size")
+        raise HS2SError(
+            "Clips take at least 2 frames, 1 sample and 32x32 pixels; raise --frames, --samples or --size"
+        )
     if unknown := [scene for scene in settings.scenes if scene not in SCENES]:
         raise HS2SError(f"There is no scene {', '.join(unknown)}; choose among {', '.join(SCENES)}")
     for folder in filter(None, (settings.objects3d, *settings.pictures)):
@@ -197,9 +207,11 @@ def _check(settings: Settings) -> None:
 
 
 def render_missing(settings: Settings, out: Path, numbers: range) -> Iterator[str]:
-    """Renders those of the clips that a folder lacks, and yields the name of each; one that fails is named in the log.
+    """Renders those of the clips that a folder lacks, and yields the name of each; one that fails is named in
+    the log.
 
-    A clip appears at once or not at all: it is written beside its place, and its annotations are moved there last.
+    A clip appears at once or not at all: it is written beside its place, and its annotations are moved there
+    last.
 
     Raises:
         HS2SError: if the settings cannot be met at all; see :class:`ClipMaker`
@@ -238,7 +250,9 @@ def claim(settings: Settings, out: Path) -> None:
     if note.is_file():
         theirs = json.loads(note.read_text())
         if other := [key for key in mine if mine[key] != theirs.get(key)]:
-            raise HS2SError(f"{out} has clips of another {', '.join(other)}; give another --out or the same settings")
+            raise HS2SError(
+                f"{out} has clips of another {', '.join(other)}; give another --out or the same settings"
+            )
     out.mkdir(parents=True, exist_ok=True)
     write_text(note, json.dumps(mine, indent=1) + "\n")
 

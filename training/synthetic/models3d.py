@@ -48,7 +48,13 @@ HELD_OUT = frozenset(
 
 HELD_OUT_FROM = 900  # the procedural objects from this number on are held out too
 SPLITS = ("train", "held-out")
-REALISM = {"photo": 3.0, "material photo": 2.0, "procedural": 1.5, "palette": 1.0}  # how often, by kind of texture
+# How often, by kind of texture.
+REALISM = {
+    "photo": 3.0,
+    "material photo": 2.0,
+    "procedural": 1.5,
+    "palette": 1.0,
+}
 PROCEDURAL_SHARE = 0.15  # of the objects shown, where there is a folder of textured ones too
 
 
@@ -79,7 +85,9 @@ def list_models(folder: Path | None, split: str) -> list[Model]:
         return own
     textured = [model for model in _textured(folder) if is_held_out(model.name) == (split == "held-out")]
     if not textured:
-        raise HS2SError(f"No object of the {split} split in {folder}: it takes NAME/model.obj and NAME/texture.jpg")
+        raise HS2SError(
+            f"No object of the {split} split in {folder}: it takes NAME/model.obj and NAME/texture.jpg"
+        )
     share = PROCEDURAL_SHARE / (1 - PROCEDURAL_SHARE) * sum(model.weight for model in textured) / len(own)
     return textured + [Model(model.name, model.mesh, None, share) for model in own]
 
@@ -107,7 +115,9 @@ def ground_pictures(folder: Path | None) -> list[Path]:
     return sorted((folder / "ground").glob("*.jpg")) if folder else []
 
 
-def prepare(rng: np.random.Generator, model: Model, into: Path, photographs: list[np.ndarray]) -> tuple[Path, Path]:
+def prepare(
+    rng: np.random.Generator, model: Model, into: Path, photographs: list[np.ndarray]
+) -> tuple[Path, Path]:
     """A mesh and a texture that PyBullet can load; what is made for that is written ``into`` a folder.
 
     A third of the textures of textured objects are tinted, so that there are more kinds than files.
@@ -139,7 +149,12 @@ def _box_mapped(mesh: Path) -> str:
     """A mesh of triangles as OBJ text with texture coordinates: each face as seen along its main axis."""
     lines = [line.split() for line in mesh.read_text().splitlines()]
     points = np.array([line[1:4] for line in lines if line and line[0] == "v"], float)
-    faces = np.array([[part.split("/")[0] for part in line[1:4]] for line in lines if line and line[0] == "f"], int) - 1
+    faces = (
+        np.array(
+            [[part.split("/")[0] for part in line[1:4]] for line in lines if line and line[0] == "f"], int
+        )
+        - 1
+    )
     points -= (points.max(0) + points.min(0)) / 2
     points /= np.ptp(points, axis=0).max()
     corners = points[faces]

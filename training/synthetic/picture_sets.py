@@ -73,7 +73,9 @@ def _list(folder: Path) -> list[tuple[Path, Path | None]]:
     masks = {path.stem: path for path in (folder / "Masks").glob("*.png")}
     paths = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES) if images.is_dir() else []
     if not paths:
-        raise HS2SError(f"No picture in {folder}: --pictures takes folders of pictures, or of Images and Masks")
+        raise HS2SError(
+            f"No picture in {folder}: --pictures takes folders of pictures, or of Images and Masks"
+        )
     return [(path, masks.get(path.stem)) for path in paths]
 
 
@@ -90,5 +92,6 @@ def _cut_out(image: np.ndarray, mask: np.ndarray, name: str) -> Figure | None:
     cut = [mask[0].sum(), mask[:, 0].sum(), mask[:, -1].sum()]
     if max(np.ptp(ys), np.ptp(xs)) < SMALLEST or max(cut) > 0.08 * np.sqrt(len(ys)) or len(ys) < 900:
         return None
-    alpha = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) * 255  # without the old background's rim
+    # Without the old background's rim.
+    alpha = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) * 255
     return Figure(np.dstack([image, alpha])[box], name) if alpha.any() else None

@@ -35,8 +35,8 @@ class Renderer:
         stage: after the clip has happened
         camera: from where it is seen
         size: (height, width)
-        samples: moments within the shutter's time, each moved by a part of a pixel, that are averaged to a frame
-        ground: a picture of a material for the ground, if there is any
+        samples: moments within the shutter's time, each moved by a part of a pixel, that are averaged to a
+        frame ground: a picture of a material for the ground, if there is any
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class Renderer:
         self.background = Background(rng, photograph, size)
         self.look = _random_look(rng, self.background.mean)
         middle = camera.aim.mean(0)
-        reach = np.ptp(stage.motion[:, :, :2].reshape(-1, 2), axis=0).max(initial=2) if stage.motion.size else 2
+        reach = (
+            np.ptp(stage.motion[:, :, :2].reshape(-1, 2), axis=0).max(initial=2) if stage.motion.size else 2
+        )
         self.lamp = random_lamp(rng, middle, float(np.clip(0.7 * reach, 2.2, 6)))
         if ground is None or (stage.photographs and rng.random() < 0.35):
             ground = pattern(rng, stage.photographs)
@@ -57,13 +59,18 @@ class Renderer:
         self.sway = {i: elastic_field(rng, (64, 48), 0.05) for i, a in enumerate(stage.actors) if a.figure}
 
     def frame(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """A frame, uint8 RGB (H, W, 3), and its actors, int32 (H, W): 1 for the first of the stage, 0 for none.
+        """A frame, uint8 RGB (H, W, 3), and its actors, int32 (H, W): 1 for the first of the stage, 0 for
+        none.
 
         The actors are those of the moment in the middle of the shutter's time.
         """
         shutter = self.look.shutter * STEPS_PER_FRAME / self.samples
         steps = [number * STEPS_PER_FRAME + int(shutter * sample) for sample in range(self.samples)]
-        middle, total, actors = self.samples // 2, np.zeros((*self.size, 3), np.float32), np.zeros(self.size, np.int32)
+        middle, total, actors = (
+            self.samples // 2,
+            np.zeros((*self.size, 3), np.float32),
+            np.zeros(self.size, np.int32),
+        )
         light = self._light(steps[middle])
         for sample, step in enumerate(steps):
             shift = self.rng.random(2) - 0.5
@@ -82,7 +89,9 @@ class Renderer:
         self._figures(image, actors, depth, step, projection @ view)
         return actors
 
-    def _shot(self, step: int, shift: tuple[float, float], light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _shot(
+        self, step: int, shift: tuple[float, float], light: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         view, projection = self.camera.view(step), self.camera.projection(self.size, shift)
         bodies, actors, depth = self._bodies(step, view, projection, self.size)
         image = self.background.seen(self.camera, step)
@@ -96,7 +105,9 @@ class Renderer:
         self, step: int, view: np.ndarray, projection: np.ndarray, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self.stage.world.move(self.stage.bodies, self.stage.motion[step])
-        image, bodies, depth = self.stage.world.draw(size, view, projection, self.lamp.direction, self.lamp.ambient)
+        image, bodies, depth = self.stage.world.draw(
+            size, view, projection, self.lamp.direction, self.lamp.ambient
+        )
         numbers = np.zeros(max(self.stage.bodies, default=0) + 2, np.int32)  # the last one: no body
         for number, actor in enumerate(self.stage.actors, 1):
             if actor.body is not None:
@@ -104,7 +115,9 @@ class Renderer:
         actors = numbers[bodies]
         return image, actors, np.where(actors > 0, depth, np.inf)
 
-    def _figures(self, image: np.ndarray, actors: np.ndarray, depth: np.ndarray, step: int, matrix: np.ndarray) -> None:
+    def _figures(
+        self, image: np.ndarray, actors: np.ndarray, depth: np.ndarray, step: int, matrix: np.ndarray
+    ) -> None:
         """Draws the figures where nothing is nearer, in place."""
         for number, actor in enumerate(self.stage.actors, 1):
             if actor.figure is None:
@@ -119,7 +132,8 @@ class Renderer:
             actors[solid], depth[solid] = number, depths.mean()
 
     def _corners(self, actor: Actor, step: int) -> np.ndarray:
-        """The corners (4, 3) of an upright figure that faces the camera: top left, top right, bottom right, left."""
+        """The corners (4, 3) of an upright figure that faces the camera: top left, top right, bottom
+        right, left."""
         assert actor.figure is not None and actor.path is not None
         x, y, sway = actor.path[step]
         height, width = actor.figure.image.shape[:2]
@@ -139,7 +153,8 @@ class Renderer:
         return elastic(image, (field * wave).astype(np.float32))
 
     def _light(self, step: int) -> np.ndarray:
-        """How bright the ground is, float32 (H, W): the shadows of bodies and figures, from the lamp's views."""
+        """How bright the ground is, float32 (H, W): the shadows of bodies and figures, from the lamp's
+        views."""
         if not self.ground:
             return np.ones(self.size, np.float32)
         self.stage.world.move(self.stage.bodies, self.stage.motion[step])
@@ -160,7 +175,9 @@ class Renderer:
         if self.look.blur > 0.3:
             image = cv2.GaussianBlur(image, (0, 0), self.look.blur)
         gray = self.rng.normal(0, self.look.noise[0], (*self.size, 1))
-        return np.clip(image + gray + self.rng.normal(0, self.look.noise[1], image.shape), 0, 255).astype(np.uint8)
+        return np.clip(image + gray + self.rng.normal(0, self.look.noise[1], image.shape), 0, 255).astype(
+            np.uint8
+        )
 
 
 def _random_look(rng: np.random.Generator, mean: np.ndarray) -> Look:
@@ -169,7 +186,9 @@ def _random_look(rng: np.random.Generator, mean: np.ndarray) -> Look:
     bright = np.clip(mean.mean() / 115, 0.55, 1.35) ** 0.6
     gain = tint ** rng.uniform(0.3, 0.9) * bright * rng.uniform(0.9, 1.2)
     noise = rng.uniform(0.2, 2.5), rng.uniform(0.2, 1.8)
-    return Look(gain.astype(np.float32), noise, rng.uniform(0, 0.8), rng.uniform(0.2, 0.6), int(rng.integers(78, 96)))
+    return Look(
+        gain.astype(np.float32), noise, rng.uniform(0, 0.8), rng.uniform(0.2, 0.6), int(rng.integers(78, 96))
+    )
 
 
 def _placed(image: np.ndarray, corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -22,7 +22,9 @@ def fall(stage: Stage) -> Camera:
     size = rng.uniform(0.5, 1.0)
     for number, look in enumerate(stage.looks(count, twins := int(rng.integers(1, 4)))):
         at = (*rng.uniform(-1.3, 1.3, 2), rng.uniform(0.4, 2.2))
-        actor = stage.put(look, at, size if number < twins else rng.uniform(0.4, 1.2), rng.uniform(-3.1, 3.1, 3))
+        actor = stage.put(
+            look, at, size if number < twins else rng.uniform(0.4, 1.2), rng.uniform(-3.1, 3.1, 3)
+        )
         stage.throw(actor, rng.uniform((-1.8, -1.8, -1.3), (1.8, 1.8, 2.3)), rng.uniform(-7, 7, 3))
     stage.run(settle=int(rng.integers(0, 160)))
     return _arc(stage, np.array([0, 0, 0.45]))
@@ -35,7 +37,9 @@ def roll(stage: Stage) -> Camera:
     for number, look in enumerate(stage.looks(count, twins := int(rng.integers(1, 4)))):
         angle, radius = 2 * np.pi * (number + rng.uniform(0, 0.6)) / count, rng.uniform(0.9, 2.2)
         at = (radius * np.cos(angle), radius * np.sin(angle), GROUND)
-        actor = stage.put(look, at, size if number < twins else rng.uniform(0.35, 0.9), rng.uniform(-3.1, 3.1, 3))
+        actor = stage.put(
+            look, at, size if number < twins else rng.uniform(0.35, 0.9), rng.uniform(-3.1, 3.1, 3)
+        )
         assert actor.body is not None
         stage.world.friction(actor.body, rng.uniform(0.05, 0.5), rng.uniform(0.2, 0.7))
         way = rng.normal(0, 0.7, 2) - np.array(at[:2])
@@ -52,9 +56,13 @@ def collide(stage: Stage) -> Camera:
     for number, look in enumerate(stage.looks(count, twins)):
         side = 1 if number % 2 else -1
         at = (side * rng.uniform(1.2, 2.4), rng.uniform(-0.9, 0.9), rng.uniform(0.3, 1.0))
-        actor = stage.put(look, at, size if number < twins else rng.uniform(0.4, 1.1), rng.uniform(-3.1, 3.1, 3))
+        actor = stage.put(
+            look, at, size if number < twins else rng.uniform(0.4, 1.1), rng.uniform(-3.1, 3.1, 3)
+        )
         stage.throw(
-            actor, np.array([-side * rng.uniform(2, 5), rng.normal(0, 0.4), rng.uniform(0, 2)]), rng.normal(0, 4, 3)
+            actor,
+            np.array([-side * rng.uniform(2, 5), rng.normal(0, 0.4), rng.uniform(0, 2)]),
+            rng.normal(0, 4, 3),
         )
     stage.run()
     return _arc(stage, np.array([0, 0, 0.4]))
@@ -84,7 +92,9 @@ def turn(stage: Stage) -> Camera:
     places = _lanes(rng, count, 1.15)
     for number, look in enumerate(stage.looks(count, twins)):
         way = rng.normal(0, 0.35, 2)
-        path = _line(stage.steps, places[number], places[number] + way, rng.choice([-1, 1]) * rng.uniform(0.8, 6))
+        path = _line(
+            stage.steps, places[number], places[number] + way, rng.choice([-1, 1]) * rng.uniform(0.8, 6)
+        )
         stage.put(look, (*places[number], GROUND), rng.uniform(0.8, 1.25), path=path, mass=2.0)
     stage.run()
     return _arc(stage, np.array([0, 0.3, 0.4]), distance=(1.8, 3.2), tilt=(3, 25))
@@ -97,9 +107,13 @@ def hide(stage: Stage) -> Camera:
     for number, look in enumerate(stage.looks(count, twins)):
         depth, side = 0.2 + 0.75 * number + rng.uniform(-0.2, 0.2), rng.choice([-1, 1])
         reach = side * rng.uniform(0.6, 1.7)
-        path = _line(stage.steps, (-reach, depth), (reach * rng.uniform(0.2, 1), depth), rng.uniform(-2.5, 2.5))
+        path = _line(
+            stage.steps, (-reach, depth), (reach * rng.uniform(0.2, 1), depth), rng.uniform(-2.5, 2.5)
+        )
         if rng.random() < 0.4:  # and comes back
-            path[:, 0] = -reach + 2 * reach * np.sin(np.linspace(0, np.pi * rng.uniform(0.6, 1), stage.steps)) ** 2
+            path[:, 0] = (
+                -reach + 2 * reach * np.sin(np.linspace(0, np.pi * rng.uniform(0.6, 1), stage.steps)) ** 2
+            )
         stage.put(look, (*path[0, :2], GROUND), rng.uniform(0.6, 1.1), path=path, mass=2.0)
     for _ in range(int(rng.integers(1, 4))):
         half = (rng.uniform(0.12, 0.5), rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.9))
@@ -116,8 +130,12 @@ def crowd(stage: Stage) -> Camera:
     heading = rng.uniform(-np.pi, np.pi)
     for number, look in enumerate(stage.looks(count, twins)):
         depth = 0.62 * size * (number - count / 2) + rng.uniform(-0.1, 0.1)
-        path = _line(stage.steps, (rng.uniform(-1.6, 1.6), depth), (rng.uniform(-1.6, 1.6), depth), rng.normal(0, 0.8))
-        path[:, 0] += rng.uniform(0, 0.5) * np.sin(np.linspace(0, rng.uniform(2, 9), stage.steps) + rng.uniform(0, 6))
+        path = _line(
+            stage.steps, (rng.uniform(-1.6, 1.6), depth), (rng.uniform(-1.6, 1.6), depth), rng.normal(0, 0.8)
+        )
+        path[:, 0] += rng.uniform(0, 0.5) * np.sin(
+            np.linspace(0, rng.uniform(2, 9), stage.steps) + rng.uniform(0, 6)
+        )
         euler = np.array([0, 0, heading + rng.normal(0, 0.2) if alike else rng.uniform(-np.pi, np.pi)])
         scale = size * rng.uniform(0.93, 1.07) if number < twins else rng.uniform(0.5, 1.1)
         stage.put(look, (*path[0, :2], GROUND), scale, euler, path, mass=1.0)
@@ -128,12 +146,17 @@ def crowd(stage: Stage) -> Camera:
 def near(stage: Stage) -> Camera:
     """An object comes near, up to six times as large, and turns meanwhile; a look-alike may stand by."""
     rng, count = stage.rng, int(stage.rng.integers(3, 7))
-    closest, zoom, spin = rng.uniform(1.2, 1.9), rng.uniform(3.5, 6), rng.choice([-1, 1]) * rng.uniform(0.8, 5)
+    closest, zoom, spin = (
+        rng.uniform(1.2, 1.9),
+        rng.uniform(3.5, 6),
+        rng.choice([-1, 1]) * rng.uniform(0.8, 5),
+    )
     return _coming(stage, count, closest * zoom ** np.linspace(1, 0, stage.steps), spin)
 
 
 def loop(stage: Stage) -> Camera:
-    """An object comes near quickly, goes away and comes again, and turns on and on; a look-alike may stand by."""
+    """An object comes near quickly, goes away and comes again, and turns on and on; a look-alike may stand
+    by."""
     rng, count, shorter = stage.rng, int(stage.rng.integers(4, 8)), min(stage.steps / 600, 1)
     closest, zoom, spin = rng.uniform(1.2, 1.9), rng.uniform(4, 6), rng.choice([-1, 1]) * rng.uniform(6, 12)
     waves = np.cos(np.linspace(0, 2 * np.pi * max(rng.uniform(1.4, 2.4) * shorter, 0.5), stage.steps))
@@ -195,7 +218,9 @@ def drift(stage: Stage) -> Camera:
     twins, size = int(rng.integers(1, 4)), rng.uniform(0.5, 1.0)
     for number, look in enumerate(stage.looks(count, twins)):
         at = rng.uniform(-1, 1, 3) * [1.4, 1.2, 0.7]
-        actor = stage.put(look, (*at,), size if number < twins else rng.uniform(0.4, 1.2), rng.uniform(-3.1, 3.1, 3))
+        actor = stage.put(
+            look, (*at,), size if number < twins else rng.uniform(0.4, 1.2), rng.uniform(-3.1, 3.1, 3)
+        )
         seconds = stage.steps / RATE
         stage.throw(actor, (rng.uniform(-1, 1, 3) * [1.3, 1.2, 0.6] - at) / seconds, rng.normal(0, 2.5, 3))
     stage.run()
@@ -209,21 +234,28 @@ def walk(stage: Stage) -> Camera:
     paths = [_stroll(stage, depth) for depth in rng.permutation(np.linspace(-0.6, 2.2, count))]
     stage.figures(paths, [tall * rng.uniform(0.8, 1.2) for _ in paths], twins=int(rng.choice([1, 2, 3])))
     for _ in range(int(rng.integers(1, 4))):
-        stage.put(stage.look(), (rng.uniform(-1.5, 1.5), rng.uniform(-0.6, 1.5), GROUND), rng.uniform(0.4, 0.9))
+        stage.put(
+            stage.look(), (rng.uniform(-1.5, 1.5), rng.uniform(-0.6, 1.5), GROUND), rng.uniform(0.4, 0.9)
+        )
     stage.run()
     return _arc(stage, np.array([0, 0.6, 0.5 * tall]), distance=(2.2, 4), tilt=(2, 14), pan=12)
 
 
 def gather(stage: Stage) -> Camera:
-    """A group of people or animals, most of them alike, moves on together and changes places, close to the camera."""
+    """A group of people or animals, most of them alike, moves on together and changes places, close to the
+    camera."""
     rng, count, tall = stage.rng, int(stage.rng.integers(3, 7)), stage.rng.uniform(0.9, 1.5)
     way, paths = rng.uniform(-1.2, 1.2), []
     for depth in rng.permutation(np.linspace(-0.4, 0.6, count)):
         path = _stroll(stage, depth)
-        own = rng.uniform(0.1, 0.5) * np.sin(np.linspace(0, rng.uniform(1, 6), stage.steps) + rng.uniform(0, 6))
+        own = rng.uniform(0.1, 0.5) * np.sin(
+            np.linspace(0, rng.uniform(1, 6), stage.steps) + rng.uniform(0, 6)
+        )
         path[:, 0] = rng.uniform(-0.9, 0.9) + np.linspace(0, way, stage.steps) + own
         paths.append(path)
-    stage.figures(paths, [tall * rng.uniform(0.92, 1.08) for _ in paths], twins=int(rng.integers(2, count + 1)))
+    stage.figures(
+        paths, [tall * rng.uniform(0.92, 1.08) for _ in paths], twins=int(rng.integers(2, count + 1))
+    )
     stage.run()
     return _arc(stage, np.array([0.5 * way, 0, 0.5 * tall]), distance=(1.9, 3.2), tilt=(2, 16), pan=20)
 
@@ -278,7 +310,9 @@ def _stroll(stage: Stage, depth: float) -> np.ndarray:
     rng, steps = stage.rng, stage.steps
     start, way = rng.uniform(-1.8, 1.8), rng.choice([-1, 1]) * rng.uniform(0.1, 2.2)
     path = _line(steps, (start, depth), (start + way, depth + rng.normal(0, 0.3)), 0)
-    path[:, 2] = rng.uniform(0.01, 0.06) * np.sin(np.linspace(0, rng.uniform(4, 14), steps) + rng.uniform(0, 6))
+    path[:, 2] = rng.uniform(0.01, 0.06) * np.sin(
+        np.linspace(0, rng.uniform(4, 14), steps) + rng.uniform(0, 6)
+    )
     return path
 
 

@@ -86,7 +86,9 @@ class Stage:
     def look(self) -> Look:
         """Draws an object, in its own colors or tinted, now and then stretched, or made of several."""
         several = self.rng.random() < self.compound
-        drawn = [self._part(first=True)] + [self._part() for _ in range(int(self.rng.integers(1, 4)) if several else 0)]
+        drawn = [self._part(first=True)] + [
+            self._part() for _ in range(int(self.rng.integers(1, 4)) if several else 0)
+        ]
         self._looks += 1
         names, parts = zip(*drawn, strict=True)
         return Look(self._looks, names, parts)
@@ -117,7 +119,8 @@ class Stage:
         path: np.ndarray | None = None,
         mass: float = 0.3,
     ) -> Actor:
-        """Puts an object of a look somewhere; upright with a random heading unless ``euler`` says otherwise."""
+        """Puts an object of a look somewhere; upright with a random heading unless ``euler`` says
+        otherwise."""
         turn = np.array([0, 0, self.rng.uniform(-np.pi, np.pi)]) if euler is None else euler
         body = self.world.add(look.parts, size, mass)
         self.world.place(body, np.array(at), turn)
@@ -138,7 +141,8 @@ class Stage:
         self.actors.append(Actor(("box",), self._looks, body, labeled=False))
 
     def figures(self, paths: list[np.ndarray], heights: list[float], twins: int = 1) -> None:
-        """Lets figures cut out of pictures walk along paths (S, 3), the first ``twins`` of them look-alikes."""
+        """Lets figures cut out of pictures walk along paths (S, 3), the first ``twins`` of them
+        look-alikes."""
         if not self.pictures.has_figures:
             return
         first = None
@@ -162,7 +166,11 @@ class Stage:
     def run(self, settle: int = 0) -> None:
         """Lets the clip happen, after some steps that are not shown."""
         self.world.settle(settle)
-        driven = {actor.body: actor.path for actor in self.actors if actor.body is not None and actor.path is not None}
+        driven = {
+            actor.body: actor.path
+            for actor in self.actors
+            if actor.body is not None and actor.path is not None
+        }
         self.motion = self.world.simulate(self.bodies, driven, self.steps)
 
     @property

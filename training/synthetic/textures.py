@@ -16,7 +16,8 @@ def random_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def pattern(rng: np.random.Generator, photographs: list[np.ndarray]) -> np.ndarray:
-    """A texture, uint8 (SIDE, SIDE, 3): a crop of a photograph, or two colors in stripes, checks, dots or marble."""
+    """A texture, uint8 (SIDE, SIDE, 3): a crop of a photograph, or two colors in stripes, checks, dots or
+    marble."""
     if photographs and rng.random() < 0.4:
         return crop(rng, photographs[rng.integers(len(photographs))], SIDE)
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -62,7 +63,9 @@ def backdrop(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     for _ in range(int(rng.integers(6, 20))):
         center, axes = rng.integers(0, 256, 2), rng.integers(5, 60, 2)
         color = [float(value) for value in random_color(rng)]
-        spot = cv2.ellipse(image.copy(), center.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, color, -1)
+        spot = cv2.ellipse(
+            image.copy(), center.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, color, -1
+        )
         image = 0.4 * image + 0.6 * spot
     image = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     return np.clip(image, 0, 255).astype(np.uint8)

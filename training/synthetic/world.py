@@ -21,7 +21,8 @@ STEPS_PER_FRAME = 10
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an object: a mesh and its texture, how it is scaled, and where it is; the first is at the middle."""
+    """A part of an object: a mesh and its texture, how it is scaled, and where it is; the first is at the
+    middle."""
 
     mesh: Path
     texture: Path
@@ -39,7 +40,14 @@ class World:
         unseen = self._do(pybullet.createVisualShape, pybullet.GEOM_SPHERE, radius=1e-3)
         floor = self._do(pybullet.createCollisionShape, pybullet.GEOM_BOX, halfExtents=[40, 40, 0.5])
         self.floor = self._do(pybullet.createMultiBody, 0, floor, unseen, [0, 0, -0.5])
-        self._do(pybullet.changeDynamics, self.floor, -1, lateralFriction=0.8, rollingFriction=0.002, restitution=0.5)
+        self._do(
+            pybullet.changeDynamics,
+            self.floor,
+            -1,
+            lateralFriction=0.8,
+            rollingFriction=0.002,
+            restitution=0.5,
+        )
 
     def __enter__(self) -> World:
         return self
@@ -97,7 +105,9 @@ class World:
     def _shape(self, part: Part, size: float) -> tuple[int, int]:
         scale = [size * factor for factor in part.scale]
         try:
-            return self._shapes({"shapeType": pybullet.GEOM_MESH, "fileName": str(part.mesh), "meshScale": scale})
+            return self._shapes(
+                {"shapeType": pybullet.GEOM_MESH, "fileName": str(part.mesh), "meshScale": scale}
+            )
         except pybullet.error as error:
             raise HS2SError(f"PyBullet cannot load {part.mesh}; replace or remove it") from error
 
@@ -117,7 +127,8 @@ class World:
         self._do(pybullet.changeVisualShape, body, link, textureUniqueId=image)
 
     def place(self, body: int, at: np.ndarray, euler: np.ndarray) -> None:
-        """Puts a body somewhere, turned by angles about x, y and z in radians; ``at[2]`` NaN: on the ground."""
+        """Puts a body somewhere, turned by angles about x, y and z in radians; ``at[2]`` NaN: on the
+        ground."""
         turn = pybullet.getQuaternionFromEuler(list(euler))
         height = at[2]
         if np.isnan(height):
@@ -170,19 +181,34 @@ class World:
             self._do(pybullet.resetBasePositionAndOrientation, body, pose[:3], pose[3:])
 
     def draw(
-        self, size: tuple[int, int], view: np.ndarray, projection: np.ndarray, light: np.ndarray, ambient: float
+        self,
+        size: tuple[int, int],
+        view: np.ndarray,
+        projection: np.ndarray,
+        light: np.ndarray,
+        ambient: float,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bodies from a camera.
 
         Returns:
-            float32 RGB (H, W, 3); the body at each pixel (H, W), -1 for none; its depth (H, W), infinite for none
+            float32 RGB (H, W, 3); the body at each pixel (H, W), -1 for none; its depth (H, W), infinite for
+            none
         """
         height, width = size
-        seen = self._do(pybullet.getCameraImage,
-            width, height, view.T.ravel().tolist(), projection.T.ravel().tolist(), lightDirection=light.tolist(),
-            lightDistance=4, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=1.1 - ambient,
-            lightSpecularCoeff=0.08, renderer=pybullet.ER_TINY_RENDERER,
-        )  # fmt: skip
+        seen = self._do(
+            pybullet.getCameraImage,
+            width,
+            height,
+            view.T.ravel().tolist(),
+            projection.T.ravel().tolist(),
+            lightDirection=light.tolist(),
+            lightDistance=4,
+            shadow=1,
+            lightAmbientCoeff=ambient,
+            lightDiffuseCoeff=1.1 - ambient,
+            lightSpecularCoeff=0.08,
+            renderer=pybullet.ER_TINY_RENDERER,
+        )
         image = np.reshape(seen[2], (height, width, 4))[..., :3].astype(np.float32)
         bodies = np.reshape(seen[4], size).astype(np.int32)
         depth = 2 * FAR * NEAR / (FAR + NEAR - (2 * np.reshape(seen[3], size) - 1) * (FAR - NEAR))

@@ -52,7 +52,8 @@ class DatasetAnalysis:
     problems: list[dict[str, str]] = field(default_factory=list)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Tables 3 and 4: ``frames``, ``objects``, ``J``, ``F``, ``JF``, and ``paper`` with the paper's numbers."""
+        """Tables 3 and 4: ``frames``, ``objects``, ``J``, ``F``, ``JF``, and ``paper`` with the paper's
+        numbers."""
         length, count = self.analysis.length, self.analysis.num_objects
         early, late, everything, *after = PAPER
         yield _row(early, length.num_objects, length.J_early, length.F_early)
@@ -71,12 +72,17 @@ class DatasetAnalysis:
         return data_frame({**row, "paper": row["paper"].get("JF")} for row in self.rows())
 
     def print(self) -> None:
-        """Prints the tables in percent, and beside them what the paper reports of other data; a dash for no number."""
+        """Prints the tables in percent, and beside them what the paper reports of other data; a dash for
+        no number."""
         head = ("frames", "objects", "J", "F", "J&F", "HS2S paper, YouTube-VOS")
         lines = []
         for row in self.rows():
-            paper = " ".join(f"{name.replace('JF', 'J&F')} {percent(value)}" for name, value in row["paper"].items())
-            lines.append((row["frames"], row["objects"], *(percent(row[name]) for name in ("J", "F", "JF")), paper))
+            paper = " ".join(
+                f"{name.replace('JF', 'J&F')} {percent(value)}" for name, value in row["paper"].items()
+            )
+            lines.append(
+                (row["frames"], row["objects"], *(percent(row[name]) for name in ("J", "F", "JF")), paper)
+            )
         print(text_table([head, *lines]))
         for note in self.notes():
             print(f"note: {note}")
@@ -87,7 +93,8 @@ class DatasetAnalysis:
         return figures.figure(traces, figures.SEQUENCE_LENGTHS)
 
     def plot_occlusion_lengths(self) -> go.Figure:
-        """Figure 5: how long first occlusions are, in steps of 1/6 s, by the area up to which an object is occluded."""
+        """Figure 5: how long first occlusions are, in steps of 1/6 s, by the area up to which an object is
+        occluded."""
         found = self.analysis.occlusion_lengths.items()
         traces = [figures.lengths(lengths, f"≤ {threshold} px") for threshold, lengths in found]
         return figures.figure(traces, figures.OCCLUSION_LENGTHS)
@@ -111,13 +118,13 @@ def analyze(
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth
         eval_key: an evaluation, instead of the two fields; its scores are used, so that no mask is read again
-        protocol: which objects and frames count, see ``fiftyone_hs2s.metrics.PROTOCOLS``; None for the evaluation's
-            own, so that J&F on all frames is that of the evaluation, or without one for ``youtube-vos`` as in the paper
-        fps: frames per second; by default each video's own, and 6 for groups of images. Time is counted in steps of
-            1/6 s, whatever the rate
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress`
-            for each sample
+        protocol: which objects and frames count, see ``fiftyone_hs2s.metrics.PROTOCOLS``; None for the
+            evaluation's own, so that J&F on all frames is that of the evaluation, or without one for
+            ``youtube-vos`` as in the paper
+        fps: frames per second; by default each video's own, and 6 for groups of images. Time is counted in
+            steps of 1/6 s, whatever the rate
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
     Returns:
         tables and figures

@@ -1,4 +1,5 @@
-"""Where in its first frame an object looks on a later one, as heatmaps: figure 1 of the paper for any dataset."""
+"""Where in its first frame an object looks on a later one, as heatmaps: figure 1 of the paper for any
+dataset."""
 
 from __future__ import annotations
 
@@ -42,8 +43,8 @@ class AttentionReport:
 
     Attributes:
         field: the field with the heatmaps
-        written: by the name of the sample, the numbers of the frames that have one now: the objects' first ones
-        failed: why other samples have none, by name
+        written: by the name of the sample, the numbers of the frames that have one now: the objects' first
+        ones failed: why other samples have none, by name
     """
 
     field: str
@@ -52,7 +53,10 @@ class AttentionReport:
 
     def __str__(self) -> str:
         failed = f", {len(self.failed)} without" if self.failed else ""
-        return f"{sum(map(len, self.written.values()))} heatmaps of {len(self.written)} samples in {self.field}{failed}"
+        return (
+            f"{sum(map(len, self.written.values()))} heatmaps of {len(self.written)} samples in"
+            f" {self.field}{failed}"
+        )
 
 
 def attention_heatmaps(
@@ -66,13 +70,14 @@ def attention_heatmaps(
     skip_failures: bool = True,
     progress: ProgressOption = None,
 ) -> AttentionReport:
-    """Shows where in their first frame objects look on a chosen later one: what the network matches them with there.
+    """Shows where in their first frame objects look on a chosen later one: what the network matches them with
+    there.
 
-    The objects are tracked from their masks to the chosen frame, against time if that lies before all of the masks;
-    nothing but the heatmaps is written. A heatmap lies on the object's **first frame**, the one with its mask, since
-    that is what it is a picture of; its attributes ``of_frame`` and ``objects`` say what it shows. Objects that share a
-    first frame share its heatmap, the greatest value of them at each place. An earlier heatmap of the sample in the
-    same field is replaced.
+    The objects are tracked from their masks to the chosen frame, against time if that lies before all of the
+    masks; nothing but the heatmaps is written. A heatmap lies on the object's **first frame**, the one with
+    its mask, since that is what it is a picture of; its attributes ``of_frame`` and ``objects`` say what it
+    shows. Objects that share a first frame share its heatmap, the greatest value of them at each place. An
+    earlier heatmap of the sample in the same field is replaced.
 
     Args:
         samples: videos, clips, or images in ordered groups
@@ -83,15 +88,15 @@ def attention_heatmaps(
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name: that of the propagation, with its
             options; None for the default
         skip_failures: log a sample that fails and continue with the next one
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
     Returns:
         what was done
 
     Raises:
-        HS2SError: if a field or the network cannot be used; without ``skip_failures`` also if a sample fails: it has no
-            such object or frame, or the object is not in view there
+        HS2SError: if a field or the network cannot be used; without ``skip_failures`` also if a sample fails:
+            it has no such object or frame, or the object is not in view there
     """
     check_samples(samples)
     prompts = check_detections(samples, prompt_field)
@@ -180,7 +185,9 @@ def _choose(identities: dict[int, Identity], chosen: int | str | None) -> list[i
         if chosen is None or chosen in (identity.index, identity.label, identity.instance, identity.name)
     ]
     if not found:
-        raise HS2SError(f"there is no object {chosen!r}: choose one of {_names(identities, list(identities))}")
+        raise HS2SError(
+            f"there is no object {chosen!r}: choose one of {_names(identities, list(identities))}"
+        )
     return found
 
 

@@ -1,4 +1,5 @@
-"""Tracks predicted objects back to where they came from: where the backward track differs, one of the two is wrong."""
+"""Tracks predicted objects back to where they came from: where the backward track differs, one of the two
+is wrong."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 def track_back(sequence: LabeledSequence, prediction: str, model: HS2SVideoModel) -> Agreement:
     """Tracks each object from its last prediction back to the first predicted frame.
 
-    The backward track runs against the model's own direction: backward, unless the model tracks backward. Its masks are
-    compared with the predictions one frame at a time and never stored.
+    The backward track runs against the model's own direction: backward, unless the model tracks backward. Its
+    masks are compared with the predictions one frame at a time and never stored.
 
     Args:
         sequence: the video or clip

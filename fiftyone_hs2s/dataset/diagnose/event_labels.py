@@ -28,7 +28,8 @@ def event_title(event: Event, names: Names) -> str:
 
 
 def explanation(event: Event, names: Names) -> str:
-    """What happens to the object meanwhile, in some words with the numbers that belong to this kind of event."""
+    """What happens to the object meanwhile, in some words with the numbers that belong to this kind of
+    event."""
     return _EXPLANATIONS[event.label](event, names)
 
 
@@ -62,7 +63,9 @@ def _reappearance(event: Event, names: Names) -> str:
 
 
 def _vanished(event: Event, names: Names) -> str:
-    return f"no mask for {_frames(event.details['frames'])}" + ("" if event.details["reappears"] else ", to the end")
+    return f"no mask for {_frames(event.details['frames'])}" + (
+        "" if event.details["reappears"] else ", to the end"
+    )
 
 
 def _disagreement(event: Event, names: Names) -> str:
@@ -72,12 +75,16 @@ def _disagreement(event: Event, names: Names) -> str:
 
 
 def _low_score(event: Event, names: Names) -> str:
-    return "{reason} since frame {first}: J {J:.2f}, F {F:.2f} on average".format(first=event.first, **event.details)
+    return "{reason} since frame {first}: J {J:.2f}, F {F:.2f} on average".format(
+        first=event.first, **event.details
+    )
 
 
 _EXPLANATIONS: dict[str, Callable[[Event, Names], str]] = {
     "occlusion": _occlusion,
-    "partial_occlusion": lambda event, _: f"at times only {event.details['visible_share']:.0%} of its usual area",
+    "partial_occlusion": lambda event, _: (
+        f"at times only {event.details['visible_share']:.0%} of its usual area"
+    ),
     "reappearance": _reappearance,
     "lost": lambda *_: "visible, but the mask is elsewhere or empty",
     "drift": lambda event, _: f"J is {event.details['drop']:.2f} below its best level",
@@ -87,8 +94,12 @@ _EXPLANATIONS: dict[str, Callable[[Event, Names], str]] = {
     "low_score": _low_score,
     "vanished": _vanished,
     "reappeared": lambda event, _: f"a mask again after {_frames(event.details['frames'])} without one",
-    "area_jump": lambda event, _: f"the area changes up to {event.details['ratio']:.1f} times between two frames",
-    "position_jump": lambda event, _: f"the mask jumps by up to {event.details['diameters']:.1f} of its diameters",
+    "area_jump": lambda event, _: (
+        f"the area changes up to {event.details['ratio']:.1f} times between two frames"
+    ),
+    "position_jump": lambda event, _: (
+        f"the mask jumps by up to {event.details['diameters']:.1f} of its diameters"
+    ),
     "low_confidence": lambda event, _: f"the tracker's confidence is {1 - event.severity:.2f} on average",
     "disagreement": _disagreement,
 }

@@ -52,12 +52,11 @@ class FailureReport:
     """What was found.
 
     Attributes:
-        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame, ``severity``,
-            ``explanation``
-        track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has made of it
-        problems: samples that could not be looked at, and why
-        field: the field that holds the events
-        match: how predicted objects were matched with true ones; None without ground truth
+        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame,
+            ``severity``, ``explanation``
+        track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has
+        made of it problems: samples that could not be looked at, and why field: the field that holds the
+        events match: how predicted objects were matched with true ones; None without ground truth
     """
 
     field: str
@@ -93,7 +92,11 @@ class FailureReport:
 
     def __str__(self) -> str:
         found = ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
-        return f"{found} (objects matched by overlap on their first frame)" if self.match == "first_frame" else found
+        return (
+            f"{found} (objects matched by overlap on their first frame)"
+            if self.match == "first_frame"
+            else found
+        )
 
 
 @explained
@@ -113,42 +116,44 @@ def find_failures(
 ) -> FailureReport:
     """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
 
-    With ground truth (``gt_field`` or ``eval_key``): ``occlusion``, ``partial_occlusion``, ``reappearance``, ``lost``,
-    ``drift``, ``identity switch``, ``leak``, ``hallucination``, and ``low score`` where none of these explains one, see
-    :mod:`fiftyone_hs2s.metrics.truth_events`. Without: ``vanished``, ``reappeared``, ``area jump``, ``position jump``,
-    ``low confidence``, ``disagreement``, see :mod:`fiftyone_hs2s.metrics.prediction_events`.
+    With ground truth (``gt_field`` or ``eval_key``): ``occlusion``, ``partial_occlusion``, ``reappearance``,
+    ``lost``, ``drift``, ``identity switch``, ``leak``, ``hallucination``, and ``low score`` where none of
+    these explains one, see :mod:`fiftyone_hs2s.metrics.truth_events`. Without: ``vanished``, ``reappeared``,
+    ``area jump``, ``position jump``, ``low confidence``, ``disagreement``, see
+    :mod:`fiftyone_hs2s.metrics.prediction_events`.
 
-    The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels name kind
-    and object, such as ``lost: dog 2``; their attributes are ``kind``, ``object``, ``explanation`` (in words) and
-    ``severity`` (0..1). The App shows them while they last, ``filter_labels("<pred_field>_events", F("kind") ==
-    "lost")`` picks some, and ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there
-    are ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects were
-    tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else ``pred_field``.
-    With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with it.
+    The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels
+    name kind and object, such as ``lost: dog 2``; their attributes are ``kind``, ``object``, ``explanation``
+    (in words) and ``severity`` (0..1). The App shows them while they last,
+    ``filter_labels("<pred_field>_events", F("kind") == "lost")`` picks some, and
+    ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there are
+    ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects
+    were tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else
+    ``pred_field``. With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with
+    it.
 
-    With ``track_back`` each object is tracked from its last predicted mask back to the first one, its prompt. A track
-    that went astray does not find back: where the two ways differ is a ``disagreement``, and
-    ``<key>_track_back_J`` is J of the prompts with what came back, mean over the sample's objects. Nothing else is
-    written, and the memory does not grow with the video but for some numbers a frame.
+    With ``track_back`` each object is tracked from its last predicted mask back to the first one, its prompt.
+    A track that went astray does not find back: where the two ways differ is a ``disagreement``, and
+    ``<key>_track_back_J`` is J of the prompts with what came back, mean over the sample's objects. Nothing
+    else is written, and the memory does not grow with the video but for some numbers a frame.
 
     Args:
         samples: videos or clips, or one of them
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth, if there is one
         eval_key: an evaluation of these fields; its scores are used, so that no mask is read again
-        match: how predicted objects are matched with true ones: ``identity`` (the default) or ``first_frame``, as in
-            :func:`evaluate_propagation`; an evaluation has done so already
-        other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``. Only
-            without ground truth
-        track_back: whether to track the objects back and compare; or the model that does it (or its name), best the
-            one that made the predictions: it goes against its own direction, so backward unless that is "backward".
-            Only without ground truth. Takes as long as the propagation
+        match: how predicted objects are matched with true ones: ``identity`` (the default) or
+            ``first_frame``, as in :func:`evaluate_propagation`; an evaluation has done so already
+        other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``.
+            Only without ground truth
+        track_back: whether to track the objects back and compare; or the model that does it (or its name),
+            best the one that made the predictions: it goes against its own direction, so backward unless that
+            is "backward". Only without ground truth. Takes as long as the propagation
         options: what counts as an event
         tag: whether to tag samples with their failures, such as ``hs2s: drift``
         save_views: whether to save views of the failures, see :func:`save_failure_views`
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress`
-            for each sample
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
     Returns:
         what was found
@@ -167,7 +172,10 @@ def find_failures(
     if eval_key is not None:
         scored = evaluated_series(samples, eval_key, prediction)
     else:
-        truth, how = check_field(samples, gt_field, "ground truth") if gt_field else None, report.match or "identity"
+        truth, how = (
+            check_field(samples, gt_field, "ground truth") if gt_field else None,
+            report.match or "identity",
+        )
         scored = new_series(samples, truth, prediction, report.problems, progress, other, match=how)
     events: Found = {}
     with closing(scored):  # and its progress bar
@@ -192,8 +200,8 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     Args:
         samples: the dataset, or a view of it: the saved views show all of the dataset
         pred_field: field of the predictions, whose events have been found
-        key: the prefix of the sample fields; by default the field's name. If it is an evaluation, the worst samples are
-            those with the lowest J&F, else those with the most severe failures
+        key: the prefix of the sample fields; by default the field's name. If it is an evaluation, the worst
+            samples are those with the lowest J&F, else those with the most severe failures
 
     Returns:
         the names of the views
@@ -201,7 +209,9 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     everything, name = all_samples(samples), field_name(pred_field)
     events = f"{name}_events"
     kinds = (
-        everything.distinct(f"{events}.detections.kind") if everything.has_field(f"{events}.detections.kind") else []
+        everything.distinct(f"{events}.detections.kind")
+        if everything.has_field(f"{events}.detections.kind")
+        else []
     )
     views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
     views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
@@ -229,7 +239,9 @@ def _match(samples: Samples, match: str | None, gt_field: str | None, eval_key: 
         check_match(match)
     known = load_evaluation(samples, eval_key).config.match if eval_key else None
     if match is not None and known not in (None, match):
-        raise HS2SError(f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate anew")
+        raise HS2SError(
+            f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate anew"
+        )
     return known or ((match or "identity") if gt_field else None)
 
 
@@ -238,9 +250,13 @@ def _other_run(
 ) -> str | HS2SVideoModel | None:
     """What to compare the predictions with: a field, or a model that tracks back."""
     if (other_field or track_back) and has_truth:
-        raise HS2SError("other runs tell nothing where the truth is known: leave other_field and track_back out")
+        raise HS2SError(
+            "other runs tell nothing where the truth is known: leave other_field and track_back out"
+        )
     if other_field and track_back:
-        raise HS2SError("the predictions are compared with one other run: give other_field or track_back, not both")
+        raise HS2SError(
+            "the predictions are compared with one other run: give other_field or track_back, not both"
+        )
     if other_field:
         return check_field(samples, other_field, "other")
     if not isinstance(track_back, bool | str):

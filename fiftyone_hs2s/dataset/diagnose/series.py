@@ -49,11 +49,15 @@ def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = N
     """
     results = load_evaluation(samples, eval_key)
     if prediction and field_name(results.config.pred_field) != prediction:
-        raise HS2SError(f"the evaluation {eval_key!r} is of {results.config.pred_field!r}, not of {prediction!r}")
+        raise HS2SError(
+            f"the evaluation {eval_key!r} is of {results.config.pred_field!r}, not of {prediction!r}"
+        )
     wanted = set(samples.values("sample_id" if is_clips(samples) else "id"))
     for key, entry in results.series.items():
         if entry["sample_id"] in wanted:
-            yield Series(key, entry["sample_id"], results.names(key), results.scores(key), results.config.protocol)
+            yield Series(
+                key, entry["sample_id"], results.names(key), results.scores(key), results.config.protocol
+            )
 
 
 def new_series(
@@ -83,7 +87,11 @@ def new_series(
     with fiftyone_reporting(progress) as report:
         for sequence in counted(sequences, len(sequences), report):
             try:
-                other_run = other if isinstance(other, str | None) else _way_back(sequence, prediction, other, problems)
+                other_run = (
+                    other
+                    if isinstance(other, str | None)
+                    else _way_back(sequence, prediction, other, problems)
+                )
                 found = score_sequence(sequence, truth, prediction, protocol, other=other_run, match=match)
                 if match == "first_frame" and found.problem:
                     problems.append({"sample_id": sequence.sample_id, "message": found.problem})

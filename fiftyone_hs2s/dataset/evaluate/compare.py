@@ -42,8 +42,9 @@ class Comparison:
     """Evaluations on what all of them have scored."""
 
     rows: list[dict[str, Any]]
-    """By evaluation: ``name``, ``J``, ``F``, ``JF``, ``J_decay``, ``F_decay``, ``change`` (of J&F against the first),
-    ``objects`` that are shared, ``of`` how many of its own; rows of the paper have the scores alone."""
+    """By evaluation: ``name``, ``J``, ``F``, ``JF``, ``J_decay``, ``F_decay``, ``change`` (of J&F against
+    the first), ``objects`` that are shared, ``of`` how many of its own; rows of the paper have the scores
+    alone."""
     notes: list[str] = field(default_factory=list)
     """What the evaluations do not share, and is left out, in sentences."""
 
@@ -70,11 +71,13 @@ class Comparison:
         return figures.figure(figures.comparison(self.rows), figures.COMPARISON)
 
 
-def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None, paper: bool = False) -> Comparison:
+def compare_evaluations(
+    samples: Samples, eval_keys: Sequence[str] | None = None, paper: bool = False
+) -> Comparison:
     """Compares evaluations of one dataset, such as those of several models, on what all of them scored.
 
-    Objects and frames that only some have scored are left out, with a note: of runs with other corrections, for
-    example, those frames whose mask was a prompt in one of them.
+    Objects and frames that only some have scored are left out, with a note: of runs with other corrections,
+    for example, those frames whose mask was a prompt in one of them.
 
     Args:
         samples: the dataset
@@ -82,8 +85,8 @@ def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None
         paper: whether to append the rows of the paper's ablation, as a measure (its data are others)
 
     Raises:
-        HS2SError: if an evaluation does not exist or is of another kind, protocols or ground truths differ, or there
-            is no object that all have scored
+        HS2SError: if an evaluation does not exist or is of another kind, protocols or ground truths differ,
+            or there is no object that all have scored
     """
     keys = list_evaluations(samples) if eval_keys is None else list(eval_keys)
     if not keys:
@@ -105,7 +108,9 @@ def compare_evaluations(samples: Samples, eval_keys: Sequence[str] | None = None
         logger.warning("Compared %s: %s", ", ".join(keys), note)
     for row in rows:
         row["change"] = row["JF"] - rows[0]["JF"]
-    paper_rows = [dict(zip(("name", "J", "F", "JF"), (name, *s), strict=True)) for name, s in PAPER_ABLATION.items()]
+    paper_rows = [
+        dict(zip(("name", "J", "F", "JF"), (name, *s), strict=True)) for name, s in PAPER_ABLATION.items()
+    ]
     return Comparison(rows + paper_rows if paper else rows, notes)
 
 
@@ -124,7 +129,9 @@ def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:
     found = list_evaluations(samples)
     if eval_key not in found:
         fix = f"choose one of {', '.join(found)}" if found else "run evaluate_propagation() first"
-        raise HS2SError(f"{eval_key!r} is no evaluation of propagated masks in {root_dataset(samples).name!r}: {fix}")
+        raise HS2SError(
+            f"{eval_key!r} is no evaluation of propagated masks in {root_dataset(samples).name!r}: {fix}"
+        )
     results = samples.load_evaluation_results(eval_key)
     if not isinstance(results, PropagationResults):
         raise HS2SError(f"the evaluation {eval_key!r} has no results: run it again")
@@ -146,7 +153,10 @@ def _notes(found: dict[str, Results], frames: dict[tuple[str, int], list[int]]) 
     totals = {key: len(results) for key, results in found.items()}
     if any(total > len(frames) for total in totals.values()):
         counts = ", ".join(f"{key} {total}" for key, total in totals.items())
-        yield f"not all evaluations scored the same objects ({counts}): compared on the {len(frames)} that all scored"
+        yield (
+            f"not all evaluations scored the same objects ({counts}): compared on the {len(frames)} that all"
+            " scored"
+        )
     union = {o: set().union(*(results[o].frames for results in found.values())) for o in frames}
     if left_out := sum(len(union[o]) - len(shared) for o, shared in frames.items()):
         frames_are = "1 frame is" if left_out == 1 else f"{left_out} frames are"
@@ -158,7 +168,9 @@ def _row(key: str, results: Results, frames: dict[tuple[str, int], list[int]]) -
     for o, shared in frames.items():
         kept = np.isin(results[o].frames, shared)
         j, f = (frame_statistics(values[kept]) for values in (results[o].J_frames, results[o].F_frames))
-        for name, value in zip(columns, (j.mean, f.mean, (j.mean + f.mean) / 2, j.decay, f.decay), strict=True):
+        for name, value in zip(
+            columns, (j.mean, f.mean, (j.mean + f.mean) / 2, j.decay, f.decay), strict=True
+        ):
             columns[name].append(value)
     means = {name: float(np.mean(values)) for name, values in columns.items()}
     return {"name": key, **means, "objects": len(frames), "of": len(results)}
@@ -166,5 +178,8 @@ def _row(key: str, results: Results, frames: dict[tuple[str, int], list[int]]) -
 
 def _table(rows: list[dict[str, Any]], scores: list[str], counts: Sequence[str] = ()) -> str:
     head = ("evaluation", *(name.replace("JF", "J&F").replace("_", " ") for name in scores), *counts)
-    lines = ((row["name"], *(percent(row[name]) for name in scores), *(row[name] for name in counts)) for row in rows)
+    lines = (
+        (row["name"], *(percent(row[name]) for name in scores), *(row[name] for name in counts))
+        for row in rows
+    )
     return text_table([head, *lines])

@@ -1,4 +1,5 @@
-"""Scores propagated masks in a dataset: a detection evaluation backend of FiftyOne whose numbers are J and F."""
+"""Scores propagated masks in a dataset: a detection evaluation backend of FiftyOne whose numbers are J and
+F."""
 
 from __future__ import annotations
 
@@ -52,51 +53,54 @@ def evaluate_propagation(
     num_workers: int = 1,
     progress: ProgressOption = None,
 ) -> PropagationResults:
-    """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean J&F.
+    """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean
+    J&F.
 
-    Objects are matched by identity: by ``instance`` if both fields share one, else by ``index``, else by ``label``.
-    For predictions that lost it (FiftyOne's SAM 2 numbers objects anew) ``match="first_frame"`` matches each true
-    object with a predicted one, one to one, by their overlap on the first annotated frame that shows the true one;
-    which with which is in the results' ``objects``, and what is doubtful in their ``problems``.
-    Only frames with ground truth count, without those that the protocol leaves out. A mask that the tracker was given,
-    a first mask or a correction, is no result: :func:`propagate` marks it (``keyframe`` of the detection), and all
-    protocols but ``all`` leave the frame out for that object. With an ``eval_key`` these are written:
+    Objects are matched by identity: by ``instance`` if both fields share one, else by ``index``, else by
+    ``label``. For predictions that lost it (FiftyOne's SAM 2 numbers objects anew) ``match="first_frame"``
+    matches each true object with a predicted one, one to one, by their overlap on the first annotated frame
+    that shows the true one; which with which is in the results' ``objects``, and what is doubtful in their
+    ``problems``. Only frames with ground truth count, without those that the protocol leaves out. A mask that
+    the tracker was given, a first mask or a correction, is no result: :func:`propagate` marks it
+    (``keyframe`` of the detection), and all protocols but ``all`` leave the frame out for that object. With
+    an ``eval_key`` these are written:
 
     - on samples ``<key>_J``, ``<key>_F``, ``<key>_JF``: means over frames, then over objects
     - on frames the same names: means over the frame's objects
-    - on predicted labels ``<key>_iou`` (which is J), ``<key>_F``, ``<key>_JF``; on both fields' labels ``<key>``
-      (``tp`` where J reaches ``iou``, else ``fp`` or ``fn``), ``<key>_id``, ``<key>_iou``; their counts ``<key>_tp``,
-      ``<key>_fp``, ``<key>_fn`` on samples and frames
+    - on predicted labels ``<key>_iou`` (which is J), ``<key>_F``, ``<key>_JF``; on both fields' labels
+      ``<key>`` (``tp`` where J reaches ``iou``, else ``fp`` or ``fn``), ``<key>_id``, ``<key>_iou``; their
+      counts ``<key>_tp``, ``<key>_fp``, ``<key>_fn`` on samples and frames
 
-    and the evaluation is listed with the dataset's others (``dataset.list_evaluations()``, the App's Model Evaluation
-    panel). Its ``rename_evaluation()`` and ``delete_evaluation()`` take the fields along.
+    and the evaluation is listed with the dataset's others (``dataset.list_evaluations()``, the App's Model
+    Evaluation panel). Its ``rename_evaluation()`` and ``delete_evaluation()`` take the fields along.
 
     What does not count has no value, and MongoDB sorts "no value" below all numbers: ask for bad frames with
     ``match_frames((F("<key>_J") >= 0) & (F("<key>_J") < 0.6))``.
 
     Args:
-        samples: videos, clips, a view on some, one sample, or images in ordered groups (which then are the frames)
-        pred_field: the frame field with the predictions; ``frames.`` may be left out
-        gt_field: the frame field with the ground truth
-        eval_key: name of the evaluation, an identifier; None to write nothing
-        protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see ``fiftyone_hs2s.metrics.PROTOCOLS``
-        match: ``identity`` or ``first_frame``, see above
-        iou: from this J on a label counts as found
-        num_workers: number of processes; more than one takes some seconds to start, and needs
+        samples: videos, clips, a view on some, one sample, or images in ordered groups (which then are the
+        frames) pred_field: the frame field with the predictions; ``frames.`` may be left out gt_field: the
+        frame field with the ground truth eval_key: name of the evaluation, an identifier; None to write
+        nothing protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see
+        ``fiftyone_hs2s.metrics.PROTOCOLS`` match: ``identity`` or ``first_frame``, see above iou: from this J
+        on a label counts as found num_workers: number of processes; more than one takes some seconds to
+        start, and needs
             ``if __name__ == "__main__":`` in a script that calls this
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress`
-            for each sample
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
     Returns:
         the results
 
     Raises:
-        HS2SError: if a field or option is unusable, no sample can be scored, or another run is making an evaluation of
-            that name
+        HS2SError: if a field or option is unusable, no sample can be scored, or another run is making an
+            evaluation of that name
     """
     samples = as_view(samples)
-    pred_name, gt_name = check_field(samples, pred_field, "prediction"), check_field(samples, gt_field, "ground truth")
+    pred_name, gt_name = (
+        check_field(samples, pred_field, "prediction"),
+        check_field(samples, gt_field, "ground truth"),
+    )
     check_own_truth(pred_field, gt_field)
     _check_key(eval_key)
     config = PropagationEvaluationConfig(
@@ -131,8 +135,8 @@ class PropagationEvaluationConfig(foud.DetectionEvaluationConfig):
         iou: from this J on a label counts as found
         protocol: name of the protocol
         match: how predicted objects are matched with true ones
-        **kwargs: what ``evaluate_detections()`` passes to every backend; ``classwise``, ``use_masks`` and ``use_boxes``
-            have no meaning here, since objects are matched as wholes
+        **kwargs: what ``evaluate_detections()`` passes to every backend; ``classwise``, ``use_masks`` and
+            ``use_boxes`` have no meaning here, since objects are matched as wholes
     """
 
     def __init__(
@@ -144,7 +148,11 @@ class PropagationEvaluationConfig(foud.DetectionEvaluationConfig):
         match: str = "identity",
         **kwargs: Any,
     ) -> None:
-        kwargs = {name: value for name, value in kwargs.items() if name not in ("classwise", "use_masks", "use_boxes")}
+        kwargs = {
+            name: value
+            for name, value in kwargs.items()
+            if name not in ("classwise", "use_masks", "use_boxes")
+        }
         super().__init__(pred_field, gt_field, iou=iou, classwise=False, **kwargs)
         self.protocol = protocol
         self.match = match
@@ -172,7 +180,8 @@ class PropagationEvaluation(foud.DetectionEvaluation):
             add(f"{self.pred_field}.detections.{eval_key}_{name}", fof.FloatField)
 
     def evaluate(self, doc: Any, eval_key: str | None = None) -> list:
-        """Matches nothing: a frame alone does not tell which frames count, so ``generate_results`` does it all."""
+        """Matches nothing: a frame alone does not tell which frames count, so ``generate_results`` does it
+        all."""
         return []
 
     def generate_results(
@@ -225,7 +234,11 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         super().cleanup(samples, eval_key)
         sample_fields, frame_fields = fou.split_frame_fields(self._own_fields(samples, eval_key))
         dataset = root_dataset(samples)
-        summary = [name for name in (f"{eval_key}_{part}" for part in FAILURE_FIELDS) if dataset.has_sample_field(name)]
+        summary = [
+            name
+            for name in (f"{eval_key}_{part}" for part in FAILURE_FIELDS)
+            if dataset.has_sample_field(name)
+        ]
         dataset.delete_sample_fields([*sample_fields, *summary], error_level=2)
         if frame_fields:
             dataset.delete_frame_fields(frame_fields, error_level=2)

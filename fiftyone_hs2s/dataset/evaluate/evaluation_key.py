@@ -66,7 +66,8 @@ def evaluation_key(method: foev.EvaluationMethod, samples: Samples, eval_key: st
             check_there(dataset, fields=[method.config.pred_field, method.config.gt_field])
             if not declared_fields(dataset).issuperset(fields):
                 raise HS2SError(
-                    f"the evaluation {eval_key!r} was deleted or renamed while it was being made: make it again"
+                    f"the evaluation {eval_key!r} was deleted or renamed while it was being made: make it"
+                    " again"
                 )
 
         try:
@@ -92,7 +93,8 @@ def _remove_leftovers(samples: Samples, eval_key: str) -> None:
 
 
 def _discard(samples: Samples, key: str, fields: list[str]) -> None:
-    """Removes an evaluation that failed, and values that came into its fields after somebody else had deleted those."""
+    """Removes an evaluation that failed, and values that came into its fields after somebody else had
+    deleted those."""
     dataset = root_dataset(samples)
     unset(dataset, set(fields) - declared_fields(dataset))
     dataset.reload()

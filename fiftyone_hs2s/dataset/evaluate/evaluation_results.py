@@ -36,8 +36,8 @@ _ROWS = {"J": "J (region similarity)", "F": "F (boundary similarity)", "J&F": "J
 class PropagationResults(foud.DetectionResults):
     """Results of :func:`fiftyone_hs2s.evaluate_propagation`.
 
-    Beyond what all detection evaluations of FiftyOne have (their labels are those of objects found or missed on single
-    frames), these hold scores by object.
+    Beyond what all detection evaluations of FiftyOne have (their labels are those of objects found or missed
+    on single frames), these hold scores by object.
 
     Args:
         samples: the samples
@@ -114,8 +114,8 @@ class PropagationResults(foud.DetectionResults):
         """The official numbers with all their parts, from the stored series.
 
         Args:
-            seen: the labels that were seen in training; with them ``splits`` has J and F of these and of the other
-                labels apart, and YouTube-VOS's G, the mean of the four
+            seen: the labels that were seen in training; with them ``splits`` has J and F of these and of the
+                other labels apart, and YouTube-VOS's G, the mean of the four
         """
         classes: dict[str, dict[int, str]] = {}
         for row in self.objects if seen is not None else ():
@@ -129,12 +129,18 @@ class PropagationResults(foud.DetectionResults):
             classes: classes of the latter; None for all
 
         Returns:
-            ``J``, ``F`` (each with ``mean``, ``recall``, ``decay``), ``J&F``, ``protocol``, ``match``, ``objects``,
-            ``samples``, and the report's own entries
+            ``J``, ``F`` (each with ``mean``, ``recall``, ``decay``), ``J&F``, ``protocol``, ``match``,
+            ``objects``, ``samples``, and the report's own entries
         """
         statistics = {name: self._statistics(name) for name in ("J", "F")}
         counts = {"objects": len(self.objects), "samples": len({row["sample_id"] for row in self.objects})}
-        own = {**statistics, "J&F": self.JF, "protocol": self.config.protocol, "match": self.config.match, **counts}
+        own = {
+            **statistics,
+            "J&F": self.JF,
+            "protocol": self.config.protocol,
+            "match": self.config.match,
+            **counts,
+        }
         return {**super().report(classes=classes), **own}
 
     def print_report(self, classes: Sequence[str] | None = None, digits: int = 3, worst: int = 5) -> None:
@@ -165,7 +171,10 @@ class PropagationResults(foud.DetectionResults):
         print("\nworst objects")
         columns = ("name", "sample_id", "frames")
         rows = sorted(self.objects, key=lambda row: row["JF"])[:worst]
-        lines = [(*(row[name] for name in columns), *(percent(row[name]) for name in ("J", "F", "JF"))) for row in rows]
+        lines = [
+            (*(row[name] for name in columns), *(percent(row[name]) for name in ("J", "F", "JF")))
+            for row in rows
+        ]
         print(text_table([("object", "sample", "frames", "J", "F", "J&F"), *lines]))
         if self.prompts_note:
             print(f"note: {self.prompts_note}")
@@ -175,12 +184,12 @@ class PropagationResults(foud.DetectionResults):
     def to_dataframe(self) -> pandas.DataFrame:
         """One row per object.
 
-        Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number); ``name``;
-        ``label``; ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``; ``frames`` that counted;
-        ``prompts`` (frames left out because their mask was given to the tracker; by the protocol ``all`` they count);
-        ``length`` (frames from its first to its last visible one); ``occlusions`` and ``longest_occlusion`` (annotated
-        frames without it, after its first one); where objects were matched by overlap, ``matched`` says with which
-        predicted one, None for none.
+        Columns: ``sample_id``; ``key`` (the same, for a clip with its frames); ``object`` (its number);
+        ``name``; ``label``; ``J``, ``F``, ``JF``; ``J_recall``, ``F_recall``, ``J_decay``, ``F_decay``;
+        ``frames`` that counted; ``prompts`` (frames left out because their mask was given to the tracker; by
+        the protocol ``all`` they count); ``length`` (frames from its first to its last visible one);
+        ``occlusions`` and ``longest_occlusion`` (annotated frames without it, after its first one); where
+        objects were matched by overlap, ``matched`` says with which predicted one, None for none.
 
         Raises:
             HS2SError: if pandas is not installed
@@ -192,7 +201,8 @@ class PropagationResults(foud.DetectionResults):
         return figures.figure([figures.histogram(self.sample_scores())[0]], figures.HISTOGRAM)
 
     def plot_over_time(self) -> go.Figure:
-        """J&F against time since an object's first frame, mean over objects; early and late as the paper has them."""
+        """J&F against time since an object's first frame, mean over objects; early and late as the paper
+        has them."""
         traces = figures.over_time(self.curves())
         return figures.figure(traces, figures.time_layout(max(traces[0]["x"])))
 
@@ -208,7 +218,8 @@ class PropagationResults(foud.DetectionResults):
         return {sample_id: float(np.mean(values)) for sample_id, values in grouped.items()}
 
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """By object, the time of each counted frame in steps of 1/6 s since its first one, float (K,), and J&F."""
+        """By object, the time of each counted frame in steps of 1/6 s since its first one, float (K,), and
+        J&F."""
         curves = {}
         fps = frame_rates(self.samples, {entry["sample_id"] for entry in self.series.values()})
         for result in self.evaluation().results:
@@ -224,7 +235,9 @@ class PropagationResults(foud.DetectionResults):
 
     def _statistics(self, name: str) -> dict[str, float]:
         columns = {"mean": name, "recall": f"{name}_recall", "decay": f"{name}_decay"}
-        return {part: float(np.mean([row[column] for row in self.objects])) for part, column in columns.items()}
+        return {
+            part: float(np.mean([row[column] for row in self.objects])) for part, column in columns.items()
+        }
 
     def _panel_rows(self) -> dict[str, dict[str, Any]]:
         """J, F, J&F as rows of the App's Model Evaluation panel."""
@@ -239,7 +252,9 @@ class PropagationResults(foud.DetectionResults):
         cls, d: dict[str, Any], samples: Any, config: Any, eval_key: str, **kwargs: Any
     ) -> PropagationResults:
         none = [None] * len(d["ytrue"])
-        columns = (d.get(name) or none for name in ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids"))
+        columns = (
+            d.get(name) or none for name in ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids")
+        )
         return cls(
             samples,
             config,

@@ -37,7 +37,8 @@ class LabelScore(NamedTuple):
         return truth, predicted
 
     def matches(self) -> Iterator[tuple]:
-        """Rows ``(true label, predicted label, iou, confidence, true id, predicted id)`` as FiftyOne's results take."""
+        """Rows ``(true label, predicted label, iou, confidence, true id, predicted id)`` as FiftyOne's
+        results take."""
         truth, predicted = self.labels.truth[:1], self.labels.predicted[:1]
         true_part = [(d.label or "object", d.id) for d in truth]
         predicted_part = [(d.label or "object", d.confidence, d.id) for d in predicted]
@@ -46,7 +47,9 @@ class LabelScore(NamedTuple):
             yield true_label, label, self.j, confidence, true_id, predicted_id
             return
         yield from ((label, None, None, None, label_id, None) for label, label_id in true_part)
-        yield from ((None, label, None, confidence, None, label_id) for label, confidence, label_id in predicted_part)
+        yield from (
+            (None, label, None, confidence, None, label_id) for label, confidence, label_id in predicted_part
+        )
 
 
 def label_scores(scored: ScoredSequence, protocol: Protocol, iou: float) -> Iterator[LabelScore]:
@@ -113,7 +116,9 @@ class Writer:
                 for suffix, value in values.items():
                     self._add_label(side, suffix, score.frame_id, label.id, value)
 
-    def _add_label(self, side: str, suffix: str, frame_id: str, label_id: str, value: str | float | None) -> None:
+    def _add_label(
+        self, side: str, suffix: str, frame_id: str, label_id: str, value: str | float | None
+    ) -> None:
         path = frame_path(f"{self._fields[side]}.detections.{self._key}{suffix}", self._is_video)
         owner = "frame_id" if self._is_video else "sample_id"
         self._labels[path].append({owner: frame_id, "label_id": label_id, "value": value})

@@ -1,4 +1,5 @@
-"""Figures as plotly takes them: plain dictionaries, so that the panel can send them to the App as they are."""
+"""Figures as plotly takes them: plain dictionaries, so that the panel can send them to the App as they
+are."""
 
 from __future__ import annotations
 
@@ -30,12 +31,22 @@ def _layout(title: str, x: str, y: str, **more: Any) -> dict[str, Any]:
 
 def _band(first: float, last: float | None, color: str) -> dict[str, Any]:
     sides = {"x0": first, "x1": last, "y0": 0, "y1": 1}
-    return {"type": "rect", "yref": "paper", "fillcolor": color, "opacity": 0.12, "line": {"width": 0}, **sides}
+    return {
+        "type": "rect",
+        "yref": "paper",
+        "fillcolor": color,
+        "opacity": 0.12,
+        "line": {"width": 0},
+        **sides,
+    }
 
 
 HISTOGRAM = _layout("Samples by J&F", "J&F", "samples", xaxis={"range": [0, 1]}, bargap=0.05)
 TIME = _layout(
-    "J&F against time", "steps of 1/6 s since the object's first frame", "mean J&F", yaxis={"range": [0, 1.02]}
+    "J&F against time",
+    "steps of 1/6 s since the object's first frame",
+    "mean J&F",
+    yaxis={"range": [0, 1.02]},
 )
 WORST = _layout("Worst objects", "J&F", "", xaxis={"range": [0, 1]}, yaxis={"automargin": True})
 SCATTER = _layout("Occlusion and J&F", "longest occlusion (frames)", "J&F", yaxis={"range": [0, 1.02]})
@@ -100,7 +111,9 @@ def worst_objects(objects: Sequence[Mapping[str, Any]], limit: int) -> list[dict
     worst = sorted(objects, key=lambda row: row["JF"])[:limit][::-1]
     names = [f"{row['name']} · {row['key'][-6:]}·{row['object']}" for row in worst]
     values = [row["JF"] for row in worst]
-    return [{"type": "bar", "orientation": "h", "x": values, "y": names, "marker": {"color": _RED}, "name": "J&F"}]
+    return [
+        {"type": "bar", "orientation": "h", "x": values, "y": names, "marker": {"color": _RED}, "name": "J&F"}
+    ]
 
 
 def scatter(objects: Sequence[Mapping[str, Any]], column: str = "longest_occlusion") -> list[dict[str, Any]]:
@@ -121,7 +134,13 @@ def scatter(objects: Sequence[Mapping[str, Any]], column: str = "longest_occlusi
 
 def lengths(values: Sequence[float], name: str) -> dict[str, Any]:
     """A histogram of lengths, in steps."""
-    return {"type": "histogram", "x": list(values), "name": name, "opacity": 0.7, "xbins": {"start": 0, "size": 1}}
+    return {
+        "type": "histogram",
+        "x": list(values),
+        "name": name,
+        "opacity": 0.7,
+        "xbins": {"start": 0, "size": 1},
+    }
 
 
 def counts(values: Mapping[str, int]) -> dict[str, Any]:
@@ -134,7 +153,13 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     names = [row["name"] for row in rows]
     colors = zip(("J", "F", "JF"), (_BLUE, _GREEN, _RED), strict=True)
     return [
-        {"type": "bar", "name": score, "x": names, "y": [row[score] for row in rows], "marker": {"color": color}}
+        {
+            "type": "bar",
+            "name": score,
+            "x": names,
+            "y": [row[score] for row in rows],
+            "marker": {"color": color},
+        }
         for score, color in colors
     ]
 

@@ -24,10 +24,10 @@ from fiftyone_hs2s.metrics.first_frame_match import FirstFrames, Match, match_pr
 class Matching:
     """Numbers the objects of a sequence from 1, the same in the truth and in the prediction.
 
-    By identity both are matched by ``instance`` if they share one, else by ``index``, else by ``label``. Where
-    predictions have lost their identity, ``first_frame`` matches by overlap, see :class:`FirstFrames`. True objects
-    come first: by index, else as they appear, whatever they are matched by, so that their numbers are the same in all
-    evaluations.
+    By identity both are matched by ``instance`` if they share one, else by ``index``, else by ``label``.
+    Where predictions have lost their identity, ``first_frame`` matches by overlap, see :class:`FirstFrames`.
+    True objects come first: by index, else as they appear, whatever they are matched by, so that their
+    numbers are the same in all evaluations.
 
     Args:
         sequence: the video, clip or group
@@ -39,7 +39,9 @@ class Matching:
         HS2SError: if several objects of a frame have nothing but the same label, or a mask is unusable
     """
 
-    def __init__(self, sequence: LabeledSequence, truth: str | None, prediction: str, match: str = "identity") -> None:
+    def __init__(
+        self, sequence: LabeledSequence, truth: str | None, prediction: str, match: str = "identity"
+    ) -> None:
         self._sequence = sequence
         true = list(census(sequence, truth)) if truth else []
         predicted = list(census(sequence, prediction))
@@ -122,7 +124,10 @@ def _shared_kind(true: Census, predicted: Census) -> str:
     if not true:
         return KINDS[0]
     for kind in KINDS:
-        sides = [{getattr(names, kind) for _, frame in side for names in frame} - {None} for side in (true, predicted)]
+        sides = [
+            {getattr(names, kind) for _, frame in side for names in frame} - {None}
+            for side in (true, predicted)
+        ]
         if sides[0] & sides[1]:
             return kind
     return "index"

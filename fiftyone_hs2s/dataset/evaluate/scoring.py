@@ -15,7 +15,14 @@ from fiftyone_hs2s.dataset.evaluate.matching import Matching
 from fiftyone_hs2s.dataset.objects import FrameObjects, is_prompt
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.metrics import ObjectScores, Protocol, SequenceScorer, SequenceScores, get_protocol, jaccard
+from fiftyone_hs2s.metrics import (
+    ObjectScores,
+    Protocol,
+    SequenceScorer,
+    SequenceScores,
+    get_protocol,
+    jaccard,
+)
 
 Agreement = Mapping[int, Mapping[int, float]]
 """J of the predictions with those of another run, by frame index and object number."""
@@ -76,9 +83,9 @@ def score_sequence(
         truth: field of the ground truth; None if there is none
         prediction: field of the predictions
         protocol: how void and several objects are taken
-        other: field of another run, to compare the predictions with where there is no truth; or how they compare
-        keep_labels: whether to list the labels by frame
-        match: how objects are matched, see :class:`Matching`
+        other: field of another run, to compare the predictions with where there is no truth; or how they
+        compare keep_labels: whether to list the labels by frame match: how objects are matched, see
+        :class:`Matching`
 
     Raises:
         HS2SError: if the media, a mask or the identities are unusable, or there is no prediction
@@ -116,7 +123,9 @@ def score_sequence(
     sequence = scorer.finish()
     problem = _identity_problem(matching, sequence) if truth and not protocol.merge_objects else None
     named = merged or matching.names
-    return ScoredSequence(source, sequence, named, classes, frame_ids, labels, problem, matching.matched_names)
+    return ScoredSequence(
+        source, sequence, named, classes, frame_ids, labels, problem, matching.matched_names
+    )
 
 
 def _match(source: LabeledSequence, truth: str | None, prediction: str, match: str) -> Matching:
@@ -135,10 +144,15 @@ def _identity_problem(matching: Matching, sequence: SequenceScores) -> str | Non
         return matching.doubts
     hint = '; if identities were lost, match="first_frame" goes by overlap'
     if matching.num_truth and not matching.shares_identity:
-        return f"no predicted object has the instance, index or label of a true one: all of them count as missed{hint}"
+        return (
+            "no predicted object has the instance, index or label of a true one: all of them count as"
+            f" missed{hint}"
+        )
     if matching.kind == "instance":
         return None
-    astray = [matching.name(number) for number, scores in sequence.objects.items() if _starts_elsewhere(scores)]
+    astray = [
+        matching.name(number) for number, scores in sequence.objects.items() if _starts_elsewhere(scores)
+    ]
     return f"{', '.join(astray)}: predicted, but elsewhere, on its first frame{hint}" if astray else None
 
 
@@ -161,7 +175,9 @@ def _confidence(predicted: FrameObjects, merge: bool) -> dict[int, float]:
     """The least confidence of each object's parts."""
     known: dict[int, list[float]] = {}
     for number, parts in predicted.detections.items():
-        known.setdefault(1 if merge else number, []).extend(d.confidence for d in parts if d.confidence is not None)
+        known.setdefault(1 if merge else number, []).extend(
+            d.confidence for d in parts if d.confidence is not None
+        )
     return {number: min(values) for number, values in known.items() if values}
 
 
@@ -217,7 +233,9 @@ def unpack(text: str) -> SequenceScores:
         columns = {name: arrays[name] for name in _series()}
         ids = arrays["ids"].tolist()
     objects = {
-        i: ObjectScores(i, frames, annotated, diagonal=diagonal, **{name: rows[k] for name, rows in columns.items()})
+        i: ObjectScores(
+            i, frames, annotated, diagonal=diagonal, **{name: rows[k] for name, rows in columns.items()}
+        )
         for k, i in enumerate(ids)
     }
     return SequenceScores(frames, annotated, objects)

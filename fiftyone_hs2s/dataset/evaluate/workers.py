@@ -37,7 +37,9 @@ def score_sequences(
         in order, each sequence and its scores, or why it has none
     """
     if min(num_workers, len(sequences)) <= 1:
-        yield from ((sequence, _score(sequence, truth, prediction, protocol, match)) for sequence in sequences)
+        yield from (
+            (sequence, _score(sequence, truth, prediction, protocol, match)) for sequence in sequences
+        )
         return
     tasks = ((sequence, truth, prediction, protocol, match) for sequence in sequences)
     with run_in_processes(_score, tasks, min(num_workers, len(sequences))) as futures:

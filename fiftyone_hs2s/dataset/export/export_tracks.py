@@ -89,27 +89,30 @@ def export_tracks(
 ) -> ExportReport:
     """Exports masks of objects that keep their identity through a video.
 
-    ===================  =========================================================================================
-    ``davis``            ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS, and
+    ===================
+    ========================================================================================= ``davis``
+    ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS, and
                          ``ImageSets/2017/<split>.txt``
-    ``youtube-vos``      ``Annotations/<sequence>/<frame>.png`` and ``meta.json``; every fifth frame with ``every=5``
-    ``sa-v``             ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
-    ``youtube-vis``      ``instances.json``: a track an annotation, in RLE
-    ``coco``             ``labels.json``: a frame an image, in RLE, with ``track_id``
-    ``mots``             ``<sequence>.txt``, a line for each frame and object, in RLE
-    ``cvat``             ``labels/<sequence>.xml``, CVAT for video 1.1: polygons, a track for each part of an object
-    ``overlay``          ``<sequence>.mp4``, the masks over the frames in the App's colors
-    ``davis2017-zip``    the file that the DAVIS 2017 test-dev server takes; so ``youtube-vos-zip``, ``mose-zip`` and
+    ``youtube-vos``      ``Annotations/<sequence>/<frame>.png`` and ``meta.json``; every fifth frame with
+    ``every=5`` ``sa-v``             ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
+    ``youtube-vis``      ``instances.json``: a track an annotation, in RLE ``coco``
+    ``labels.json``: a frame an image, in RLE, with ``track_id`` ``mots``             ``<sequence>.txt``, a
+    line for each frame and object, in RLE ``cvat``             ``labels/<sequence>.xml``, CVAT for video 1.1:
+    polygons, a track for each part of an object ``overlay``          ``<sequence>.mp4``, the masks over the
+    frames in the App's colors ``davis2017-zip``    the file that the DAVIS 2017 test-dev server takes; so
+    ``youtube-vos-zip``, ``mose-zip`` and
                          ``lvos-zip`` for theirs
-    ===================  =========================================================================================
+    ===================
+    =========================================================================================
 
-    Objects have their ``index`` as id, or that plus 1 where indices start with 0; where they have none, or share one,
-    they are numbered from 1. What was changed, or does not fit into a format (objects that overlap where a pixel has
-    one object), is said in the report. A sample that cannot be exported is named there and left out; only a server's
-    zip is written whole or not at all. ``youtube-vis``, ``coco`` and ``mots`` need pycocotools, the extra ``export``.
+    Objects have their ``index`` as id, or that plus 1 where indices start with 0; where they have none, or
+    share one, they are numbered from 1. What was changed, or does not fit into a format (objects that overlap
+    where a pixel has one object), is said in the report. A sample that cannot be exported is named there and
+    left out; only a server's zip is written whole or not at all. ``youtube-vis``, ``coco`` and ``mots`` need
+    pycocotools, the extra ``export``.
 
-    Sequences are named by the sample field ``sequence``, as :func:`import_sequences` leaves it, else by the video or
-    the images' folder. Frames are named from 00000 on, or as they were imported.
+    Sequences are named by the sample field ``sequence``, as :func:`import_sequences` leaves it, else by the
+    video or the images' folder. Frames are named from 00000 on, or as they were imported.
 
     Args:
         samples: videos, clips, images in dynamic groups, or one sample; the filters of a view hold
@@ -117,14 +120,14 @@ def export_tracks(
         export_dir: the folder, made if there is none
         format: one of the above
         every: export each of so many frames, from the first on
-        fill: whether frames without labels are exported as ones without an object. By default they are left out, as
-            frames that nobody has annotated, except for servers, which ask for all frames
-        renumber: whether to number objects from 1 whatever their index; for formats that only have small numbers
-        export_media: whether to export the frames as JPEG files, or the videos (``cvat``), too
-        split: for ``davis`` the list that names the sequences, ``val`` by default; for servers the one in ``like``
-        like: for servers, the data set's root: its ``JPEGImages`` say what is asked for, and all of it must be there
-        overwrite: whether files of an earlier export may be replaced
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
+        fill: whether frames without labels are exported as ones without an object. By default they are left
+            out, as frames that nobody has annotated, except for servers, which ask for all frames
+        renumber: whether to number objects from 1 whatever their index; for formats that only have small
+        numbers export_media: whether to export the frames as JPEG files, or the videos (``cvat``), too split:
+        for ``davis`` the list that names the sequences, ``val`` by default; for servers the one in ``like``
+        like: for servers, the data set's root: its ``JPEGImages`` say what is asked for, and all of it must
+        be there overwrite: whether files of an earlier export may be replaced progress: whether to show a bar
+        (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
             instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
     Returns:
@@ -198,7 +201,9 @@ class _Export:
         except HS2SError as error:
             raise HS2SError(f"{sequence.name}: {error}") from error
         if not numbering.ids:
-            raise HS2SError(f"{sequence.name} has no masks in {self.label_field!r}: propagate its masks first")
+            raise HS2SError(
+                f"{sequence.name} has no masks in {self.label_field!r}: propagate its masks first"
+            )
         tracks = open_tracks(sequence, self.label_field, name, numbering, self.every, self.fill)
         if numbering.note:
             self.writer.note(name, numbering.note)
@@ -220,5 +225,7 @@ class _Export:
         for name, notes in self.writer.notes.items():
             for note in notes:
                 logger.warning("Exported %s: %s", name, note)
-                report.notes.append({"sample_id": self.sequences[name].sample_id, "message": f"{name}: {note}"})
+                report.notes.append(
+                    {"sample_id": self.sequences[name].sample_id, "message": f"{name}: {note}"}
+                )
         return report

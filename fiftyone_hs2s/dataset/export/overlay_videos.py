@@ -54,7 +54,8 @@ class AppColors:
 
 
 def app_colors(samples: Samples, field: str) -> AppColors:
-    """The colors that the App gives the labels of a field: those of the dataset's color scheme, else of the App.
+    """The colors that the App gives the labels of a field: those of the dataset's color scheme, else of the
+    App.
 
     Args:
         samples: the samples
@@ -76,7 +77,9 @@ def _rgb(color: str) -> np.ndarray:
     try:
         return np.array(ImageColor.getrgb(color)[:3], np.uint8)
     except ValueError as error:
-        raise HS2SError(f"the App's color scheme has the color {color!r}, which is none: correct it") from error
+        raise HS2SError(
+            f"the App's color scheme has the color {color!r}, which is none: correct it"
+        ) from error
 
 
 @dataclass
@@ -101,5 +104,7 @@ class OverlayWriter(TrackWriter):
                     video.write(image)
                     count += 1
             if following is not None:
-                raise HS2SError(f"{tracks.name} has masks on frame {following[0] + 1}, which its video has not")
+                raise HS2SError(
+                    f"{tracks.name} has masks on frame {following[0] + 1}, which its video has not"
+                )
         return count

@@ -41,18 +41,20 @@ def to_segmentations(
     overwrite: bool = False,
     progress: ProgressOption = None,
 ) -> ExportReport:
-    """Writes the masks of each frame as one ``Segmentation``, in the database or, by ``mask_path``, in PNG files.
+    """Writes the masks of each frame as one ``Segmentation``, in the database or, by ``mask_path``, in PNG
+    files.
 
-    Pixels have the ids that :func:`export_tracks` gives; where objects overlap, the smaller one is on top. Frames
-    without labels get none. To have the masks of the detections themselves in files, FiftyOne's
-    ``fiftyone.utils.labels.export_segmentations(dataset, "frames.<label_field>", output_dir)`` moves them there.
+    Pixels have the ids that :func:`export_tracks` gives; where objects overlap, the smaller one is on top.
+    Frames without labels get none. To have the masks of the detections themselves in files, FiftyOne's
+    ``fiftyone.utils.labels.export_segmentations(dataset, "frames.<label_field>", output_dir)`` moves them
+    there.
 
     Args:
         samples: videos, clips, images in dynamic groups, or one sample
         label_field: the field with the masks; ``frames.`` may be left out
         segmentation_field: the field for the segmentations, made if there is none
-        output_dir: folder for ``<sequence>/<frame>.png``, 8-bit grayscale, 16-bit for ids above 255; None for masks in
-            the database
+        output_dir: folder for ``<sequence>/<frame>.png``, 8-bit grayscale, 16-bit for ids above 255; None for
+            masks in the database
         renumber: whether to number objects from 1 whatever their index
         overwrite: whether files in ``output_dir`` may be replaced
         progress: as in :func:`export_tracks`
@@ -130,7 +132,10 @@ class _Task:
                     sequence.write(self.field, labels)
                     labels = {}
         sequence.write(self.field, labels)
-        about = [numbering.note, f"objects overlap on {overlaps} frames: the smaller is on top" if overlaps else None]
+        about = [
+            numbering.note,
+            f"objects overlap on {overlaps} frames: the smaller is on top" if overlaps else None,
+        ]
         notes = ({"sample_id": sequence.sample_id, "message": f"{name}: {note}"} for note in about if note)
         report.notes.extend(notes)
         return count

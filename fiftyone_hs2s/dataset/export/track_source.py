@@ -11,15 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from fiftyone_hs2s.dataset.evaluate.matching import keys_in_order
-from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, census, check_distinct, check_same, read_objects
+from fiftyone_hs2s.dataset.objects import (
+    Identity,
+    ObjectKey,
+    census,
+    check_distinct,
+    check_same,
+    read_objects,
+)
 from fiftyone_hs2s.dataset.sample_views import frame_rates
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.track_files.tracks import Masks, Tracks
 
 SEQUENCE, FRAME_NAMES, FRAME_SIZE = "sequence", "frame_names", "frame_size"
-"""Sample fields that an import leaves: the sequence's name; and where a video cannot have them, the names of its frames
-and their size, ``[height, width]``."""
+"""Sample fields that an import leaves: the sequence's name; and where a video cannot have them, the names
+of its frames and their size, ``[height, width]``."""
 _LARGEST_ID = 65535
 
 
@@ -125,7 +132,8 @@ def open_tracks(
 
 
 def sequence_names(sequences: Sequence[LabeledSequence]) -> list[str]:
-    """Names for the files of sequences: that of an imported sequence, else of the video, or the folder of the images.
+    """Names for the files of sequences: that of an imported sequence, else of the video, or the folder of the
+    images.
 
     Clips have their frames too, and what several would share gets the sample's id.
     """
@@ -137,7 +145,9 @@ def sequence_names(sequences: Sequence[LabeledSequence]) -> list[str]:
 
 def _name(sequence: LabeledSequence) -> str:
     path = Path(sequence.filepath)
-    known = next((name for field in (SEQUENCE, "sequence_id") if (name := sequence.sample_value(field))), None)
+    known = next(
+        (name for field in (SEQUENCE, "sequence_id") if (name := sequence.sample_value(field))), None
+    )
     return known or (path.stem if sequence.is_video else path.parent.name)
 
 
@@ -147,7 +157,8 @@ def _clean(name: str) -> str:
 
 
 def _frame_names(sequence: LabeledSequence, count: int) -> list[str]:
-    """Names of the frames: those that they were imported by, or of the images; else their number, 00000 the first."""
+    """Names of the frames: those that they were imported by, or of the images; else their number, 00000
+    the first."""
     names, start = sequence.sample_value(FRAME_NAMES) or [], sequence.start
     if names and len(names) < start + count:
         raise HS2SError(

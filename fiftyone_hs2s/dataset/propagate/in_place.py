@@ -24,7 +24,8 @@ def find_in_place(samples: Samples, field: str) -> list[LabeledSequence]:
 
 
 class InPlace:
-    """A sequence of which only keyframes are seen, and only what runs of ours made is replaced; else as it is.
+    """A sequence of which only keyframes are seen, and only what runs of ours made is replaced; else as it
+    is.
 
     Args:
         sequence: the sequence, whose filters hold for what is read
@@ -46,7 +47,10 @@ class InPlace:
         return _keyframes(self._sequence.read_at(field, index))
 
     def write(self, field: str, labels: Mapping[int, fo.Detections]) -> None:
-        new = {index: merged(self._there(index), found.detections, self.tracks) for index, found in labels.items()}
+        new = {
+            index: merged(self._there(index), found.detections, self.tracks)
+            for index, found in labels.items()
+        }
         self._sequence.write(field, new)
 
     def has_labels(self, field: str) -> bool:
@@ -61,7 +65,9 @@ class InPlace:
     @cached_property
     def tracks(self) -> dict[ObjectKey, ObjectTrack]:
         """The objects with keyframes."""
-        return read_tracks(((index, labels) for index, (labels,) in self.read(self._field)), self._sequence.number(0))
+        return read_tracks(
+            ((index, labels) for index, (labels,) in self.read(self._field)), self._sequence.number(0)
+        )
 
     def _there(self, index: int) -> fo.Detections | None:
         return self._whole.read_at(self._field, index + self._start)

@@ -1,8 +1,10 @@
-"""Whose labels are whose in a field that persons and runs write to: keyframes, and what was tracked from them.
+"""Whose labels are whose in a field that persons and runs write to: keyframes, and what was tracked from
+them.
 
-What a person made or changed is a keyframe: a mask with ``keyframe: true``, or one that no tracker signed. What a run
-of ours made is signed as the App's own trackers sign: ``propagation: {method, run_id, parent_keyframes}``. To that is
-added ``parent_masks``, a digest of each parent's mask, which tells when a parent was changed since.
+What a person made or changed is a keyframe: a mask with ``keyframe: true``, or one that no tracker signed.
+What a run of ours made is signed as the App's own trackers sign: ``propagation: {method, run_id,
+parent_keyframes}``. To that is added ``parent_masks``, a digest of each parent's mask, which tells when a
+parent was changed since.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def propagation_of(detection: fo.Detection) -> dict[str, Any]:
 
 
 def is_keyframe(detection: fo.Detection) -> bool:
-    """Whether a detection's mask is to be taken as it is: a person made or changed it, or it was given to a run."""
+    """Whether a detection's mask is to be taken as it is: a person made or changed it, or it was given to
+    a run."""
     return detection.has_mask and (is_prompt(detection) or not propagation_of(detection))
 
 
@@ -166,8 +169,8 @@ def merged(
 ) -> fo.Detections:
     """A frame's detections once a run has done some objects again.
 
-    Only what runs of ours made of these objects is replaced, and the copies of a keyframe's box that FiftyOne puts on
-    the frames after a mask that is drawn.
+    Only what runs of ours made of these objects is replaced, and the copies of a keyframe's box that FiftyOne
+    puts on the frames after a mask that is drawn.
 
     Args:
         current: what is there
@@ -182,7 +185,11 @@ def merged(
 def _gives_way(detection: fo.Detection, track: ObjectTrack | None) -> bool:
     if track is None:
         return False
-    copied = not detection.has_mask and not is_prompt(detection) and tuple(detection.bounding_box or ()) in track.boxes
+    copied = (
+        not detection.has_mask
+        and not is_prompt(detection)
+        and tuple(detection.bounding_box or ()) in track.boxes
+    )
     return is_ours(detection) or copied
 
 

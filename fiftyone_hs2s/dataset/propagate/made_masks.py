@@ -27,7 +27,8 @@ class MadeMask:
     Attributes:
         index: its frame, 0-based
         identity: who the object is
-        origin: ``prompt`` (what it was made of: ``"box"``, ``"points"``, ``"box and points"``) and ``mask_maker``
+        origin: ``prompt`` (what it was made of: ``"box"``, ``"points"``, ``"box and points"``) and
+        ``mask_maker``
     """
 
     index: int
@@ -44,7 +45,8 @@ class MadeMask:
 def make_masks(
     maker: MaskMaker, frames: Frames, hinted: Mapping[ObjectKey, tuple[int, HintedObject]], first_number: int
 ) -> dict[ObjectKey, MadeMask]:
-    """Makes the masks of objects of which only boxes or points are known; those it finds nothing of are left out.
+    """Makes the masks of objects of which only boxes or points are known; those it finds nothing of are left
+    out.
 
     Args:
         maker: the mask maker
@@ -69,5 +71,7 @@ def make_masks(
                 origin = {"prompt": each.kind, "mask_maker": maker.name}
                 made[key] = MadeMask(index, each.identity, origin, np.packbits(mask), frames.size)
     if missing := ", ".join(sorted(f"{key[0]} {key[1]}" for key in hinted.keys() - made.keys())):
-        logger.warning("Left out, since %s found no object in the box or points of: %s; draw them", maker.name, missing)
+        logger.warning(
+            "Left out, since %s found no object in the box or points of: %s; draw them", maker.name, missing
+        )
     return made

@@ -54,31 +54,35 @@ def load_model(
     """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
 
     Args:
-        name: ``"hs2s-lite-video-torch"``, ``"hs2s-resnet50-video-torch"``, or the name that a model was registered
-            under, by :func:`fiftyone_hs2s.finetune` for example; None for the default, see
+        name: ``"hs2s-lite-video-torch"``, ``"hs2s-resnet50-video-torch"``, or the name that a model was
+            registered under, by :func:`fiftyone_hs2s.finetune` for example; None for the default, see
             :func:`fiftyone_hs2s.models.default_model`
         weights: a ``.safetensors`` or ``.pth`` file; None for the ones that come with the model
-        prompt_field: the frame field with the masks, boxes or points to start from, unless ``apply_model()`` is given
-            one
+        prompt_field: the frame field with the masks, boxes or points to start from, unless ``apply_model()``
+            is given one
         direction: ``"forward"``, ``"backward"`` or ``"both"``
-        prompt_frames: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"`` re-anchors it
-            on every frame that has one
-        reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the model's
-            own
-        adapt: seconds for which a copy of the network learns from the prompts of each video before it is tracked, 0 for
-            not at all; the model itself stays as it is
-        mask_maker: what makes masks of boxes and points: ``"hs2s-mask"``, ``"grabcut"``, or the name of an image model
-            of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2; None to ignore boxes and points
-        **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``, ``device="auto"``,
-            ``average="flip"``
+        prompt_frames: ``"first"`` takes each object from the first frame that has a mask of it, ``"all"``
+            re-anchors it on every frame that has one
+        reset_period: frames after which the recurrent state starts again from zero, 0 for never; None for the
+            model's own
+        adapt: seconds for which a copy of the network learns from the prompts of each video before it is
+            tracked, 0 for not at all; the model itself stays as it is
+        mask_maker: what makes masks of boxes and points: ``"hs2s-mask"``, ``"grabcut"``, or the name of an
+            image model of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2; None to ignore boxes
+            and points
+        **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``,
+            ``device="auto"``, ``average="flip"``
 
     Returns:
         the model
 
     Raises:
-        HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the above
+        HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the
+        above
     """
-    network = load_network(short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period)
+    network = load_network(
+        short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period
+    )
     maker = load_mask_maker(mask_maker) if isinstance(mask_maker, str) else mask_maker
     return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompt_frames, adapt, maker)
 
@@ -118,7 +122,8 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
 
     @property
     def config(self) -> SimpleNamespace:
-        """Nothing: ``apply_model()`` looks here for settings such as ``confidence_thresh``, and else filters itself."""
+        """Nothing: ``apply_model()`` looks here for settings such as ``confidence_thresh``, and else
+        filters itself."""
         return SimpleNamespace()
 
     @property
@@ -145,7 +150,9 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         """
         field = self.needs_fields.get("prompt_field")
         if not field or sample is None:
-            raise HS2SError('no prompt field: pass prompt_field="frames.<field>" to apply_model() or load_model()')
+            raise HS2SError(
+                'no prompt field: pass prompt_field="frames.<field>" to apply_model() or load_model()'
+            )
         field = field_name(field)
         (sequence,) = find_sequences(as_view(sample))
         frames = sequence.open()
@@ -161,7 +168,11 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         return found
 
     def prompts(
-        self, sequence: LabeledSequence, fields: str | Sequence[str], frames: Frames, direction: Direction | None = None
+        self,
+        sequence: LabeledSequence,
+        fields: str | Sequence[str],
+        frames: Frames,
+        direction: Direction | None = None,
     ) -> DatasetPrompts:
         """Finds what the objects of a sequence can be tracked from.
 
@@ -196,7 +207,9 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             HS2SError: if a frame with a mask is missing
         """
         with _numbered(prompts):
-            return plan_prompts(frames, prompts, direction or self.direction, prompt_frames or self.prompt_frames)
+            return plan_prompts(
+                frames, prompts, direction or self.direction, prompt_frames or self.prompt_frames
+            )
 
     def track(
         self, frames: Frames, plan: PromptPlan[DatasetPrompts], on_step: Callable[[], None] = lambda: None

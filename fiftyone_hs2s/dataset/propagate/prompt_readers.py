@@ -1,7 +1,8 @@
-"""What starts an object, in every kind of label that FiftyOne has: masks as they are, boxes and points as hints.
+"""What starts an object, in every kind of label that FiftyOne has: masks as they are, boxes and points as
+hints.
 
-A reader for each kind, chosen by the field's type, gives the masks that a frame's labels hold, and hints for objects of
-which only a box or points are known; a mask maker turns those into masks where they are needed.
+A reader for each kind, chosen by the field's type, gives the masks that a frame's labels hold, and hints for
+objects of which only a box or points are known; a mask maker turns those into masks where they are needed.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def read_detections(label: fo.Detections, size: Size, targets: Mapping[int, str]
 
 
 def read_polylines(label: fo.Polylines, size: Size, targets: Mapping[int, str]) -> FramePrompts:
-    """Closed or filled polylines are masks; several shapes of one are filled together, so that holes stay holes."""
+    """Closed or filled polylines are masks; several shapes of one are filled together, so that holes stay
+    holes."""
     masks: dict[ObjectKey, FrameObject] = {}
     for polyline in label.polylines:
         identity = Identity.of(polyline)
@@ -98,7 +100,9 @@ def read_segmentation(label: fo.Segmentation, size: Size, targets: Mapping[int, 
     values = fit_mask(values, size, "segmentation")
     found = [int(value) for value in np.unique(values) if value]
     if VOID in found and len(found) > 1 and VOID not in targets:
-        logger.warning("The value 255 beside others in a segmentation is taken for void; name it in the mask targets")
+        logger.warning(
+            "The value 255 beside others in a segmentation is taken for void; name it in the mask targets"
+        )
         found.remove(VOID)
     masks: dict[ObjectKey, FrameObject] = {}
     for value in found:
@@ -117,7 +121,9 @@ def read_keypoints(label: fo.Keypoints, size: Size, targets: Mapping[int, str]) 
         signs = keypoint["sam_labels"] if keypoint.has_field("sam_labels") else None
         identity = Identity.of(keypoint)
         if signs is not None and len(signs) != len(points):
-            raise HS2SError(f"its keypoint {_named(identity)} has {len(points)} points and {len(signs)} sam_labels")
+            raise HS2SError(
+                f"its keypoint {_named(identity)} has {len(points)} points and {len(signs)} sam_labels"
+            )
         positive = np.ones(len(points), bool) if signs is None else np.asarray(signs) > 0
         there = np.isfinite(points).all(1)
         if (positive & there).any():
@@ -140,8 +146,8 @@ def read_frame(
 ) -> FramePrompts:
     """Reads all prompt fields of a frame.
 
-    An object may have a mask in one field and a box in another: the mask counts. A box and points of one object are one
-    hint.
+    An object may have a mask in one field and a box in another: the mask counts. A box and points of one
+    object are one hint.
 
     Args:
         labels: the value of each field
@@ -159,7 +165,9 @@ def read_frame(
         found = READERS[type(label)](label, size, targets(field))
         for key, item in found.masks.items():
             if key in masks:
-                raise HS2SError(f"{key[0]} {key[1]} has a mask in two prompt fields, one of them {field!r}: keep one")
+                raise HS2SError(
+                    f"{key[0]} {key[1]} has a mask in two prompt fields, one of them {field!r}: keep one"
+                )
             masks[key] = item
         for key, hinted in found.hints.items():
             hints[key] = _joined(key, hints[key], hinted) if key in hints else hinted
@@ -205,7 +213,9 @@ def _add(masks: dict[ObjectKey, FrameObject], identity: Identity, mask: np.ndarr
 def _fill(shapes: list[list[tuple[float, float]]], size: Size) -> np.ndarray:
     mask = np.zeros(size, np.uint8)
     scale = np.array((size[1], size[0])) * 2**_SUBPIXELS
-    corners = [np.round(np.array(shape, float) * scale - 2 ** (_SUBPIXELS - 1)).astype(np.int32) for shape in shapes]
+    corners = [
+        np.round(np.array(shape, float) * scale - 2 ** (_SUBPIXELS - 1)).astype(np.int32) for shape in shapes
+    ]
     cv2.fillPoly(mask, [shape for shape in corners if len(shape) > 2], 1, shift=_SUBPIXELS)
     return mask > 0
 

@@ -35,10 +35,11 @@ logger = logging.getLogger(__name__)
 
 
 class DatasetPrompts:
-    """The masks of one field of a sequence that objects can be tracked from: :class:`fiftyone_hs2s.tracking.Prompts`.
+    """The masks of one field of a sequence that objects can be tracked from:
+    :class:`fiftyone_hs2s.tracking.Prompts`.
 
-    The masks of a frame are read when they are asked for, so a video with masks on all of its frames needs no more
-    memory than one with a single mask.
+    The masks of a frame are read when they are asked for, so a video with masks on all of its frames needs no
+    more memory than one with a single mask.
 
     Args:
         read: gives the detections of a frame, by index
@@ -123,7 +124,10 @@ def mask_targets(sequence: LabeledSequence, field: str) -> Mapping[int, str]:
     paths = (frame_path(field, sequence.is_video), field)
     found = next((dataset.mask_targets[path] for path in paths if path in dataset.mask_targets), None)
     named = found or dataset.default_mask_targets or {}
-    return {int(value[1:], 16) if str(value).startswith("#") else int(value): name for value, name in named.items()}
+    return {
+        int(value[1:], 16) if str(value).startswith("#") else int(value): name
+        for value, name in named.items()
+    }
 
 
 def collect_prompts(
@@ -137,17 +141,15 @@ def collect_prompts(
 ) -> DatasetPrompts:
     """Finds the prompts of one video: all masks that objects can be tracked from.
 
-    An object that no frame has a mask of starts from its first box or points, or the last ones when tracking backward.
-    Boxes of an object that has a mask somewhere are no prompts: the App itself puts such on later frames of a track.
+    An object that no frame has a mask of starts from its first box or points, or the last ones when tracking
+    backward. Boxes of an object that has a mask somewhere are no prompts: the App itself puts such on later
+    frames of a track.
 
     Args:
-        labels: the labels of each labeled frame by 0-based frame index, ascending, in any form that ``read`` takes
-        read: what the labels of a frame say
-        read_at: gives the labels of one frame again, by index
-        frames: the video
-        first_number: the frame number of index 0, for messages
-        maker: makes masks of boxes and points; None if these are ignored
-        backward: see above
+        labels: the labels of each labeled frame by 0-based frame index, ascending, in any form that ``read``
+        takes read: what the labels of a frame say read_at: gives the labels of one frame again, by index
+        frames: the video first_number: the frame number of index 0, for messages maker: makes masks of boxes
+        and points; None if these are ignored backward: see above
 
     Raises:
         HS2SError: if no frame has a mask, a label is unusable, or objects cannot be told apart
@@ -158,8 +160,13 @@ def collect_prompts(
     beyond = ""
     for index, values in labels:
         if index >= len(frames):
-            beyond = f" before its last frame, {len(frames) + first_number - 1}: {frames.incomplete or 'it ends there'}"
-            logger.warning("Masks after the video's last frame, %d, are left out", len(frames) + first_number - 1)
+            beyond = (
+                f" before its last frame, {len(frames) + first_number - 1}:"
+                f" {frames.incomplete or 'it ends there'}"
+            )
+            logger.warning(
+                "Masks after the video's last frame, %d, are left out", len(frames) + first_number - 1
+            )
             break
         try:
             found = read(values)
@@ -180,7 +187,9 @@ def collect_prompts(
         raise HS2SError(_nothing(bool(boxes) and maker is None, beyond))
     census.check_labels(first_number)
     if never := ", ".join(sorted(f"{key[0]} {key[1]}" for key in {*boxes} - census.identities.keys())):
-        logger.warning("Left out, with boxes but no mask on any frame: %s; mask each object on one frame", never)
+        logger.warning(
+            "Left out, with boxes but no mask on any frame: %s; mask each object on one frame", never
+        )
     again = functools.partial(_again, read, read_at)
     return DatasetPrompts(again, frames.size, census.keys, census.named(), first_number, len(boxes), made)
 
@@ -193,7 +202,9 @@ def _nothing(boxes: bool, beyond: str) -> str:
     return "no frame has a mask, only boxes or points: choose a mask maker, or draw masks"
 
 
-def _again(read: Callable[[Values], FramePrompts], read_at: Callable[[int], Values], index: int) -> FramePrompts:
+def _again(
+    read: Callable[[Values], FramePrompts], read_at: Callable[[int], Values], index: int
+) -> FramePrompts:
     return read(read_at(index))
 
 
@@ -247,16 +258,23 @@ class _Census:
     def named(self) -> dict[ObjectKey, Identity]:
         """The identities; objects that share a bare label get a free index.
 
-        Those with no more than a label get an instance: the App colors and lists them by that, or each frame's mask by
-        itself.
+        Those with no more than a label get an instance: the App colors and lists them by that, or each
+        frame's mask by itself.
         """
         taken = {identity.index for identity in self.identities.values()}
         free = (number for number in range(1, len(self.identities) + len(taken) + 1) if number not in taken)
         named = {
-            key: replace(identity, index=next(free)) if key[0] == "label" and key[1] in self._ambiguous else identity
+            key: (
+                replace(identity, index=next(free))
+                if key[0] == "label" and key[1] in self._ambiguous
+                else identity
+            )
             for key, identity in self.identities.items()
         }
-        return {key: _with_instance(identity) if key[0] == "label" else identity for key, identity in named.items()}
+        return {
+            key: _with_instance(identity) if key[0] == "label" else identity
+            for key, identity in named.items()
+        }
 
 
 def _with_instance(identity: Identity) -> Identity:

@@ -115,7 +115,9 @@ class PropagationReport:
         }
         text = ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
         boxes = "1 box without a mask" if self.boxes == 1 else f"{self.boxes} boxes without masks"
-        made = "".join(f"; {count} started from {what.replace('box', 'boxes', 1)}" for what, count in self.made.items())
+        made = "".join(
+            f"; {count} started from {what.replace('box', 'boxes', 1)}" for what, count in self.made.items()
+        )
         return f"{text}{made}; {boxes} ignored" if self.boxes else f"{text}{made}"
 
 
@@ -135,38 +137,38 @@ def propagate(
 ) -> PropagationReport:
     """Propagates the masks of some frames through whole videos.
 
-    Labels are written while a video is tracked, so the memory needed doesn't grow with its length. The sample field
-    ``<label_field>_status`` says which samples are ``complete`` and why others ``failed: ...``: a second run skips the
-    complete ones, and does those again that were interrupted or failed. Several runs, on several machines too, may work
-    on the same samples and fields at once: each sample is done by the run that comes to it first.
+    Labels are written while a video is tracked, so the memory needed doesn't grow with its length. The sample
+    field ``<label_field>_status`` says which samples are ``complete`` and why others ``failed: ...``: a
+    second run skips the complete ones, and does those again that were interrupted or failed. Several runs, on
+    several machines too, may work on the same samples and fields at once: each sample is done by the run that
+    comes to it first.
 
     The App then colors the dataset's labels by object, unless somebody has chosen its colors.
 
     Args:
-        samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id", order_by=...)``)
-        model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
+        samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id",
+        order_by=...)``) model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
         prompt_field: the frame field, or fields, with what objects start from; ``frames.`` may be left out:
             ``Detections`` with or without masks, ``Polylines``, ``Segmentation`` (each value an object) or
             ``Keypoints``. Boxes and points become masks by the model's mask maker
-        label_field: the frame field for the results; ``frames.`` may be left out. It may be the prompt field: its masks
-            that a person made (``keyframe``, or signed by no tracker) are the prompts then, and stay as they are; only
-            what an earlier run made is replaced
+        label_field: the frame field for the results; ``frames.`` may be left out. It may be the prompt field:
+            its masks that a person made (``keyframe``, or signed by no tracker) are the prompts then, and
+            stay as they are; only what an earlier run made is replaced
         direction: ``"forward"``, ``"backward"`` or ``"both"``; None for the model's own
-        prompt_frames: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every frame that
-            has one; None for the model's own
+        prompt_frames: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every
+            frame that has one; None for the model's own
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
         skip_failures: log a sample that fails and continue with the next one
         batch_size: number of frames whose labels are written at once
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress`
-            after each frame
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` after each frame
 
     Returns:
         what was done
 
     Raises:
-        HS2SError: if the fields or options cannot work, or the database, the dataset or a field is gone meanwhile;
-            without ``skip_failures`` also if a sample fails
+        HS2SError: if the fields or options cannot work, or the database, the dataset or a field is gone
+            meanwhile; without ``skip_failures`` also if a sample fails
     """
     prompt_fields, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if model is None or isinstance(model, str) else model
@@ -237,7 +239,11 @@ class _Job:
         return self.report
 
     def _is_finished(self, sequence: LabeledSequence) -> bool:
-        if self.overwrite or self.status.get(sequence) != "complete" or not sequence.has_labels(self.label_field):
+        if (
+            self.overwrite
+            or self.status.get(sequence) != "complete"
+            or not sequence.has_labels(self.label_field)
+        ):
             return False
         self.report.skipped.append(sequence.name)
         return True
@@ -272,7 +278,9 @@ class _Job:
             frames = sequence.open()
             plan = self._plan(sequence, frames)
             self.report.boxes += plan.prompts.boxes
-            self.report.made.update(f"{o['prompt']} by {o['mask_maker']}" for o in plan.prompts.origins.values())
+            self.report.made.update(
+                f"{o['prompt']} by {o['mask_maker']}" for o in plan.prompts.origins.values()
+            )
         steps = Steps(frames, plan, self._show)
         with self._failures_noted(sequence, self._undo):
             self.status.set(sequence, "started")
@@ -308,7 +316,8 @@ class _Job:
         self.status.set(sequence, "failed", why)
 
     def _tidy(self, sequences: list[LabeledSequence]) -> None:
-        """Removes what the run has added and nothing has come into, unless another run is about to fill it."""
+        """Removes what the run has added and nothing has come into, unless another run is about to fill
+        it."""
         if not any_claims(self.status.dataset):
             if self.added:
                 sequences[0].remove_field(self.label_field)
@@ -333,7 +342,9 @@ class _Job:
         claim: Claim,
     ) -> None:
         batch: dict[int, fo.Detections] = {}
-        for index, labels in signed(self.model.track(frames, plan, on_step), self.run_id, keyframes_in(sequence)):
+        for index, labels in signed(
+            self.model.track(frames, plan, on_step), self.run_id, keyframes_in(sequence)
+        ):
             batch[index] = labels
             if len(batch) == self.batch_size:
                 self._write(sequence, batch, claim)

@@ -1,4 +1,5 @@
-"""Tracks stretches of a sequence again, from the keyframes at their ends, and puts the result among what is there."""
+"""Tracks stretches of a sequence again, from the keyframes at their ends, and puts the result among what
+is there."""
 
 from __future__ import annotations
 
@@ -101,7 +102,10 @@ class TrackField:
     ) -> int:
         claim.check()
         self.sequence.check_there(self.name)
-        new = {index: merged(self.sequence.read_at(self.name, index), found, tracks) for index, found in batch.items()}
+        new = {
+            index: merged(self.sequence.read_at(self.name, index), found, tracks)
+            for index, found in batch.items()
+        }
         if new:
             self.sequence.write(self.name, new)
         batch.clear()
@@ -117,7 +121,8 @@ def redo(
     run_id: str,
     on_step: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, list[fo.Detection]]]:
-    """Tracks objects through a stretch. Other objects of its ends compete for the pixels; they are not returned.
+    """Tracks objects through a stretch. Other objects of its ends compete for the pixels; they are not
+    returned.
 
     Args:
         tracker: it is reset
@@ -129,14 +134,17 @@ def redo(
         on_step: called after each frame of each pass
 
     Yields:
-        index and new detections of each frame between the keyframes; none for keyframes that replace a run's label
+        index and new detections of each frame between the keyframes; none for keyframes that replace a run's
+        label
 
     Raises:
         HS2SError: if a frame cannot be read, or a mask is unusable
     """
     if stretch.last >= len(frames):
         number = field.sequence.number(stretch.last)
-        raise HS2SError(f"frame {number} has labels but cannot be read: {frames.incomplete or 'the video ends before'}")
+        raise HS2SError(
+            f"frame {number} has labels but cannot be read: {frames.incomplete or 'the video ends before'}"
+        )
     numbers: dict[ObjectKey, int] = {}
     before = _numbered(field.masks(stretch.first, frames.size), numbers) if stretch.before else {}
     after = _numbered(field.masks(stretch.last, frames.size), numbers) if stretch.after else {}
@@ -154,7 +162,9 @@ def redo(
         raise HS2SError(f"a frame between the keyframes cannot be read: {part.incomplete}")
 
 
-def _numbered(objects: Mapping[ObjectKey, FrameObject], numbers: dict[ObjectKey, int]) -> dict[int, np.ndarray]:
+def _numbered(
+    objects: Mapping[ObjectKey, FrameObject], numbers: dict[ObjectKey, int]
+) -> dict[int, np.ndarray]:
     return {numbers.setdefault(key, len(numbers) + 1): found.mask for key, found in objects.items()}
 
 

@@ -36,29 +36,31 @@ def repropagate(
     batch_size: int = 200,
     progress: ProgressOption = None,
 ) -> PropagationReport:
-    """Tracks again what depends on corrected masks: the frames up to the next keyframe of the object on either side.
+    """Tracks again what depends on corrected masks: the frames up to the next keyframe of the object on
+    either side.
 
-    A keyframe is a mask with ``keyframe`` set, as the App sets it on what a person draws or changes, or one that no
-    tracker made. In Python, correct a mask and set ``detection.keyframe = True``, or add a detection of the same
-    ``instance`` or ``index``, and call this. The frames between two keyframes are tracked from both and blended, each
-    side by its nearness in time and its confidence; those after the last keyframe up to where the earlier run went.
-    Only labels that a run of fiftyone-hs2s made of this object are replaced. Other objects compete for the pixels, and
-    stay as they are. Where no keyframe is new or changed, nothing is tracked.
+    A keyframe is a mask with ``keyframe`` set, as the App sets it on what a person draws or changes, or one
+    that no tracker made. In Python, correct a mask and set ``detection.keyframe = True``, or add a detection
+    of the same ``instance`` or ``index``, and call this. The frames between two keyframes are tracked from
+    both and blended, each side by its nearness in time and its confidence; those after the last keyframe up
+    to where the earlier run went. Only labels that a run of fiftyone-hs2s made of this object are replaced.
+    Other objects compete for the pixels, and stay as they are. Where no keyframe is new or changed, nothing
+    is tracked.
 
     Args:
-        samples: videos, clips (their whole videos are meant), or images in ordered groups; filters of labels are not
-            looked at
+        samples: videos, clips (their whole videos are meant), or images in ordered groups; filters of labels
+            are not looked at
         label_field: the frame field with the results and their corrections; ``frames.`` may be left out
-        model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default. Its ``adapt`` is not used
-        skip_failures: log a sample that fails and continue with the next one
-        batch_size: number of frames whose labels are written at once
-        progress: as for :func:`fiftyone_hs2s.propagate`
+        model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default. Its ``adapt``
+        is not used skip_failures: log a sample that fails and continue with the next one batch_size: number
+        of frames whose labels are written at once progress: as for :func:`fiftyone_hs2s.propagate`
 
     Returns:
         what was done; samples that have nothing to do again are ``skipped``
 
     Raises:
-        HS2SError: if the field cannot work, or is gone meanwhile; without ``skip_failures`` also if a sample fails
+        HS2SError: if the field cannot work, or is gone meanwhile; without ``skip_failures`` also if a sample
+        fails
     """
     check_samples(samples)
     name = check_detections(samples, label_field)
@@ -106,8 +108,8 @@ class _Job:
         tracks = labels.tracks()
         if not any(track.keyframes for track in tracks.values()):
             raise HS2SError(
-                f"field {self.name!r}: no frame has a keyframe: correct a mask and set its `keyframe`, or run "
-                "propagate() first"
+                f"field {self.name!r}: no frame has a keyframe: correct a mask and set its `keyframe`, or run"
+                " propagate() first"
             )
         frames = sequence.open()
         todo = stale_stretches(tracks, len(frames))

@@ -14,7 +14,8 @@ from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 
 State = Literal["started", "complete", "incomplete", "failed"]
-_NEXT = re.compile(r", (?=(?:started|complete|incomplete|failed) \d+-\d+)")  # that of a whole sample is the first
+# That of a whole sample is the first.
+_NEXT = re.compile(r", (?=(?:started|complete|incomplete|failed) \d+-\d+)")
 _ENTRY = re.compile(r"(started|complete|incomplete|failed)(?: (\d+-\d+))?(?:: (.*))?", re.DOTALL)
 
 
@@ -22,8 +23,8 @@ class StatusField:
     """The sample field ``<label_field>_status``.
 
     It holds ``"started"`` while a sample is tracked (or when this was interrupted), then ``"complete"``,
-    ``"incomplete"`` where the video broke off, or ``"failed: "`` and why, if there are no masks. Clips of a sample have
-    entries of their own: ``"complete 10-40, failed 50-60: no frame has ..."``.
+    ``"incomplete"`` where the video broke off, or ``"failed: "`` and why, if there are no masks. Clips of a
+    sample have entries of their own: ``"complete 10-40, failed 50-60: no frame has ..."``.
 
     Args:
         dataset: the dataset
@@ -46,8 +47,8 @@ class StatusField:
     def get(self, sequence: LabeledSequence) -> State | None:
         """The state of the sequence's labels; None if there are none of earlier runs.
 
-        A clip of a complete video is complete. What has been started, or has failed, within a sequence since makes it
-        ``"started"`` until that is complete.
+        A clip of a complete video is complete. What has been started, or has failed, within a sequence since
+        makes it ``"started"`` until that is complete.
         """
         return _state(self._read(sequence), sequence.span)
 
@@ -67,8 +68,8 @@ class StatusField:
         foreign = [self.get(s) is None and s.has_labels(self._label_field) for s in sequences]
         if foreign and all(foreign):
             raise HS2SError(
-                f"the field {self._label_field!r} has labels that come from elsewhere: choose another label field, or "
-                "overwrite=True (Overwrite in the form) to replace them"
+                f"the field {self._label_field!r} has labels that come from elsewhere: choose another label"
+                " field, or overwrite=True (Overwrite in the form) to replace them"
             )
 
     def set(self, sequence: LabeledSequence, state: State | None, why: str = "") -> None:
@@ -85,11 +86,15 @@ class StatusField:
             state = "started"
         if state is not None:
             states[sequence.span] = (state, why)
-        entries = (f"{f'{state} {span}'.strip()}{why and f': {why}'}" for span, (state, why) in states.items())
+        entries = (
+            f"{f'{state} {span}'.strip()}{why and f': {why}'}" for span, (state, why) in states.items()
+        )
         text = ", ".join(entries) or None
         self.dataset.add_sample_field(self.name, fo.StringField)
         check_there(self.dataset, fields=[self.name])
-        sequence.samples.set_values(self.name, dict.fromkeys(sequence.samples.values("id"), text), key_field="id")
+        sequence.samples.set_values(
+            self.name, dict.fromkeys(sequence.samples.values("id"), text), key_field="id"
+        )
 
     def remove_if_empty(self) -> None:
         """Removes the field if nothing is noted for any sample."""

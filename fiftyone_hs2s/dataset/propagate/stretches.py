@@ -59,7 +59,8 @@ def stale_stretches(tracks: Mapping[ObjectKey, ObjectTrack], length: int) -> dic
 
 
 def stretches_of(track: ObjectTrack, first: int, last: int) -> Iterator[Stretch]:
-    """The stretches between an object's keyframes, and after the last one, within frames ``first`` to ``last``.
+    """The stretches between an object's keyframes, and after the last one, within frames ``first`` to
+    ``last``.
 
     Those before the first keyframe are one if an earlier run has found the object there.
     """
@@ -74,9 +75,12 @@ def stretches_of(track: ObjectTrack, first: int, last: int) -> Iterator[Stretch]
 
 
 def _is_fresh(track: ObjectTrack, stretch: Stretch) -> bool:
-    """Whether all that the stretch shows was tracked from its keyframes as they are, and none of them is new."""
+    """Whether all that the stretch shows was tracked from its keyframes as they are, and none of them is
+    new."""
     ends = [
-        track.keyframes[i] for i, there in ((stretch.first, stretch.before), (stretch.last, stretch.after)) if there
+        track.keyframes[i]
+        for i, there in ((stretch.first, stretch.before), (stretch.last, stretch.after))
+        if there
     ]
     masks = {i: end.digest for end in ends for i in end.ids}
     found = [track.parents[index] for index in stretch.inner if index in track.parents]

@@ -1,4 +1,5 @@
-"""Masks of boxes and points by any image model of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2."""
+"""Masks of boxes and points by any image model of FiftyOne's zoo that takes a ``prompt_field``, such as
+SAM 2."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _BOX, _POINTS, _MADE = "box", "points", "made"
 class ZooMaskMaker:
     """A zoo model as a :class:`~fiftyone_hs2s.mask_makers.MaskMaker`.
 
-    Each object is a sample of its own in a dataset that is there for the moment alone, so that the model is run by
-    FiftyOne as it always is, and it is known which mask is whose.
+    Each object is a sample of its own in a dataset that is there for the moment alone, so that the model is
+    run by FiftyOne as it always is, and it is known which mask is whose.
 
     Args:
         model: the model
@@ -35,14 +36,15 @@ class ZooMaskMaker:
     def __init__(self, model: Any, name: str) -> None:
         if not isinstance(model, fom.SamplesMixin) or model.media_type != "image":
             raise HS2SError(
-                f"the model {name!r} makes no masks of boxes or points: take an image model with a prompt_field, such "
-                "as 'segment-anything-2-hiera-tiny-image-torch'"
+                f"the model {name!r} makes no masks of boxes or points: take an image model with a"
+                " prompt_field, such as 'segment-anything-2-hiera-tiny-image-torch'"
             )
         self.name = name
         self._model = model
 
     def __call__(self, frame: np.ndarray, hints: Sequence[Hint]) -> list[np.ndarray]:
-        """See :class:`~fiftyone_hs2s.mask_makers.MaskMaker`. Where there is a box, the points are left out."""
+        """See :class:`~fiftyone_hs2s.mask_makers.MaskMaker`. Where there is a box, the points are left
+        out."""
         size = (frame.shape[0], frame.shape[1])
         with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
             path = Path(folder) / "frame.png"
@@ -62,7 +64,8 @@ class ZooMaskMaker:
 
 
 def load_mask_maker(name: str) -> MaskMaker:
-    """A mask maker by its name: a built-in one, else a model of FiftyOne's zoo, which is downloaded if need be.
+    """A mask maker by its name: a built-in one, else a model of FiftyOne's zoo, which is downloaded if need
+    be.
 
     Raises:
         HS2SError: if there is none of that name, or the model cannot be loaded or takes no prompts
@@ -73,7 +76,9 @@ def load_mask_maker(name: str) -> MaskMaker:
         known = name in foz.list_zoo_models()
         model = foz.load_zoo_model(name) if known else None
     except Exception as error:  # whatever a model's packages and its download raise
-        raise HS2SError(f"the zoo model {name!r} cannot be loaded ({error}): take one of {_known()}") from error
+        raise HS2SError(
+            f"the zoo model {name!r} cannot be loaded ({error}): take one of {_known()}"
+        ) from error
     if model is None:
         raise HS2SError(f"there is no mask maker {name!r}: take one of {_known()}")
     return ZooMaskMaker(model, name)

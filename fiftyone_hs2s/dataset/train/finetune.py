@@ -57,7 +57,8 @@ class FineTuned:
     after: Evaluation | None = None
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """The validation scores before and after, in 0..1: ``when``, ``J``, ``F``, ``JF``; empty without validation."""
+        """The validation scores before and after, in 0..1: ``when``, ``J``, ``F``, ``JF``; empty without
+        validation."""
         sides = {"before": self.before, "after": self.after}
         scored = {when: found for when, found in sides.items() if found is not None}
         rows = ({"when": when, "J": found.J, "F": found.F, "JF": found.JF} for when, found in scored.items())
@@ -92,34 +93,34 @@ def finetune(
 ) -> FineTuned:
     """Fine-tunes a model on videos, or on images, with instance masks, and registers it by name.
 
-    ``load_model(name)``, ``hs2s track --model NAME`` and the operators know the model from then on. It is there once
-    it is whole: a run that fails or is stopped registers nothing. Should registering fail, the weights are kept, and
-    the message says where.
+    ``load_model(name)``, ``hs2s track --model NAME`` and the operators know the model from then on. It is
+    there once it is whole: a run that fails or is stopped registers nothing. Should registering fail, the
+    weights are kept, and the message says where.
 
     Args:
         samples: videos, clips of videos, ordered groups of images, or images with instance masks
-        field: the field with the masks: a frame field of videos (``frames.`` may be left out), a field of images
-        name: name for the model; letters, digits, ``-``, ``_`` and ``.``
-        config: ``"finetune"``, ``"tiny"``, or another name of ``training/configs``, or a YAML file
-        minutes: length of the run; the learning rate falls in the course of it
-        steps: length of the run in optimizer steps, instead; the config's own by default
-        validation: videos, clips of videos, or ordered groups of images with that field, to score the model on before
-            and after. Their media are left out of training, as a whole; of clips, where both are such, only those that
-            share frames
+        field: the field with the masks: a frame field of videos (``frames.`` may be left out), a field of
+        images name: name for the model; letters, digits, ``-``, ``_`` and ``.`` config: ``"finetune"``,
+        ``"tiny"``, or another name of ``training/configs``, or a YAML file minutes: length of the run; the
+        learning rate falls in the course of it steps: length of the run in optimizer steps, instead; the
+        config's own by default validation: videos, clips of videos, or ordered groups of images with that
+        field, to score the model on before
+            and after. Their media are left out of training, as a whole; of clips, where both are such, only
+            those that share frames
         overwrite: replace a registered model of that name
-        run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped resumes there, and its
-            log can be followed. By default a temporary one
+        run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped resumes there,
+            and its log can be followed. By default a temporary one
         num_workers: processes that make clips; worth it beside a GPU
-        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress`
-            after each step; its ``values`` are the losses, the ``step`` and the ``seconds`` it all took
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` after each step; its ``values``
+            are the losses, the ``step`` and the ``seconds`` it all took
 
     Returns:
         the model's name and file, and what was measured
 
     Raises:
-        HS2SError: if the name, the samples, the field, the validation or the config cannot be used, packages are
-            missing, models cannot be written, or the run in the folder is over already
+        HS2SError: if the name, the samples, the field, the validation or the config cannot be used, packages
+            are missing, models cannot be written, or the run in the folder is over already
     """
     check_name(name, overwrite)
     check_folder()
@@ -189,7 +190,9 @@ def _settings(config: str | Path, minutes: float | None, steps: int | None) -> T
     return replace(settings, stages=stages, duration=minutes or settings.duration)
 
 
-def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Samples, list[ValidationSequence]]:
+def _split(
+    samples: Samples, validation: Samples | None, field: str
+) -> tuple[Samples, list[ValidationSequence]]:
     """What to train on, and what to score."""
     if validation is None:
         return samples, []
@@ -203,7 +206,8 @@ def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Sa
 
 
 def _without(samples: Samples, validation: Samples) -> Samples:
-    """The samples that share no media with the validation; where both are clips, those that share no frames."""
+    """The samples that share no media with the validation; where both are clips, those that share no
+    frames."""
     if is_clips(samples) and is_clips(validation):
         held = list(zip(*validation.values(["filepath", "support"]), strict=True))
         clips = zip(*samples.values(["id", "filepath", "support"]), strict=True)
@@ -222,7 +226,8 @@ def _without(samples: Samples, validation: Samples) -> Samples:
 
 
 def _register(name: str, weights: Path, overwrite: bool, keep: bool) -> Path:
-    """Registers a model. If that fails its weights are named, and saved from a folder that goes away (``keep``)."""
+    """Registers a model. If that fails its weights are named, and saved from a folder that goes away
+    (``keep``)."""
     from fiftyone_hs2s.network import register_model
 
     try:

@@ -24,8 +24,9 @@ def read_material(samples: Samples | str, field: str | None) -> Material:
     """The masks to train on.
 
     Args:
-        samples: videos, clips of them, ordered groups of images, or images, which are moved; or a dataset's name
-        field: their field of masks: a frame field of videos (``frames.`` may be left out), a field of images
+        samples: videos, clips of them, ordered groups of images, or images, which are moved; or a dataset's
+        name field: their field of masks: a frame field of videos (``frames.`` may be left out), a field of
+        images
 
     Raises:
         HS2SError: if there is no such dataset or field, or no sample can be used
@@ -55,7 +56,9 @@ def _load(samples: Samples | str) -> Samples:
     if not isinstance(samples, str):
         return samples
     if samples not in fo.list_datasets():
-        raise HS2SError(f"There is no dataset {samples!r}: there are {', '.join(fo.list_datasets()) or 'none'}")
+        raise HS2SError(
+            f"There is no dataset {samples!r}: there are {', '.join(fo.list_datasets()) or 'none'}"
+        )
     return fo.load_dataset(samples)
 
 

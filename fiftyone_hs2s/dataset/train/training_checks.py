@@ -24,9 +24,14 @@ def check_training_samples(samples: Samples) -> None:
         HS2SError: unless the samples are videos or images
     """
     if samples.media_type not in ("video", "image") and not is_image_groups(samples):
-        fixes = {None: "is empty: add videos to it", "group": "is grouped: choose one slice, select_group_slices()"}
+        fixes = {
+            None: "is empty: add videos to it",
+            "group": "is grouped: choose one slice, select_group_slices()",
+        }
         fix = fixes.get(samples.media_type, f"holds {samples.media_type} samples: choose another")
-        raise HS2SError(f"fine-tuning needs videos or images and the dataset {root_dataset(samples).name!r} {fix}")
+        raise HS2SError(
+            f"fine-tuning needs videos or images and the dataset {root_dataset(samples).name!r} {fix}"
+        )
 
 
 def check_validation(samples: Samples) -> None:

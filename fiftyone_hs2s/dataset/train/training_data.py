@@ -1,8 +1,9 @@
 """Training data from FiftyOne: videos and images with masks, in a dataset or a view.
 
-One query lists which frames show which objects. Masks are read when a clip is drawn, by the process that draws it, and
-a video is opened at its first use, so that a run starts as fast, and takes as little memory, with thousands of videos
-as with a few. A dataset on another machine takes no more than ``FIFTYONE_DATABASE_URI``, as everywhere.
+One query lists which frames show which objects. Masks are read when a clip is drawn, by the process that
+draws it, and a video is opened at its first use, so that a run starts as fast, and takes as little memory,
+with thousands of videos as with a few. A dataset on another machine takes no more than
+``FIFTYONE_DATABASE_URI``, as everywhere.
 """
 
 from __future__ import annotations
@@ -146,9 +147,10 @@ class StoredMask:
 def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[StoredVideo]:
     """The videos, clips of videos, or ordered groups of images of a dataset with their labeled frames.
 
-    Objects are told apart as everywhere: by ``instance``, else ``index``, else label. Frames without labels in the
-    field are not annotated and left out. A sample without media or labels is named, counted and left out: also one
-    where several detections of a frame have only their label in common. What cannot be read is found when it is drawn.
+    Objects are told apart as everywhere: by ``instance``, else ``index``, else label. Frames without labels
+    in the field are not annotated and left out. A sample without media or labels is named, counted and left
+    out: also one where several detections of a frame have only their label in common. What cannot be read is
+    found when it is drawn.
 
     Args:
         samples: videos, clips of them, or ordered groups of images
@@ -169,7 +171,9 @@ def read_videos(samples: fo.Dataset | fo.DatasetView, field: str) -> list[Stored
     if failed:
         logger.warning("%d samples of %d are left out", failed, failed + len(videos))
     if not videos:
-        raise HS2SError(f"No sample has a video that can be read and masks in {field!r}: check the field and the media")
+        raise HS2SError(
+            f"No sample has a video that can be read and masks in {field!r}: check the field and the media"
+        )
     return videos
 
 
@@ -218,12 +222,17 @@ def _size(path: Path) -> tuple[int, int]:
     return height, width
 
 
-def _label_map(detections: fo.Detections | None, size: tuple[int, int], numbers: dict[ObjectKey, int]) -> np.ndarray:
+def _label_map(
+    detections: fo.Detections | None, size: tuple[int, int], numbers: dict[ObjectKey, int]
+) -> np.ndarray:
     """Draws objects, each with the number of its identity; numbers are given as they come, 1 to 254.
 
-    What has a box but no mask is somewhere in its box: nothing is learned from there (255), nor from further objects.
+    What has a box but no mask is somewhere in its box: nothing is learned from there (255), nor from further
+    objects.
     """
-    drawn = render(detections, size, lambda key: min(numbers.setdefault(key, len(numbers) + 1), VOID)).label_map
+    drawn = render(
+        detections, size, lambda key: min(numbers.setdefault(key, len(numbers) + 1), VOID)
+    ).label_map
     label_map = np.zeros(size, np.uint8)
     for detection in detections.detections if detections else ():
         box = None if detection.has_mask else pixel_box(detection, size)

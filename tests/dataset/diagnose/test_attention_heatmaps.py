@@ -19,7 +19,11 @@ def model():
 
 def heatmaps(sample: fo.Sample, field: str = "attention") -> dict[int, fo.Heatmap]:
     sample.reload()
-    return {number: frame[field] for number, frame in sample.frames.items() if frame.has_field(field) and frame[field]}
+    return {
+        number: frame[field]
+        for number, frame in sample.frames.items()
+        if frame.has_field(field) and frame[field]
+    }
 
 
 def share_inside(heatmap: fo.Heatmap, mask: np.ndarray) -> float:
@@ -27,7 +31,9 @@ def share_inside(heatmap: fo.Heatmap, mask: np.ndarray) -> float:
     return float(large[cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))) > 0].sum() / large.sum())
 
 
-@pytest.mark.parametrize(("frame", "chosen", "index"), [(9, 1, 1), (9, "square 0", 0), (9, "square 1 1", 1), (1, 0, 0)])
+@pytest.mark.parametrize(
+    ("frame", "chosen", "index"), [(9, 1, 1), (9, "square 0", 0), (9, "square 1 1", 1), (1, 0, 0)]
+)
 def test_an_object_looks_at_itself_on_the_frame_of_its_mask(sample, model, frame, chosen, index):
     dataset = sample.dataset
     assert list_names(dataset, "frames.gt") == ["square 0 0", "square 1 1"]
@@ -46,7 +52,10 @@ def test_objects_of_several_first_frames_and_an_earlier_heatmap(dataset, video, 
     sample.frames[2]["gt"], sample.frames[5]["gt"] = prompts(2, (0,)), prompts(5, (1,))
     dataset.add_sample(sample)
     attention_heatmaps(dataset, "gt", frame=8, model=model)
-    assert {number: found.objects for number, found in heatmaps(sample).items()} == {2: "square 0 0", 5: "square 1 1"}
+    assert {number: found.objects for number, found in heatmaps(sample).items()} == {
+        2: "square 0 0",
+        5: "square 1 1",
+    }
     attention_heatmaps(dataset, "gt", "frames.attention", frame=3, model=model)
     assert {number: found.of_frame for number, found in heatmaps(sample).items()} == {2: 3}
     clips = dataset.to_clips([[(5, 10)]])
@@ -73,7 +82,8 @@ def test_what_cannot_be_shown(dataset, sample, video, broken_video, model, tmp_p
         other.frames[1]["gt"] = prompts(1)
         dataset.add_sample(other)
     report = attention_heatmaps(dataset, "gt", frame=12, object=0, model=model)
-    assert len(report.written) == 2 and "none.mp4" in next(iter(report.failed.values()))  # the break comes later
+    # The break comes later.
+    assert len(report.written) == 2 and "none.mp4" in next(iter(report.failed.values()))
     for options, says in (
         ({"frame": 13}, "there is no frame 13: choose one from 1 to 12"),
         ({"frame": 9, "object": "dog"}, "no object 'dog': choose one of square 0 0, square 1 1"),

@@ -88,7 +88,8 @@ def test_saved_views_are_those_of_what_occurred(three):
     switches = three.load_saved_view("HS2S: identity switch (pred)")
     assert switches.distinct("pred_events.detections.kind") == ["identity switch"]
     three.clone_frame_field("gt", "other")
-    find_failures(three, "other", "gt", save_views=True)  # which has no failure, and no view of the other field's
+    # Which has no failure, and no view of the other field's.
+    find_failures(three, "other", "gt", save_views=True)
     assert [name for name in three.list_saved_views() if "(other)" in name] == [
         "HS2S: occlusion (other)",
         "HS2S: reappearance (other)",
@@ -96,7 +97,12 @@ def test_saved_views_are_those_of_what_occurred(three):
     three.save_view("HS2S: mine", three.limit(1))
     three.limit(2).set_values("frames.pred", three.limit(2).values("frames.gt"))
     find_failures(three, "pred", "gt", save_views=True)
-    names = {"HS2S: mine", "HS2S: occlusion (other)", "HS2S: identity switch (pred)", "HS2S: worst first (pred)"}
+    names = {
+        "HS2S: mine",
+        "HS2S: occlusion (other)",
+        "HS2S: identity switch (pred)",
+        "HS2S: worst first (pred)",
+    }
     assert names < set(saved(three))
     assert all(saved(three).values()), "none is empty"
     assert saved(three)["HS2S: lost (pred)"] == ["switched"]
@@ -149,14 +155,20 @@ def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
     occluded.rename_evaluation("ev", "other")
     assert occluded.values("other_num_occlusions") == [1]
     occluded.delete_evaluation("other")
-    assert not [name for name in FAILURE_FIELDS if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))]
+    assert not [
+        name for name in FAILURE_FIELDS if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))
+    ]
 
 
 def test_events_without_ground_truth(occluded):
     find_failures(occluded, "pred")
     sample = occluded.first()
     assert found(sample) == {"vanished": [5, 12]}
-    assert (sample.pred_num_occlusions, sample.pred_recovered, sample.pred_worst_event) == (0, None, "vanished")
+    assert (sample.pred_num_occlusions, sample.pred_recovered, sample.pred_worst_event) == (
+        0,
+        None,
+        "vanished",
+    )
 
 
 def test_second_run_replaces_the_first(occluded):
@@ -206,7 +218,10 @@ def test_track_back_finds_objects_that_were_mixed_up(dataset, video):
     assert report.counts["disagreement"] == 2
     event = next(event for event in sample.pred_events.detections if event.kind == "disagreement")
     assert event.severity == 1
-    assert event.explanation == "J with the other run is 0.00 on average, and 0.00 where the object was first masked"
+    assert (
+        event.explanation
+        == "J with the other run is 0.00 on average, and 0.00 where the object was first masked"
+    )
     assert (sample.pred_track_back_J, report.track_back[0]["J"]) == (0, 0)
     dataset.set_values("frames.pred", [[labels(truth(number)) for number in range(1, T + 1)]])
     find_failures(dataset, "pred")  # which does not track back
@@ -224,7 +239,8 @@ def test_track_back_starts_where_an_object_was_last_seen(dataset, video):
     model.track = lambda *args: (seen.append(step[0]) or step for step in type(model).track(model, *args))
     report = find_failures(dataset, "pred", track_back=model)
     assert seen == [5, 4, 3, 2]  # from frame 6 to frame 3
-    ((row, j),) = ((row["object"], row["J"]) for row in report.track_back)  # the other one is on one frame only
+    # The other one is on one frame only.
+    ((row, j),) = ((row["object"], row["J"]) for row in report.track_back)
     assert row == "square 0"
     assert j > 0.9
 
@@ -274,7 +290,9 @@ def test_clips_keep_the_videos_frame_numbers(occluded):
 
 
 def test_failures_of_nothing(occluded, tmp_path):
-    with pytest.raises(HS2SError, match=r"'nothing' is no evaluation of propagated masks.*run evaluate_propagation"):
+    with pytest.raises(
+        HS2SError, match=r"'nothing' is no evaluation of propagated masks.*run evaluate_propagation"
+    ):
         find_failures(occluded, "pred", eval_key="nothing")
     evaluate_propagation(occluded, "pred", "gt", "ev")
     with pytest.raises(HS2SError, match="choose one of ev"):
@@ -287,7 +305,8 @@ def test_analysis(occluded, capsys):
     evaluation = evaluate_propagation(occluded, "pred", "gt", "ev")
     found = analyze(occluded, "pred", "gt", fps=6)
     assert (
-        analyze(occluded, eval_key="ev", fps=6, protocol="youtube-vos").analysis.to_dict() == found.analysis.to_dict()
+        analyze(occluded, eval_key="ev", fps=6, protocol="youtube-vos").analysis.to_dict()
+        == found.analysis.to_dict()
     )
     assert found.analysis.sequence_lengths == (T, T)
     assert found.analysis.occlusion_lengths[0] == (3,)
@@ -297,7 +316,8 @@ def test_analysis(occluded, capsys):
     # of 11 frames 4 have the first square, three both nothing of it, and from 5 on it is lost
     assert rows["all frames"]["JF"] == pytest.approx(((3 + 3) / 11 + 1) / 2)
     assert rows["all frames"]["paper"] == {"JF": 0.690}
-    assert rows["all frames"]["J"] == pytest.approx(rows["all frames"]["JF"])  # of squares that are right or missed
+    # Of squares that are right or missed.
+    assert rows["all frames"]["J"] == pytest.approx(rows["all frames"]["JF"])
     assert pytest.approx(evaluation.JF) == analyze(occluded, eval_key="ev", fps=6).analysis.JF
     found.print()
     printed = capsys.readouterr().out
@@ -331,8 +351,10 @@ def test_comparison_is_on_shared_objects(occluded, video, capsys):
     assert (everything["objects"], everything["of"], first["of"]) == (2, 4, 2)
     assert paper[-1] == {"name": "HS2S (paper)", "J": 0.661, "F": 0.717, "JF": 0.689}
     (note,) = comparison.notes
-    assert note == (
-        "not all evaluations scored the same objects (everything 4, first 2): compared on the 2 that all scored"
+    assert (
+        note
+        == "not all evaluations scored the same objects (everything 4, first 2): compared on the 2 that all"
+        " scored"
     )
     comparison.print()
     own, printed_paper = capsys.readouterr().out.split("reported in the HS2S paper, on other data")
@@ -345,7 +367,8 @@ def test_comparison_is_on_shared_objects(occluded, video, capsys):
 
 
 def test_comparison_is_on_shared_frames(scored_dataset):
-    """The second run has a correction on frame 9, where the first one is at its worst: it tells nothing of either."""
+    """The second run has a correction on frame 9, where the first one is at its worst: it tells nothing of
+    either."""
     evaluate_propagation(scored_dataset, "pred", "gt", "before")
     corrected = [predicted_labels(n) if n != 9 else true_labels(n) for n in range(1, T + 1)]
     corrected[8].detections[1]["keyframe"] = True
@@ -361,7 +384,8 @@ def test_comparison_is_on_shared_frames(scored_dataset):
 
 
 def test_numbers_of_true_objects_do_not_depend_on_the_prediction(dataset, video):
-    """Truth has instances, and objects in another order than by index; not all predictions share the instances."""
+    """Truth has instances, and objects in another order than by index; not all predictions share the
+    instances."""
     instances = {0: fo.Instance(), 1: fo.Instance()}
 
     def named(number, masks, instance=True):
@@ -379,7 +403,9 @@ def test_numbers_of_true_objects_do_not_depend_on_the_prediction(dataset, video)
     for field in ("pred", "bare"):
         results = evaluate_propagation(dataset, field, "gt", f"{field}_eval")
         assert [row["name"] for row in results.objects] == ["square 0", "square 1"]
-    assert compare_evaluations(dataset, ["pred_eval", "bare_eval"]).rows[1]["change"] == pytest.approx(results.JF - 1)
+    assert compare_evaluations(dataset, ["pred_eval", "bare_eval"]).rows[1]["change"] == pytest.approx(
+        results.JF - 1
+    )
 
 
 def test_masks_of_another_size_are_fitted(dataset, video):

@@ -12,7 +12,8 @@ from fiftyone_hs2s.plugin.panel_content import overview
 
 
 def fails_late(fps: int, start: int) -> fo.Sample:
-    """A video whose only object appears on frame ``start`` and is tracked until it is late, never from then on."""
+    """A video whose only object appears on frame ``start`` and is tracked until it is late, never from
+    then on."""
     metadata = fo.VideoMetadata(frame_width=8, frame_height=8, frame_rate=fps, total_frame_count=5 * fps)
     sample = fo.Sample(filepath=f"/nowhere/{fps}.mp4", metadata=metadata)
     for number in range(1, 5 * fps + 1):
@@ -42,7 +43,9 @@ def test_late_is_the_same_in_the_analysis_the_figure_and_the_panel(two_rates):
         scores = dict(zip(trace["x"], trace["y"], strict=True))
         assert {scores[t] for t in scores if early["x0"] <= t < early["x1"]} == {1}
         assert {scores[t] for t in scores if late["x0"] < t <= late["x1"]} == {0}
-        assert scores[LATE] == pytest.approx((1 + 0.25) / 2), "t = 20, and at 24 frames per second three more until 21"
+        assert scores[LATE] == pytest.approx((1 + 0.25) / 2), (
+            "t = 20, and at 24 frames per second three more until 21"
+        )
         assert max(scores) == late["x1"] > LATE
 
 

@@ -54,7 +54,9 @@ def test_labels_carry_the_values_of_their_object(scored_dataset):
     assert frame.gt.detections[1].ev == "fn"
     assert (frame.ev_tp, frame.ev_fp, frame.ev_fn) == (1, 1, 1)
     assert scored_dataset.first().ev_fn == LATE
-    assert scored_dataset.filter_labels("frames.pred", F("ev") == "fp").count("frames.pred.detections") == LATE
+    assert (
+        scored_dataset.filter_labels("frames.pred", F("ev") == "fp").count("frames.pred.detections") == LATE
+    )
 
 
 def test_nothing_is_written_without_a_key(scored_dataset):
@@ -81,7 +83,9 @@ def test_rename_reload_delete_leave_nothing_behind(scored_dataset):
     assert loaded.metrics()["J&F"] == results.JF
     assert loaded.report() == results.report()
     key = scored_dataset.first().id
-    for old, new in zip(results.scores(key).objects.values(), loaded.scores(key).objects.values(), strict=True):
+    for old, new in zip(
+        results.scores(key).objects.values(), loaded.scores(key).objects.values(), strict=True
+    ):
         np.testing.assert_equal(vars(new), vars(old))
     scored_dataset.delete_evaluation("renamed")
     assert all_paths(scored_dataset) == before
@@ -120,7 +124,11 @@ def test_failed_second_run_keeps_the_first(scored_dataset, video):
 def test_turned_videos(dataset, video, tmp_path):
     path = tmp_path / "turned.mp4"
     copy = ["-i", str(video), "-c", "copy", "-y"]
-    for turn in (["-display_rotation", "90", *copy], [*copy, "-metadata:s:v", "rotate=90"]):  # since ffmpeg 6, before
+    # Since ffmpeg 6, before.
+    for turn in (
+        ["-display_rotation", "90", *copy],
+        [*copy, "-metadata:s:v", "rotate=90"],
+    ):
         if subprocess.run(["ffmpeg", "-v", "quiet", *turn, str(path)], check=False).returncode == 0:
             break
     mask = np.zeros((W, H), bool)
@@ -134,7 +142,9 @@ def test_turned_videos(dataset, video, tmp_path):
 
 def test_frames_without_truth_are_left_out(dataset, video):
     sparse = [1, 6, 11]
-    dataset.add_sample(labeled_sample(video, gt=lambda number: true_labels(number) if number in sparse else None))
+    dataset.add_sample(
+        labeled_sample(video, gt=lambda number: true_labels(number) if number in sparse else None)
+    )
     results = evaluate(dataset, protocol="youtube-vos")
     assert pytest.approx((1 + 1 + 1 + J_LATE) / 4) == results.J
     assert [k + 1 for k, value in enumerate(dataset.values("frames.ev_J")[0]) if value is not None] == [6, 11]
@@ -180,7 +190,9 @@ def test_each_kind_of_identity(dataset, video, kind):
 
     other = {0: 1, 1: 0} if kind == "instance" else {0: 0, 1: 1}  # the instance counts, whatever the index
     same = {0: 0, 1: 1}
-    sample = labeled_sample(video, lambda n: identified(n, same), lambda n: identified(n, other, reverse=True))
+    sample = labeled_sample(
+        video, lambda n: identified(n, same), lambda n: identified(n, other, reverse=True)
+    )
     dataset.add_sample(sample)
     results = evaluate(dataset)
     assert results.J == 1
@@ -226,7 +238,9 @@ def test_views_clips_and_single_samples(scored_dataset, video):
     assert [row["key"] for row in results.objects] == [f"{first}:1-6"] * 2 + [f"{first}:7-12"] * 2
     assert [row["J"] for row in results.objects] == pytest.approx([1, 1, 1, J_LATE])
     assert scored_dataset.values("clips_J")[0] == pytest.approx((3 + J_LATE) / 4)
-    filtered = scored_dataset.filter_labels("frames.pred", F("index") == 1).filter_labels("frames.gt", F("index") == 1)
+    filtered = scored_dataset.filter_labels("frames.pred", F("index") == 1).filter_labels(
+        "frames.gt", F("index") == 1
+    )
     assert pytest.approx((1 + J_LATE) / 2) == evaluate(filtered, "filtered").J
     assert scored_dataset.match_frames((F("one_J") >= 0) & (F("one_J") < 0.9)).count("frames") == LATE
 
@@ -254,12 +268,22 @@ def test_worker_processes_find_the_same(scored_dataset, video, clips):
     samples = scored_dataset.to_clips([[(1, 6), (7, 12)], [], [(2, 9)]]) if clips else scored_dataset
     bars: list[int] = []
     alone = evaluate(samples, "alone", protocol="all")
-    paths = ("alone_J", "frames.alone_F", "frames.pred.detections.alone_id", "frames.gt.detections.alone", "alone_fp")
-    results = evaluate(samples, "both", protocol="all", num_workers=2, progress=lambda bar: bars.append(bar.iteration))
+    paths = (
+        "alone_J",
+        "frames.alone_F",
+        "frames.pred.detections.alone_id",
+        "frames.gt.detections.alone",
+        "alone_fp",
+    )
+    results = evaluate(
+        samples, "both", protocol="all", num_workers=2, progress=lambda bar: bars.append(bar.iteration)
+    )
     assert (results.objects, results.problems) == (alone.objects, alone.problems)
     assert len(results.objects) == (6 if clips else 4)
     assert results.series == alone.series
-    assert scored_dataset.values([path.replace("alone", "both") for path in paths]) == scored_dataset.values([*paths])
+    assert scored_dataset.values([path.replace("alone", "both") for path in paths]) == scored_dataset.values(
+        [*paths]
+    )
     assert bars == [0, 1, 2, 3]
 
 
@@ -303,7 +327,11 @@ def test_groups_of_images(dataset, tmp_path):
 def test_fiftyones_own_entry_gives_the_same(scored_dataset):
     ours = evaluate(scored_dataset)
     theirs = scored_dataset.evaluate_detections(
-        "frames.pred", "frames.gt", eval_key="theirs", method=PropagationEvaluationConfig, protocol="davis2017"
+        "frames.pred",
+        "frames.gt",
+        eval_key="theirs",
+        method=PropagationEvaluationConfig,
+        protocol="davis2017",
     )
     assert theirs.objects == ours.objects
     assert scored_dataset.values("theirs_tp") == scored_dataset.values("ev_tp")
@@ -329,7 +357,10 @@ def test_reports_and_plots(scored_dataset, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("frames.nothing", "frames.gt", "ev"), "the prediction field 'frames.nothing' is no Detections field"),
+        (
+            ("frames.nothing", "frames.gt", "ev"),
+            "the prediction field 'frames.nothing' is no Detections field",
+        ),
         (("frames.pred", "frames.nothing", "ev"), "ground truth field.*choose one of"),
         (("frames.pred", "pred", "ev"), "cannot be its own ground truth"),
         (("frames.pred", "frames.gt", "an evaluation"), "cannot name an evaluation"),

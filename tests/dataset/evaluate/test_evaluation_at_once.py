@@ -37,7 +37,9 @@ def test_second_of_a_name_is_refused(two, before):
     refused = []
 
     def second() -> None:
-        with pytest.raises(HS2SError, match=r"another run \(process .*\) works on the evaluation 'ev': wait") as error:
+        with pytest.raises(
+            HS2SError, match=r"another run \(process .*\) works on the evaluation 'ev': wait"
+        ) as error:
             evaluate(another(two))
         refused.append(error)
         evaluate(another(two), "other")

@@ -15,9 +15,14 @@ NUM_FRAMES, LAG = 12, 3
 def folders(shared_data, tmp_path_factory):
     """Real masks of seven girls, and the same masks three frames late as prediction."""
     root = tmp_path_factory.mktemp("real")
-    (source,) = list_sequences(shared_data / "data" / "video" / "DAVIS2017-schoolgirls" / "Annotations").values()
+    (source,) = list_sequences(
+        shared_data / "data" / "video" / "DAVIS2017-schoolgirls" / "Annotations"
+    ).values()
     files = sorted(source.glob("*.png"))[:NUM_FRAMES]
-    for side, chosen in (("truth", files), ("prediction", [files[max(0, k - LAG)] for k in range(len(files))])):
+    for side, chosen in (
+        ("truth", files),
+        ("prediction", [files[max(0, k - LAG)] for k in range(len(files))]),
+    ):
         (root / side / "girls").mkdir(parents=True)
         for path, original in zip(files, chosen, strict=True):
             (root / side / "girls" / path.name).write_bytes(original.read_bytes())
@@ -34,7 +39,9 @@ def girls(folders):
     identities = {i: Identity("girl", i) for i in range(1, 8)}
     for number, (true, predicted) in enumerate(zip(*sides, strict=True), start=1):
         labels = {"gt": true, "pred": predicted}
-        sample.frames[number] = fo.Frame(**{f: label_map_to_detections(m, identities) for f, m in labels.items()})
+        sample.frames[number] = fo.Frame(
+            **{f: label_map_to_detections(m, identities) for f, m in labels.items()}
+        )
     dataset.add_sample(sample)
     yield dataset
     dataset.delete()

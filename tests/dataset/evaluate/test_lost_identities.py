@@ -1,4 +1,5 @@
-"""Predictions of other trackers, such as FiftyOne's SAM 2: numbered anew from 0, without instance or confidence."""
+"""Predictions of other trackers, such as FiftyOne's SAM 2: numbered anew from 0, without instance or
+confidence."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def frame(number: int, instances: dict[int, fo.Instance]) -> fo.Frame:
     return fo.Frame(
         gt=labels(masks(number), lambda i: {"label": NAMES[i], "index": i, "instance": instances[i]}),
         ours=labels(
-            masks(number, off), lambda i: {"label": NAMES[i], "index": i, "instance": instances[i]}, confidence=0.9
+            masks(number, off),
+            lambda i: {"label": NAMES[i], "index": i, "instance": instances[i]},
+            confidence=0.9,
         ),
         sam2=labels(masks(number, off), lambda i: {"label": NAMES[i], "index": SAM2[i]}),
     )
@@ -43,7 +46,9 @@ def frame(number: int, instances: dict[int, fo.Instance]) -> fo.Frame:
 
 @pytest.fixture
 def tracked(dataset, video):
-    sample = fo.Sample(filepath=str(video), metadata=fo.VideoMetadata(frame_width=W, frame_height=H, frame_rate=10))
+    sample = fo.Sample(
+        filepath=str(video), metadata=fo.VideoMetadata(frame_width=W, frame_height=H, frame_rate=10)
+    )
     instances = {i: fo.Instance() for i in NAMES}
     for number in range(1, T + 1):
         sample.frames[number] = frame(number, instances)
@@ -60,7 +65,8 @@ def test_sam_2_is_scored_as_ours_where_its_masks_are_ours(tracked, protocol):
         assert {name: other[name] for name in one} == one
     if protocol != "davis2016":
         assert {row["name"]: row["matched"] for row in sam2.objects} == {
-            f"{NAMES[row['object']]} {row['object']}": f"index {SAM2[row['object']]}, J 1.00" for row in ours.objects
+            f"{NAMES[row['object']]} {row['object']}": f"index {SAM2[row['object']]}, J 1.00"
+            for row in ours.objects
         }
 
 
@@ -93,7 +99,9 @@ def test_failures_are_those_of_the_right_object(tracked):
     assert found.events == ours
     assert found.match == "first_frame"
     assert "matched by overlap on their first frame" in str(found)
-    assert "identity switch" in find_failures(tracked, "sam2", "gt").counts, "by identity they seem to be swapped"
+    assert "identity switch" in find_failures(tracked, "sam2", "gt").counts, (
+        "by identity they seem to be swapped"
+    )
     evaluate_propagation(tracked, "sam2", "gt", "ev", "youtube-vos", match="first_frame")
     assert find_failures(tracked, "sam2", eval_key="ev").match == "first_frame"
     with pytest.raises(HS2SError, match="matched objects by first_frame: leave match out"):

@@ -172,7 +172,9 @@ def test_cvat_read_by_fiftyones_importer(hard, tmp_path):
 
 
 def test_overlay_video_is_in_the_apps_colors(hard, tmp_path):
-    hard.app_config.color_scheme = fo.ColorScheme(color_pool=["#ff0000", "#00ff00", "#0000ff"], color_by="instance")
+    hard.app_config.color_scheme = fo.ColorScheme(
+        color_pool=["#ff0000", "#00ff00", "#0000ff"], color_by="instance"
+    )
     hard.app_config.color_scheme.opacity = 1.0
     hard.save()
     export_tracks(hard, "pred", tmp_path, "overlay")
@@ -188,7 +190,9 @@ def test_overlay_video_is_in_the_apps_colors(hard, tmp_path):
     )
     hard.save()
     export_tracks(hard, "pred", tmp_path, "overlay", overwrite=True)
-    assert {next(open_frames(tmp_path / "walk.mp4")[n : n + 1].__iter__())[33, 25].argmax() for n in (0, 4)} == {1}
+    assert {
+        next(open_frames(tmp_path / "walk.mp4")[n : n + 1].__iter__())[33, 25].argmax() for n in (0, 4)
+    } == {1}
 
 
 @pytest.mark.parametrize(("server", "place"), [("davis2017", "walk/"), ("youtube-vos", "Annotations/walk/")])
@@ -232,7 +236,11 @@ def test_imported_names_and_odd_sizes_come_out_again(tmp_path):
         file = f"{5 * k:05}.png"
         written = np.array(Image.open(tmp_path / "out" / "Annotations" / "walk" / file))
         np.testing.assert_array_equal(written, label_map(k + 4)[:63, :95])
-        assert cv2.imread(str(tmp_path / "out" / "JPEGImages" / "walk" / f"{5 * k:05}.jpg")).shape == (63, 95, 3)
+        assert cv2.imread(str(tmp_path / "out" / "JPEGImages" / "walk" / f"{5 * k:05}.jpg")).shape == (
+            63,
+            95,
+            3,
+        )
     clip = sorted(file.name for file in (tmp_path / "out2" / "Annotations" / "walk_2-3").iterdir())
     assert clip == ["00005.png", "00010.png"]
 
@@ -260,8 +268,12 @@ def test_groups_of_images_have_the_names_of_their_files(dataset, tmp_path):
     for number in (3, 1, 2):
         cv2.imwrite(str(folder / f"f{number}.jpg"), picture(number)[..., ::-1])
         found = fo.Detections(detections=[detection(truth(number)[0], label="bear", index=0)])
-        dataset.add_sample(fo.Sample(filepath=str(folder / f"f{number}.jpg"), video="a", number=number, pred=found))
-    report = export_tracks(dataset.group_by("video", order_by="number"), "pred", tmp_path / "out", export_media=True)
+        dataset.add_sample(
+            fo.Sample(filepath=str(folder / f"f{number}.jpg"), video="a", number=number, pred=found)
+        )
+    report = export_tracks(
+        dataset.group_by("video", order_by="number"), "pred", tmp_path / "out", export_media=True
+    )
     assert report.sequences == ["bear"]
     assert "plus 1" in messages(report.notes)
     for number in (1, 2, 3):
@@ -279,12 +291,23 @@ def add(dataset, video, *frames: list[fo.Detection], **about) -> None:
 
 def test_ids_are_refused_or_right(dataset, video, tmp_path):
     red, blue = truth(1).values()
-    add(dataset, video, [detection(red, label="a", index=300), detection(blue, label="b", index=2)], sequence="large")
+    add(
+        dataset,
+        video,
+        [detection(red, label="a", index=300), detection(blue, label="b", index=2)],
+        sequence="large",
+    )
     add(dataset, video, [detection(red, label="a"), detection(blue, label="b")], sequence="labels")
     pair = [detection(red, label="a", index=4, instance=fo.Instance()), detection(blue, label="b", index=4)]
     add(dataset, video, pair, sequence="shared")
     add(dataset, video, [detection(red, label="a"), detection(blue, label="a")], sequence="alike")
-    add(dataset, video, [detection(red, label="a", index=1)], [detection(red, label="b", index=1)], sequence="renamed")
+    add(
+        dataset,
+        video,
+        [detection(red, label="a", index=1)],
+        [detection(red, label="b", index=1)],
+        sequence="renamed",
+    )
     add(dataset, video, [], sequence="none")
     report = export_tracks(dataset, "pred", tmp_path)
     assert report.sequences == ["large", "labels", "shared"]

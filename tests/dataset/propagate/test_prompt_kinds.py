@@ -36,7 +36,9 @@ def model():
 def boxes(number):
     detections = prompts(number).detections
     return fo.Detections(
-        detections=[fo.Detection(label=d.label, index=d.index, bounding_box=d.bounding_box) for d in detections]
+        detections=[
+            fo.Detection(label=d.label, index=d.index, bounding_box=d.bounding_box) for d in detections
+        ]
     )
 
 
@@ -55,12 +57,18 @@ def corners(box):
 
 
 def points(number):
-    centers = [(d.label, d.index, np.mean(corners(d.bounding_box), 0).tolist()) for d in boxes(number).detections]
-    return fo.Keypoints(keypoints=[fo.Keypoint(label=label, index=i, points=[at]) for label, i, at in centers])
+    centers = [
+        (d.label, d.index, np.mean(corners(d.bounding_box), 0).tolist()) for d in boxes(number).detections
+    ]
+    return fo.Keypoints(
+        keypoints=[fo.Keypoint(label=label, index=i, points=[at]) for label, i, at in centers]
+    )
 
 
 def segmentation(number):
-    return fo.Segmentation(mask=sum((index + 1) * mask.astype(np.uint8) for index, mask in truth(number).items()))
+    return fo.Segmentation(
+        mask=sum((index + 1) * mask.astype(np.uint8) for index, mask in truth(number).items())
+    )
 
 
 KINDS = {"boxes": boxes, "polylines": polylines, "points": points, "segmentation": segmentation}
@@ -73,7 +81,9 @@ def test_every_kind_of_label_starts_objects(dataset, video, model, kind, directi
     sample = fo.Sample(filepath=str(video))
     sample.frames[number] = fo.Frame(**{kind: KINDS[kind](number)})
     dataset.add_sample(sample)
-    report = propagate(dataset, model, prompt_field=kind, label_field="pred", direction=direction, skip_failures=False)
+    report = propagate(
+        dataset, model, prompt_field=kind, label_field="pred", direction=direction, skip_failures=False
+    )
     assert str(report) == "1 tracked" + MADE.get(kind, "")
     sample.reload()
     shift = 1 if kind == "segmentation" else 0  # there 0 is the background
@@ -82,7 +92,9 @@ def test_every_kind_of_label_starts_objects(dataset, video, model, kind, directi
     origin = {"prompt": "points" if kind == "points" else "box", "mask_maker": "by-color"}
     for label in sample.frames[number].pred.detections:
         assert is_prompt(label)
-        assert origin.items() <= label.propagation.items() if kind in MADE else "prompt" not in label.propagation
+        assert (
+            origin.items() <= label.propagation.items() if kind in MADE else "prompt" not in label.propagation
+        )
     assert not is_prompt(sample.frames[2 if number == 1 else T - 1].pred.detections[0])
 
 
@@ -96,12 +108,16 @@ def test_several_fields_and_the_first_box_of_each_object(dataset, video, model):
     drawn.keypoints = drawn.keypoints[1:]
     sample.frames[5]["points"] = drawn
     dataset.add_sample(sample)
-    propagate(dataset, model, prompt_field=["frames.boxes", "points"], label_field="pred", skip_failures=False)
+    propagate(
+        dataset, model, prompt_field=["frames.boxes", "points"], label_field="pred", skip_failures=False
+    )
     sample.reload()
     results = found(sample)
     assert_right({n: results[n] for n in (3, 4)}, (3, 4), (0,))
     assert_right({n: results[n] for n in range(5, T + 1)}, range(5, T + 1))
-    given = {n: [d.index for d in f.pred.detections if is_prompt(d)] for n, f in sample.frames.items() if f.pred}
+    given = {
+        n: [d.index for d in f.pred.detections if is_prompt(d)] for n, f in sample.frames.items() if f.pred
+    }
     assert {n: ids for n, ids in given.items() if ids} == {3: [0], 5: [1]}
 
 
@@ -115,7 +131,9 @@ def test_boxes_that_the_app_copies_to_later_frames_of_a_drawn_track_are_no_promp
         copied = fo.Detection(label=drawn.label, bounding_box=drawn.bounding_box, instance=instance)
         sample.frames[number] = fo.Frame(gt=fo.Detections(detections=[copied]))
     dataset.add_sample(sample)
-    report = propagate(dataset, model, prompt_field="gt", label_field="pred", prompt_frames="all", skip_failures=False)
+    report = propagate(
+        dataset, model, prompt_field="gt", label_field="pred", prompt_frames="all", skip_failures=False
+    )
     assert str(report) == "1 tracked; 2 boxes without masks ignored"
 
 

@@ -20,7 +20,9 @@ def test_a_box_without_a_mask_is_a_hint_and_a_mask_is_a_mask():
         fo.Detections(
             detections=[
                 fo.Detection(label="cat", index=1, bounding_box=[0.25, 0.5, 0.5, 0.25]),
-                fo.Detection(label="dog", index=2, bounding_box=[0, 0, 4 / W, 4 / H], mask=np.ones((4, 4), bool)),
+                fo.Detection(
+                    label="dog", index=2, bounding_box=[0, 0, 4 / W, 4 / H], mask=np.ones((4, 4), bool)
+                ),
                 fo.Detection(label="none", index=3),
             ]
         )
@@ -37,7 +39,9 @@ def test_polylines_are_filled_as_fiftyone_fills_them():
     expected = polyline.to_segmentation(frame_size=size[::-1], target=1).mask > 0
     mask = found.masks["index", 4].mask
     assert (mask & expected).sum() / (mask | expected).sum() > 0.98
-    assert mask.sum() == pytest.approx(cv2.contourArea(np.multiply(triangle, size[::-1]).astype(np.float32)), rel=0.01)
+    assert mask.sum() == pytest.approx(
+        cv2.contourArea(np.multiply(triangle, size[::-1]).astype(np.float32)), rel=0.01
+    )
 
 
 def test_holes_stay_holes_and_lines_are_refused():
@@ -86,7 +90,9 @@ def test_a_segmentation_that_cannot_be_used_is_refused(tmp_path):
 
 
 def test_points_are_on_the_object_or_beside_it():
-    keypoint = fo.Keypoint(label="cat", index=2, points=[(0.5, 0.5), (0.25, 0.25), (float("nan"), float("nan"))])
+    keypoint = fo.Keypoint(
+        label="cat", index=2, points=[(0.5, 0.5), (0.25, 0.25), (float("nan"), float("nan"))]
+    )
     keypoint["sam_labels"] = [1, 0, 1]
     (hinted,) = read(fo.Keypoints(keypoints=[keypoint])).hints.values()
     assert hinted.kind == "points" and hinted.hint.box is None
@@ -103,7 +109,9 @@ def test_a_box_and_points_of_one_object_are_one_hint_and_a_mask_beats_both():
     found = read_frame({"boxes": box, "points": points, "none": None}, SIZE, lambda field: {})
     (hinted,) = found.hints.values()
     assert (hinted.kind, hinted.hint.box, len(hinted.hint.positive)) == ("box and points", (0, 0, 32, 24), 1)
-    masks = fo.Polylines(polylines=[fo.Polyline(label="cat", index=1, points=[[(0, 0), (1, 0), (1, 1)]], closed=True)])
+    masks = fo.Polylines(
+        polylines=[fo.Polyline(label="cat", index=1, points=[[(0, 0), (1, 0), (1, 1)]], closed=True)]
+    )
     found = read_frame({"boxes": box, "masks": masks}, SIZE, lambda field: {})
     assert found.hints == {} and list(found.masks) == [("index", 1)]
     with pytest.raises(HS2SError, match="has a mask in two prompt fields, one of them 'more': keep one"):

@@ -91,7 +91,9 @@ def test_masks_after_the_end_are_left_out(caplog):
     prompts = collect({2: [square(label="a")], 10: [square(label="b")]})
     assert prompts.ids() == {2: [1]}
     assert "after the video's last frame, 10" in caplog.text
-    with pytest.raises(HS2SError, match="no frame has a detection with mask pixels before its last frame, 10: it ends"):
+    with pytest.raises(
+        HS2SError, match="no frame has a detection with mask pixels before its last frame, 10: it ends"
+    ):
         collect({10: [square(label="b")]})
 
 
@@ -104,9 +106,21 @@ def test_unusable_mask_names_the_frame():
 def test_several_objects_of_a_bare_label_on_one_frame_get_an_index():
     """What a detector leaves on one frame: nothing tells the objects apart but their masks."""
     prompts = collect(
-        {3: [square(0, label="a"), square(8, label="a"), square(16, index=1, label="c"), square(24, label="b")]}
+        {
+            3: [
+                square(0, label="a"),
+                square(8, label="a"),
+                square(16, index=1, label="c"),
+                square(24, label="b"),
+            ]
+        }
     )
-    assert [(i.label, i.index) for i in prompts.identities.values()] == [("a", 2), ("a", 3), ("c", 1), ("b", None)]
+    assert [(i.label, i.index) for i in prompts.identities.values()] == [
+        ("a", 2),
+        ("a", 3),
+        ("c", 1),
+        ("b", None),
+    ]
 
 
 def test_several_objects_of_a_bare_label_on_several_frames_are_refused():

@@ -40,7 +40,8 @@ def run(samples, model, **options):
 
 
 @pytest.mark.parametrize(
-    ("direction", "numbers"), [("forward", range(4, T + 1)), ("backward", range(1, 5)), ("both", range(1, T + 1))]
+    ("direction", "numbers"),
+    [("forward", range(4, T + 1)), ("backward", range(1, 5)), ("both", range(1, T + 1))],
 )
 def test_masks_reach_all_frames_of_the_direction(dataset, sample, model, direction, numbers):
     report = run(dataset, model, direction=direction)
@@ -71,7 +72,9 @@ def test_identity_is_kept(dataset, sample, model):
     assert sample.frames[4].pred.detections[0].confidence == 1
 
 
-@pytest.mark.parametrize(("mode", "given"), [("first", {2: [0], 5: [1]}), ("all", {2: [0], 5: [0, 1], 9: [1]})])
+@pytest.mark.parametrize(
+    ("mode", "given"), [("first", {2: [0], 5: [1]}), ("all", {2: [0], 5: [0, 1], 9: [1]})]
+)
 @pytest.mark.parametrize("direction", ["forward", "both"])
 def test_masks_that_were_given_say_so(dataset, video, model, mode, given, direction):
     sample = fo.Sample(filepath=str(video))
@@ -97,7 +100,9 @@ def test_corrections_are_left_out_of_the_scores(dataset, video, model):
         results = evaluate_propagation(dataset, mode, "gt", f"{mode}_eval")
         assert [row["frames"] for row in results.objects] == [len(counted)] * 2
         assert [row["prompts"] for row in results.objects] == [int(mode == "all")] * 2
-        scored = [n for n, value in enumerate(dataset.values(f"frames.{mode}_eval_JF")[0], 1) if value is not None]
+        scored = [
+            n for n, value in enumerate(dataset.values(f"frames.{mode}_eval_JF")[0], 1) if value is not None
+        ]
         assert scored == list(counted)
     assert results.prompts_note == "2 masks that were prompts left out of the scores"
     everything = evaluate_propagation(dataset, "all", "gt", protocol="all")
@@ -203,7 +208,9 @@ def test_interrupted_samples_are_done_again(dataset, sample, model):
 def test_labels_from_elsewhere_are_not_overwritten(dataset, sample, model):
     sample.frames[2]["pred"] = prompts(2, [1])
     sample.save()
-    with pytest.raises(HS2SError, match="'pred' has labels that come from elsewhere: choose another label field"):
+    with pytest.raises(
+        HS2SError, match="'pred' has labels that come from elsewhere: choose another label field"
+    ):
         run(dataset, model)
     sample.reload()
     assert list(found(sample)) == [2]
@@ -262,7 +269,9 @@ def test_bad_samples_are_named_and_passed_over(mixed, model, caplog):
     with caplog.at_level(logging.WARNING):
         report = run(mixed, model, skip_failures=True)
     assert str(report) == "1 tracked, 6 failed"
-    messages = dict(zip(["gone", "empty", "text", "unprompted", "boxes", "rgb"], report.failed.values(), strict=True))
+    messages = dict(
+        zip(["gone", "empty", "text", "unprompted", "boxes", "rgb"], report.failed.values(), strict=True)
+    )
     assert "There is no video" in messages["gone"]
     assert "cannot be opened" in messages["empty"]
     assert "cannot be opened" in messages["text"]
@@ -309,7 +318,9 @@ def test_a_reason_that_reads_like_a_state_is_a_reason(dataset, sample, model):
 def test_values_that_are_not_finite_fail_the_sample(dataset, sample, monkeypatch):
     model = color_model()
     monkeypatch.setattr(
-        model.tracker.network, "step", lambda image, state: (image.joint[:, :1].expand(2, 1, H, W) * np.nan, state)
+        model.tracker.network,
+        "step",
+        lambda image, state: (image.joint[:, :1].expand(2, 1, H, W) * np.nan, state),
     )
     report = run(dataset, model, skip_failures=True)
     assert "not finite" in next(iter(report.failed.values()))
@@ -412,7 +423,10 @@ def test_images_in_groups(image_groups, dataset, model):
     report = propagate(image_groups, model, prompt_field="ground_truth", label_field="pred", direction="both")
     assert len(report.complete) == 2
     for group in image_groups.iter_dynamic_groups():
-        results = {int(s.frame_number): {d.index: detection_mask(d, (H, W)) for d in s.pred.detections} for s in group}
+        results = {
+            int(s.frame_number): {d.index: detection_mask(d, (H, W)) for d in s.pred.detections}
+            for s in group
+        }
         assert_right(results, range(1, T + 1))
     assert dataset.distinct("pred_status") == ["complete"]
     assert len(propagate(image_groups, model, prompt_field="ground_truth", label_field="pred").skipped) == 2

@@ -21,7 +21,9 @@ def steps(model, monkeypatch):
     """The frames that the tracker is shown."""
     shown = []
     step = model.tracker.step
-    monkeypatch.setattr(model.tracker, "step", lambda frame, masks=None: [shown.append(1), step(frame, masks)][1])
+    monkeypatch.setattr(
+        model.tracker, "step", lambda frame, masks=None: [shown.append(1), step(frame, masks)][1]
+    )
     return shown
 
 
@@ -99,7 +101,9 @@ def test_only_the_stretches_beside_a_correction_are_tracked(dataset, tracked, mo
         {d.index: d.id for d in tracked.frames[8].pred.detections},
     )
     parents = {
-        n: next(d for d in tracked.frames[n].pred.detections if d.index == 0)["propagation"]["parent_keyframes"]
+        n: next(d for d in tracked.frames[n].pred.detections if d.index == 0)["propagation"][
+            "parent_keyframes"
+        ]
         for n in (6, 9)
     }
     assert parents == {6: [keyframes[0][0], keyframes[1][0]], 9: [keyframes[1][0]]}
@@ -139,14 +143,19 @@ def test_a_changed_keyframe_is_seen(dataset, tracked, model, steps):
 
 
 def test_a_correction_makes_the_track_better(dataset, sample, model):
-    """The prompt is a mask of the wrong thing, so the run finds the wrong thing, until frame 8 is corrected."""
+    """The prompt is a mask of the wrong thing, so the run finds the wrong thing, until frame 8 is
+    corrected."""
     label = next(d for d in sample.frames[4].gt.detections if d.index == 0)
     wrong = detection(np.pad(np.ones((10, 30), bool), ((20, H - 30), (60, W - 90))))
     label.mask, label.bounding_box = wrong.mask, wrong.bounding_box
     sample.save()
     propagate(dataset, model, prompt_field="gt", label_field="pred", skip_failures=False)
     sample.reload()
-    mean = lambda: np.mean([iou(found(sample)[n].get(0, np.zeros((H, W), bool)), truth(n)[0]) for n in range(9, T + 1)])  # noqa: E731
+
+    def mean():
+        empty = np.zeros((H, W), bool)
+        return np.mean([iou(found(sample)[n].get(0, empty), truth(n)[0]) for n in range(9, T + 1)])
+
     worse = mean()
     correct(sample, 8, 0, truth(8)[0])
     rerun(dataset, model)

@@ -8,7 +8,18 @@ import fiftyone.core.models as fom
 import numpy as np
 import pytest
 import torch
-from fiftyone_kit import T, assert_right, color_model, detection, found, iou, picture, prompts, truth, write_video
+from fiftyone_kit import (
+    T,
+    assert_right,
+    color_model,
+    detection,
+    found,
+    iou,
+    picture,
+    prompts,
+    truth,
+    write_video,
+)
 from PIL import Image
 
 import fiftyone_hs2s
@@ -22,7 +33,8 @@ def apply(samples, model, **options):
 
 
 @pytest.mark.parametrize(
-    ("direction", "numbers"), [("forward", range(4, T + 1)), ("backward", range(1, 5)), ("both", range(1, T + 1))]
+    ("direction", "numbers"),
+    [("forward", range(4, T + 1)), ("backward", range(1, 5)), ("both", range(1, T + 1))],
 )
 def test_apply_model(dataset, sample, direction, numbers):
     model = color_model(direction=direction)
@@ -40,7 +52,12 @@ def test_same_result_as_propagate(dataset, sample):
     sample.reload()
     for frame in sample.frames.values():
         for a, b in zip(frame.pred.detections, frame.streamed.detections, strict=True):
-            assert (a.label, a.index, a.confidence, a.bounding_box) == (b.label, b.index, b.confidence, b.bounding_box)
+            assert (a.label, a.index, a.confidence, a.bounding_box) == (
+                b.label,
+                b.index,
+                b.confidence,
+                b.bounding_box,
+            )
             np.testing.assert_array_equal(a.mask, b.mask)
 
 
@@ -54,7 +71,9 @@ def test_prompt_field_of_the_model_itself(dataset, sample):
 
 
 def test_missing_prompt_field_is_named(dataset, sample):
-    with pytest.raises(HS2SError, match=r'pass prompt_field="frames.<field>" to apply_model\(\) or load_model\(\)'):
+    with pytest.raises(
+        HS2SError, match=r'pass prompt_field="frames.<field>" to apply_model\(\) or load_model\(\)'
+    ):
         apply(dataset, color_model())
 
 
@@ -62,7 +81,9 @@ def test_sample_without_masks_is_named(dataset, video):
     sample = fo.Sample(filepath=str(video))
     sample.frames[2]["gt"] = fo.Detections(detections=[fo.Detection(label="box", bounding_box=[0, 0, 1, 1])])
     dataset.add_sample(sample)
-    with pytest.raises(HS2SError, match=f"sample {sample.id} .*, field 'gt': no frame has a mask, only boxes"):
+    with pytest.raises(
+        HS2SError, match=f"sample {sample.id} .*, field 'gt': no frame has a mask, only boxes"
+    ):
         apply(dataset, color_model(), prompt_field="frames.gt")
 
 
@@ -120,8 +141,12 @@ def test_every_argument_of_apply_model(dataset, sample, tmp_path, monkeypatch, c
         apply(dataset, color_model(), prompt_field="frames.gt", **options)
     sample.reload()
     assert_right(found(sample), range(4, T + 1), indices=[1])
-    labels = [d for frame in sample.frames.values() for d in (frame["pred"].detections if frame["pred"] else ())]
-    assert {Path(d.mask_path).parent for d in labels} == {tmp_path / "masks" / Path(sample.filepath).parent.name}
+    labels = [
+        d for frame in sample.frames.values() for d in (frame["pred"].detections if frame["pred"] else ())
+    ]
+    assert {Path(d.mask_path).parent for d in labels} == {
+        tmp_path / "masks" / Path(sample.filepath).parent.name
+    }
     assert seen[-1] == 2
     assert f"Sample: {gone.id}" in caplog.text and "gone.mp4" in caplog.text
     with pytest.raises(Exception, match=r"gone\.mp4"):
@@ -135,15 +160,18 @@ def test_every_argument_of_apply_model(dataset, sample, tmp_path, monkeypatch, c
 def test_labels_are_filtered_as_for_any_model(dataset, sample, options, indices):
     apply(dataset, color_model(), prompt_field="frames.gt", **options)
     sample.reload()
-    assert {number: sorted(masks) for number, masks in found(sample).items()} == dict.fromkeys(range(4, T + 1), indices)
+    assert {number: sorted(masks) for number, masks in found(sample).items()} == dict.fromkeys(
+        range(4, T + 1), indices
+    )
 
 
 @pytest.fixture
 def davis(dataset, tmp_path):
-    """The remote zoo dataset voxel51/davis-2017 in its video format, small: 102 pixels wide, in a video of 112.
+    """The remote zoo dataset voxel51/davis-2017 in its video format, small: 102 pixels wide, in a video of
+    112.
 
-    Indices start at 0, an object out of view has an empty box and no mask, one that a frame's PNG doesn't have isn't
-    there at all.
+    Indices start at 0, an object out of view has an empty box and no mask, one that a frame's PNG doesn't
+    have isn't there at all.
     """
     wide, stretched = 102, 112
     frames = [picture(n + 1) for n in range(T)]
@@ -222,7 +250,9 @@ def test_load_model_with_the_shipped_weights():
 )
 def test_load_model_refuses(arguments, message, monkeypatch):
     if not {"weights", "name"} & arguments.keys():
-        monkeypatch.setattr("fiftyone_hs2s.dataset.propagate.model.load_network", lambda name, *_: build_network(name))
+        monkeypatch.setattr(
+            "fiftyone_hs2s.dataset.propagate.model.load_network", lambda name, *_: build_network(name)
+        )
     with pytest.raises(HS2SError, match=message):
         load_model(**arguments)
 
@@ -247,14 +277,18 @@ def test_adapting_is_for_each_video_alone(dataset, sample, caplog):
         apply(dataset, model, prompt_field="frames.gt")
         report = propagate(dataset, model, prompt_field="gt", label_field="streamed")
     assert len(report.complete) == 1
-    assert [text for text in caplog.messages if text.startswith("Adapting")] == ["Adapting to 2 objects, 1e-06 s"] * 2
+    assert [text for text in caplog.messages if text.startswith("Adapting")] == [
+        "Adapting to 2 objects, 1e-06 s"
+    ] * 2
     for key, value in model.tracker.network.state_dict().items():
         assert torch.equal(value, before[key])
     sample.reload()
     plain = load_model(size=(64, 96), device="cpu", precision="float32", direction="both")
     propagate(dataset, plain, prompt_field="gt", label_field="plain")
     sample.reload()
-    confidence = {field: sample.frames[9][field].detections[0].confidence for field in ("pred", "streamed", "plain")}
+    confidence = {
+        field: sample.frames[9][field].detections[0].confidence for field in ("pred", "streamed", "plain")
+    }
     assert confidence["pred"] == confidence["streamed"] != confidence["plain"]
     with pytest.raises(HS2SError, match="seconds from 0, not -3"):
         load_model(adapt=-3)
@@ -268,6 +302,8 @@ def test_adapting_to_a_group_of_images(dataset, tmp_path, caplog):
         dataset.add_sample(fo.Sample(filepath=str(path), scene="a", number=number, gt=masks))
     model = load_model(size=(64, 96), device="cpu", precision="float32", adapt=1e-6)
     with caplog.at_level(logging.INFO, "fiftyone_hs2s"):
-        report = propagate(dataset.group_by("scene", order_by="number"), model, prompt_field="gt", label_field="pred")
+        report = propagate(
+            dataset.group_by("scene", order_by="number"), model, prompt_field="gt", label_field="pred"
+        )
     assert report.frames == 3
     assert "Adapting to 2 objects, 1e-06 s" in caplog.messages

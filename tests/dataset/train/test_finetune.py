@@ -33,7 +33,8 @@ def config(tmp_path):
     """A run of seconds."""
     path = tmp_path / "seconds.yaml"
     path.write_text(
-        "{model: hs2s-lite, init: shipped, warmup: 1, stages: [{steps: 2, size: [64, 96], length: 2, batch: 1}]}"
+        "{model: hs2s-lite, init: shipped, warmup: 1, stages: [{steps: 2, size: [64, 96], length: 2, batch:"
+        " 1}]}"
     )
     return path
 
@@ -78,7 +79,9 @@ def test_settings_of_a_length():
     assert [stage.steps for stage in paper.stages] == [10] * 5 + [700]
 
 
-def test_validation_is_scored_before_and_after_and_not_trained_on(labeled, config, video, tmp_path, monkeypatch):
+def test_validation_is_scored_before_and_after_and_not_trained_on(
+    labeled, config, video, tmp_path, monkeypatch
+):
     other = tmp_path / "other.mp4"
     other.write_bytes(video.read_bytes())
     sample = prompted_sample(other, "gt")
@@ -93,7 +96,9 @@ def test_validation_is_scored_before_and_after_and_not_trained_on(labeled, confi
 
     trained = []
     original = material.read_material
-    monkeypatch.setattr(material, "read_material", lambda samples, f: trained.append(samples) or original(samples, f))
+    monkeypatch.setattr(
+        material, "read_material", lambda samples, f: trained.append(samples) or original(samples, f)
+    )
     result = finetune(labeled, "gt", "squares", config, validation=labeled.select(sample.id))
     assert (result.before.JF, result.after.JF) == (0.6, 0.7)
     assert str(result).endswith("validation J&F 60.0 to 70.0")
@@ -123,7 +128,9 @@ def test_a_run_folder_is_kept_and_gone_on_with(labeled, config, tmp_path):
     assert events[0].values["seconds"] > 600 and result.minutes > 10  # with what came before the stop
     assert result.steps == 2
     assert (tmp_path / "run/log.jsonl").parent.is_dir() and list_models()
-    with pytest.raises(HS2SError, match=r"run is over already: register its weights .*/run/weights.safetensors with"):
+    with pytest.raises(
+        HS2SError, match=r"run is over already: register its weights .*/run/weights.safetensors with"
+    ):
         finetune(labeled, "gt", "others", config, run=tmp_path / "run")
     assert list(list_models()) == ["squares"]
 
@@ -244,7 +251,9 @@ def test_missing_packages_are_named(labeled, config, monkeypatch):
     find = packages.find_spec
     absent = ("accelerate", "tensorboard")
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name in absent else find(name))
-    with pytest.raises(HS2SError, match="needs accelerate and tensorboard: run `pip install accelerate tensorboard`"):
+    with pytest.raises(
+        HS2SError, match="needs accelerate and tensorboard: run `pip install accelerate tensorboard`"
+    ):
         finetune(labeled, "gt", "squares", config)
     with pytest.raises(HS2SError, match="needs accelerate and tensorboard"):
         presets()

@@ -48,7 +48,8 @@ def assert_shows(frames: np.ndarray, label_map: np.ndarray, number: int, ids: di
         if index in ids:
             expected[mask] = ids[index]
     np.testing.assert_array_equal(label_map, expected)
-    assert np.abs(frames.astype(int) - picture(number)).mean() < 6  # compressed, and blurred at the squares' edges
+    # Compressed, and blurred at the squares' edges.
+    assert np.abs(frames.astype(int) - picture(number)).mean() < 6
 
 
 def test_label_maps_and_frames_of_a_video(dataset, video):
@@ -68,7 +69,9 @@ def test_sparse_frames_are_those_that_are_labeled(dataset, video):
     dataset.add_sample(sample)
     (stored,) = read_videos(dataset, "gt")
     assert stored.indices == [2, 7, 11]
-    for number, frame, label_map in zip((3, 8, 12), stored.frames(range(3)), stored.masks(range(3)), strict=True):
+    for number, frame, label_map in zip(
+        (3, 8, 12), stored.frames(range(3)), stored.masks(range(3)), strict=True
+    ):
         assert_shows(frame, label_map, number, {0: 1, 1: 2})
 
 
@@ -76,7 +79,9 @@ def test_only_the_frames_of_a_clip_are_decoded(dataset, video, monkeypatch):
     dataset.add_sample(labeled(video))
     (stored,) = read_videos(dataset, "gt")
     read = []
-    monkeypatch.setattr(type(stored.open()), "__getitem__", lambda frames, index: read.append(index) or picture(1))
+    monkeypatch.setattr(
+        type(stored.open()), "__getitem__", lambda frames, index: read.append(index) or picture(1)
+    )
     stored.frames([4, 9, 4])
     assert read == [4, 9]
 
@@ -94,7 +99,9 @@ def test_an_object_keeps_its_number_by_identity(dataset, video):
         sample.frames[number]["gt"] = fo.Detections(detections=both if number != 2 else both[::-1])
     dataset.add_sample(sample)
     (stored,) = read_videos(dataset, "gt")
-    for number, frame, label_map in zip((1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True):
+    for number, frame, label_map in zip(
+        (1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True
+    ):
         assert_shows(frame, label_map, number, {0: 1, 1: 2})
 
 
@@ -103,7 +110,9 @@ def test_an_object_that_comes_later_gets_the_next_number(dataset, video):
     sample.frames[3]["gt"] = prompts(3)
     dataset.add_sample(sample)
     (stored,) = read_videos(dataset, "gt")
-    for number, frame, label_map in zip((1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True):
+    for number, frame, label_map in zip(
+        (1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True
+    ):
         assert_shows(frame, label_map, number, {1: 1} if number < 3 else {0: 2, 1: 1})
 
 
@@ -248,7 +257,10 @@ def test_objects_that_only_share_a_label_are_refused(dataset, video, caplog):
     with caplog.at_level(logging.WARNING):
         (stored,) = read_videos(dataset, "gt")
     assert sample.id not in stored.name
-    assert f"{sample.id} (squares.mp4): several detections of frame 2 have only the label 'a': set their" in caplog.text
+    assert (
+        f"{sample.id} (squares.mp4): several detections of frame 2 have only the label 'a': set their"
+        in caplog.text
+    )
 
 
 def test_objects_beyond_254_and_boxes_outside_the_picture(dataset):
@@ -275,14 +287,18 @@ def test_no_usable_clip(dataset, video, tmp_path):
         dataset_sources(CONFIG, dataset, "frames.gt")
     dataset.clear()
     dataset.add_sample(labeled(video, [4]))
-    with pytest.raises(HS2SError, match="No usable clip: it takes a video with at least two annotated frames"):
+    with pytest.raises(
+        HS2SError, match="No usable clip: it takes a video with at least two annotated frames"
+    ):
         dataset_sources(CONFIG, dataset, "frames.gt")
 
 
 def test_wrong_fields_are_named(dataset, sample):
     dataset.add_frame_field("note", fo.StringField)
     for field in ("frames.note", "ground_truth"):
-        with pytest.raises(HS2SError, match=f"{dataset.name}' has no Detections field '{field}': choose one of gt"):
+        with pytest.raises(
+            HS2SError, match=f"{dataset.name}' has no Detections field '{field}': choose one of gt"
+        ):
             dataset_sources(CONFIG, dataset, field)
 
 
@@ -350,7 +366,8 @@ def test_images_without_masks(dataset, tmp_path):
 
 
 def copy_sample(dataset: fo.Dataset, times: int) -> None:
-    """Copies the dataset's sample and its frames in the database itself, which takes a moment for thousands."""
+    """Copies the dataset's sample and its frames in the database itself, which takes a moment for
+    thousands."""
     sample = dataset._sample_collection.find_one()
     frames = list(dataset._frame_collection.find({"_sample_id": sample["_id"]}))
     ids = [ObjectId() for _ in range(times)]
@@ -361,7 +378,8 @@ def copy_sample(dataset: fo.Dataset, times: int) -> None:
 
 
 def test_thousands_of_videos_start_as_fast_as_a_few(dataset, video, monkeypatch):
-    """Before the first clip, nothing is opened or drawn, and of a video little is kept, whatever its masks take."""
+    """Before the first clip, nothing is opened or drawn, and of a video little is kept, whatever its masks
+    take."""
     mask = np.zeros((300, 400), bool)
     mask[100:200, 100:300] = True
     shown = fo.Detections(detections=[detection(mask, label="square", index=1)])

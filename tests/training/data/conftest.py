@@ -14,7 +14,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video of two squares, one red and one green, and pictures of three disks; each set has some void."""
     root = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    for kind in ("video/made/JPEGImages/two", "video/made/Annotations/two", "images/made/Images", "images/made/Masks"):
+    for kind in (
+        "video/made/JPEGImages/two",
+        "video/made/Annotations/two",
+        "images/made/Images",
+        "images/made/Masks",
+    ):
         (root / kind).mkdir(parents=True)
     for t in range(10):
         frame, mask = rng.integers(60, 120, (96, 160, 3), dtype=np.uint8), np.zeros((96, 160), np.uint8)

@@ -65,12 +65,16 @@ def test_what_has_a_label_stays_on_top_of_what_is_pasted_behind(
 
 
 @pytest.mark.parametrize("scale", [0.3, 0.7, 1.8])
-def test_scale_and_shift_are_those_of_the_pose(scene: tuple[list[np.ndarray], list[np.ndarray]], scale: float) -> None:
+def test_scale_and_shift_are_those_of_the_pose(
+    scene: tuple[list[np.ndarray], list[np.ndarray]], scale: float
+) -> None:
     frames, labels = _canvas()
     paste(frames, labels, _cut(scene), [Pose(scale=scale, shift=(0.2, -0.1))] * T, 1)
     ys, xs = np.nonzero(labels[0])
     assert len(ys) == pytest.approx(24 * 30 * scale**2, rel=0.1)
-    assert xs.mean() == pytest.approx(0.7 * W - 0.5, abs=1) and ys.mean() == pytest.approx(0.4 * H - 0.5, abs=1)
+    assert xs.mean() == pytest.approx(0.7 * W - 0.5, abs=1) and ys.mean() == pytest.approx(
+        0.4 * H - 0.5, abs=1
+    )
 
 
 def test_nothing_is_pasted_outside_or_where_the_object_is_out_of_view(
@@ -93,7 +97,10 @@ def test_twins_are_mirrored_or_in_another_phase(scene: tuple[list[np.ndarray], l
     for image, source in zip(later.images, (3, 2, 1, 0), strict=True):  # it runs back from the end
         np.testing.assert_array_equal(image, cutout.images[source])
     np.testing.assert_array_equal(later.centers[2], (-10, -4))
-    changed = [not np.array_equal(cutout.twin(np.random.default_rng(n)).images[0], cutout.images[0]) for n in range(9)]
+    changed = [
+        not np.array_equal(cutout.twin(np.random.default_rng(n)).images[0], cutout.images[0])
+        for n in range(9)
+    ]
     assert all(changed)
 
 

@@ -67,7 +67,10 @@ def test_all_instances_are_tracked_where_several_objects_are_wanted(data: Path) 
         assert clip is not None
         counts.append(int(clip.masks[clip.masks < 255].max()))
         for label in range(1, counts[-1] + 1):
-            main = {int(np.argmax(np.median(f[m == label], axis=0))) for f, m in zip(*_shown(clip, label), strict=True)}
+            main = {
+                int(np.argmax(np.median(f[m == label], axis=0)))
+                for f, m in zip(*_shown(clip, label), strict=True)
+            }
             assert len(main) == 1
     assert max(counts) == 3 and np.mean(counts) > 2
 
