@@ -101,7 +101,8 @@ def run_command(name: str, work: Callable[[StopSignals], int], ask: bool = False
 
     Returns:
         the exit status: that of ``work``; 2 for an error that the user can fix, said in one sentence on
-        stderr; 128 and the signal's number for Ctrl-C and ``kill``
+            stderr; 128
+        and the signal's number for Ctrl-C and ``kill``
     """
     signals = StopSignals(ask)
     if hasattr(sys.stdout, "reconfigure"):

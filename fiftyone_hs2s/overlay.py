@@ -101,7 +101,8 @@ def write_overlay(
         path: the file (MP4)
         frames: uint8 (H, W, 3), RGB
         label_maps: uint8 or uint16 (H, W) for each frame, None to show the frame as it is; may be longer than
-        frames fps: frames per second
+            frames
+        fps: frames per second
 
     Raises:
         HS2SError: as :func:`write_video`

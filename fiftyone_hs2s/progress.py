@@ -35,7 +35,9 @@ class Progress(_Fields):
         total: how many there are
         unit: what is counted, in the singular
         within: how far the unit is that is being worked on, such as the frames of a video; None if that is
-        unknown note: more in words values: figures by name, such as the ``loss`` of a training step
+            unknown
+        note: more in words
+        values: figures by name, such as the ``loss`` of a training step
         elapsed_time: seconds since the run began
     """
 

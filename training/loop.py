@@ -129,7 +129,8 @@ class Trainer:
 
         Raises:
             HS2SError: if the loss is not finite: then the checkpoint stays as it was; or if nothing to train
-                or to validate on can be read: then the steps so far are saved
+                or to
+                validate on can be read: then the steps so far are saved
         """
         folder = RunFolder(self.run, self.config) if self.accelerator.is_main_process else None
         start = saved = time.monotonic()

@@ -101,10 +101,11 @@ class TrainingConfig:
     Attributes:
         model: name of the network's preset; ``default`` for :func:`fiftyone_hs2s.models.default_model`
         network: settings of the network that differ from the preset's, or from those of the weights to start
-        from memory_every: as in the network's configuration, for clips, which are short init: weights to
-        start from: a file, ``shipped``, or None for ImageNet's in the backbone transfer: where ``init`` is
-        None, weights of another network, of which what fits is taken: a file, or the name
-            of a shipped model, see :func:`fiftyone_hs2s.training.transfer.transfer`
+            from
+        memory_every: as in the network's configuration, for clips, which are short
+        init: weights to start from: a file, ``shipped``, or None for ImageNet's in the backbone
+        transfer: where ``init`` is None, weights of another network, of which what fits is taken: a file, or
+            the name of a shipped model, see :func:`fiftyone_hs2s.training.transfer.transfer`
         videos: DAVIS-layout folders, relative to ``--data``; glob patterns are allowed
         pictures: folders with Images and Masks, likewise
         exclude: sequences never to be trained on
@@ -137,9 +138,9 @@ class TrainingConfig:
         portrait: share of the steps whose clips are upright, W x H instead of H x W
         distractors: how many look-alikes and other objects move behind a pasted one at most; 0 for none
         objects: how many objects of a clip are tracked at most; with more than 1, all instances of a picture
-        are copy_paste: share of the clips that get other moving objects pasted in, before and behind their
-        own; see
-            :class:`fiftyone_hs2s.training.data.copy_paste.CopyPaste`
+            are
+        copy_paste: share of the clips that get other moving objects pasted in, before and behind their own;
+            see :class:`fiftyone_hs2s.training.data.copy_paste.CopyPaste`
         twins: share of the pasted objects that are look-alikes: copies of another object of the clip,
             mirrored, in another phase of its movement, or tinted
         near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such
@@ -152,11 +153,14 @@ class TrainingConfig:
         color: strength of the change of brightness, contrast, saturation and tint, 0 for none
         degraded: share of the clips with low light, compression or blur
         affine: bounds of the transform that real clips get, see
-        :class:`fiftyone_hs2s.training.data.videos.VideoClips` validation: sequences ``set/name`` below
-        ``--data`` to score the averaged weights on validate_every: in steps; 0 for never patience:
-        validations without a better J&F after which the run ends; 0 for never ema: decay of the averaged
-        weights, 0 for the plain ones clip_norm: bound of the gradient's norm, 0 for none weight_decay: of
-        AdamW seed: of everything random
+            :class:`fiftyone_hs2s.training.data.videos.VideoClips`
+        validation: sequences ``set/name`` below ``--data`` to score the averaged weights on
+        validate_every: in steps; 0 for never
+        patience: validations without a better J&F after which the run ends; 0 for never
+        ema: decay of the averaged weights, 0 for the plain ones
+        clip_norm: bound of the gradient's norm, 0 for none
+        weight_decay: of AdamW
+        seed: of everything random
     """
 
     model: Annotated[str, AfterValidator(_model)]

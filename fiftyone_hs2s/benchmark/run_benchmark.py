@@ -63,13 +63,16 @@ def run_benchmark(
         model: name of a model, or a tracker with settings of one's own; None for the default model
         split: the sequences, see :func:`find_benchmark`; None for all that have masks
         kind: ``davis2016``, ``davis2017``, ``youtube-vos``, ``mose``, ``lvos`` or ``sa-v``; None to tell by
-        the files protocol: how to score; None for the data set's own seen: text file of the classes seen in
-        training, see :func:`find_benchmark` void: the value of pixels to ignore in 16-bit masks adapt:
-        seconds for which a copy of the network learns from each sequence's masks before it is tracked method:
-        name for the table; None for that of the model num_workers: processes that score; more than one needs
-        ``if __name__ == "__main__":`` in a script skip_failures: continue with the next sequence where one
-        cannot be tracked; else its error is raised overwrite: begin anew in a folder that holds a benchmark
-        with other settings progress: see :data:`fiftyone_hs2s.progress.ProgressOption`
+            the files
+        protocol: how to score; None for the data set's own
+        seen: text file of the classes seen in training, see :func:`find_benchmark`
+        void: the value of pixels to ignore in 16-bit masks
+        adapt: seconds for which a copy of the network learns from each sequence's masks before it is tracked
+        method: name for the table; None for that of the model
+        num_workers: processes that score; more than one needs ``if __name__ == "__main__":`` in a script
+        skip_failures: continue with the next sequence where one cannot be tracked; else its error is raised
+        overwrite: begin anew in a folder that holds a benchmark with other settings
+        progress: see :data:`fiftyone_hs2s.progress.ProgressOption`
 
     Raises:
         HS2SError: if the data set or an argument cannot be used, ``out_dir`` holds a benchmark with other

@@ -33,8 +33,8 @@ protocols:
   davis2017    objects of the first frame; all frames but the first and the last (default)
   davis2016    all objects taken as one; all frames but the first and the last
   youtube-vos  all objects, each from the frame after its first; with a meta.json each on the frames that this
-               lists; with --seen also apart for the classes that were seen in training and those that were
-               not
+  lists;
+               with --seen also apart for the classes that were seen in training and those that were not
   all          all objects and frames
 """
 

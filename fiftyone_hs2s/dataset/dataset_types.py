@@ -34,8 +34,10 @@ class SequenceImporter(foud.GenericSampleDatasetImporter):
         void: the value of pixels that belong to no object in 16-bit masks
         fps: frames per second
         videos: folder for the videos that are made of the frames; by default one in FiftyOne's folder for
-        datasets shuffle: whether to import the sequences in another order seed: of that order max_samples:
-        how many to import at most
+            datasets
+        shuffle: whether to import the sequences in another order
+        seed: of that order
+        max_samples: how many to import at most
     """
 
     def __init__(
@@ -107,8 +109,9 @@ class TrackExporter(foud.BatchDatasetExporter):
     Args:
         export_dir: the folder
         field: the field with the masks; by default the only one. FiftyOne keeps ``label_field`` from such
-        exporters format: see :func:`export_tracks` every: as there, and so are fill, renumber, export_media,
-        split and like
+            exporters
+        format: see :func:`export_tracks`
+        every: as there, and so are fill, renumber, export_media, split and like
     """
 
     format: ClassVar[str] = "davis"

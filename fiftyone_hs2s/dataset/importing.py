@@ -77,7 +77,7 @@ def import_sequences(
 
     Raises:
         HS2SError: if there are no such folders, the dataset is not one of videos, or no sequence could be
-        imported
+            imported
     """
     is_new = name is None or not fo.dataset_exists(name)
     found = SequenceFolders(root, sequences, split, field, void, fps)

@@ -44,8 +44,8 @@ def read_label_map(
     Args:
         path: the file, lossless (PNG)
         size: (H, W) of the frame that it belongs to: a mask of another aspect is refused before its pixels
-        are read void: the value of pixels to ignore, such as 10000 in KITTI MOTS; 255 in 8 bits needs no
-        mention
+            are read
+        void: the value of pixels to ignore, such as 10000 in KITTI MOTS; 255 in 8 bits needs no mention
 
     Returns:
         uint8 array (H, W) with 255 for void, or uint16 for a 16-bit image (in which void keeps its value) and

@@ -23,7 +23,7 @@ class MaskSequence:
         folder: the folder
         void: the value of pixels to ignore, see :func:`read_label_map`
         like: the truth that this is a prediction for: what gray values and names of objects mean there, they
-        mean here
+            mean here
 
     Raises:
         MaskError: if there is no PNG in it

@@ -51,7 +51,7 @@ def write_server_zip(
     Raises:
         HS2SError: if there is no such server, or the file cannot be written
         MaskError: if a sequence or frame is missing, a name or size is wrong, or a label map has ids above
-        254
+            254
     """
     if server not in SERVERS:
         raise HS2SError(f"There is no server form {server!r}: choose one of {', '.join(SERVERS)}.")

@@ -34,7 +34,7 @@ def has_soft_edges(values: np.ndarray, white: int | None = None) -> bool:
     Args:
         values: uint8 or uint16 (H, W), 0 is background
         white: the brightest value of a gray image, which is nobody's edge; None for indices, where 255 is
-        void
+            void
     """
     counts = count_values(values)
     labels = values

@@ -180,7 +180,7 @@ def analyze(
         fps: rate at which the sequences' frames are numbered, per second (6 if only every fifth frame of a
             video of 30 was scored, without gaps in the numbers); one for all, or by name
         protocol: which objects and frames count; the default leaves each object's first frame out, as the
-        paper does
+            paper does
     """
     protocol = get_protocol(protocol)
     objects = []

@@ -37,7 +37,8 @@ def boundary_f_measure(
         truth: true mask (H, W), bool; of another type: what is not zero
         prediction: predicted mask (H, W), likewise
         void: mask (H, W) of pixels to ignore: they become background in both masks before the boundary is
-        taken tolerance: below 1 a share of the diagonal, rounded up to whole pixels; otherwise pixels
+            taken
+        tolerance: below 1 a share of the diagonal, rounded up to whole pixels; otherwise pixels
 
     Returns:
         2 * precision * recall / (precision + recall), in 0..1

@@ -61,13 +61,13 @@ def evaluate_folders(
         split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file;
             or their names
         num_workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that
-        calls this progress: whether to show a bar (None: on a terminal or in a notebook), or a function to
-        call with a
+            calls this
+        progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
             :class:`fiftyone_hs2s.progress.Progress` for each sequence
 
     Raises:
         HS2SError: if a folder holds no sequences, none is in both, frames have no name in common, or a file
-        is damaged
+            is damaged
     """
     protocol = get_protocol(protocol)
     sequences, problems = score_folders(
@@ -110,7 +110,8 @@ def analyze_folders(
 
     Args:
         pred_dir: as for ``evaluate_folders``, and so are gt_dir, protocol, void, split, num_workers and
-        progress fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
+            progress
+        fps: annotated frames per second: 6 for YouTube-VOS, 24 for DAVIS
 
     Returns:
         the analysis; what was wrong with the predictions

@@ -262,7 +262,8 @@ class SequenceScorer:
 
         Args:
             truth: true bool mask (H, W) of each object, by id; None where the object is not annotated on this
-            frame prediction: predicted bool masks (H, W); what is missing or None counts as empty
+                frame
+            prediction: predicted bool masks (H, W); what is missing or None counts as empty
 
         Returns:
             the scores of the objects on this frame, by id

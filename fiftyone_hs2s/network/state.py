@@ -28,7 +28,7 @@ class State:
         memories: (h, c) of the ConvLSTM and of the skip memory
         age: (N,) steps since the recurrent state started
         others: (N, 1, H, W) in 0..1, where the other objects of the frame are, which the caller sets; None
-        for nowhere
+            for nowhere
     """
 
     image: ImageFeatures

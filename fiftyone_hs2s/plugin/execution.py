@@ -50,7 +50,8 @@ def execute(
         ctx: the operator's context
         title: what is done
         work: the work, called with a function that is told how far it is: in words, or with a
-        :class:`Progress` outcome: says what came of the work, given what it returned
+            :class:`Progress`
+        outcome: says what came of the work, given what it returned
 
     Yields:
         what the App is to do

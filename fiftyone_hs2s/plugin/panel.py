@@ -21,7 +21,8 @@ from .work import NONE
 logger = logging.getLogger(__name__)
 
 _HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to open its sample; in an open
-sample see J and F of each frame."""
+        sample see J
+and F of each frame."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
 _NAME = "hs2s_panel"

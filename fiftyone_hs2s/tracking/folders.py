@@ -31,7 +31,7 @@ class MaskFiles:
             the frames that they belong to, or with their number if the frames are named by number
         frames: the video
         void: the value of pixels that belong to no object, such as 10000 in KITTI MOTS; 255 in 8 bits needs
-        no mention
+            no mention
 
     Raises:
         MaskError: if there is no mask with an object, one belongs to no frame, or does not fit
@@ -143,7 +143,7 @@ def track_to_folder(
 
     Raises:
         HS2SError: as :func:`track`, and if there are other pictures among the label maps to be removed: then
-        none is
+            none is
     """
     folder = Path(folder)
     old = set(_earlier_masks(folder)) if overwrite else set()

@@ -59,7 +59,7 @@ class PromptPlan(Generic[P]):
         prompts: where the masks come from
         direction: "forward", "backward" or "both"
         anchors: ids of the objects to anchor on each frame, by index: all that is held of the prompts
-        throughout
+            throughout
     """
 
     prompts: P

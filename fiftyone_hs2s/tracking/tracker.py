@@ -45,13 +45,14 @@ class Tracker:
     Args:
         network: the network; it is put to evaluation mode and moved to the device
         size: (h, w) at which the network sees a landscape frame, multiples of 32; a portrait frame is seen at
-        (w, h) device: "auto" (CUDA where there is one) or a torch device precision: "auto", "float32",
-        "bfloat16" or "float16" aggregation: how objects compete for a pixel, "soft" or "argmax"; see
-        ``aggregation.aggregate`` chunk_size: how many objects go through the network at once; bounds the
-        memory, not the result average: what the results of are averaged at each frame: "none" for the frame
-        alone; "flip" for the frame and
-            its mirror image (twice the time and memory); "scales" for the frame at 0.75, 1 and 1.25 times
-            ``size`` (3.1 times); "flip+scales" for all six (6.3 times)
+            (w, h)
+        device: "auto" (CUDA where there is one) or a torch device
+        precision: "auto", "float32", "bfloat16" or "float16"
+        aggregation: how objects compete for a pixel, "soft" or "argmax"; see ``aggregation.aggregate``
+        chunk_size: how many objects go through the network at once; bounds the memory, not the result
+        average: what the results of are averaged at each frame: "none" for the frame alone; "flip" for the
+            frame and its mirror image (twice the time and memory); "scales" for the frame at 0.75, 1 and 1.25
+            times ``size`` (3.1 times); "flip+scales" for all six (6.3 times)
 
     Raises:
         HS2SError: if an argument cannot be used
@@ -138,7 +139,7 @@ class Tracker:
         Args:
             frame: uint8 (H, W, 3), RGB, of the same size as the frames before
             masks: objects to start or to anchor again on it, as for :meth:`add_objects`; they are taken as
-            they are
+                they are
 
         Raises:
             HS2SError: if nothing is being tracked, or the network's output is not finite

@@ -24,7 +24,7 @@ class Clip:
     Attributes:
         frames: uint8 (T, H, W, 3) RGB
         masks: uint8 (T, H, W): 0 background, 1..K the objects, each of at least MIN_AREA on the first frame,
-        255 ignore
+            255 ignore
     """
 
     frames: np.ndarray

@@ -81,7 +81,7 @@ def cut_out(frames: Sequence[np.ndarray], masks: Sequence[np.ndarray], whole: bo
         frames: uint8 RGB (H, W, 3)
         masks: bool (H, W) of the object on each of them
         whole: also None where the frame's border cuts the object, which elsewhere would show as a straight
-        edge
+            edge
     """
     if np.count_nonzero(masks[0]) < MIN_PIXELS or (whole and any(_is_cut(mask) for mask in masks)):
         return None

@@ -49,12 +49,15 @@ class PictureClips:
     Args:
         sets: sets of pictures, each a list of (picture, its label map); see :func:`list_pictures`
         paste: share of the clips whose object is pasted on another picture; in the rest the whole picture
-        moves distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or
-        other objects distractors: how many of these there are at most; 0 for none. With several objects some
-        of them are tracked too occluder: share of the clips where something passes in front objects: how many
-        instances of a picture are tracked at most near: share of the clips of a whole picture whose camera
-        comes up to 6 times nearer or moves away backgrounds: pictures to paste objects on; empty for those of
-        the sets
+            moves
+        distractor: share of the pasted clips with look-alikes (the same object, mirrored and tinted) or other
+            objects
+        distractors: how many of these there are at most; 0 for none. With several objects some of them are
+            tracked too
+        occluder: share of the clips where something passes in front
+        objects: how many instances of a picture are tracked at most
+        near: share of the clips of a whole picture whose camera comes up to 6 times nearer or moves away
+        backgrounds: pictures to paste objects on; empty for those of the sets
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class VideoFolder:
         name: for messages
         pairs: picture and mask of each annotated frame, in order
         spacing: frames of the video from one annotated frame to the next; clips of sparse ones take smaller
-        steps
+            steps
     """
 
     def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]], spacing: int = 1) -> None:
@@ -119,11 +119,15 @@ class VideoClips:
     Args:
         videos: where they come from
         occluders: pictures whose objects pass in front in a share of the clips; real videos hide objects too
-        seldom occluded: that share angle: rotation of the one affine a clip, degrees, up to +- scale: its
-        scale, from and to, relative to a clip that fills the frame shear: degrees, up to +- shift: part of
-        the frame, up to +- objects: how many objects of a video are tracked at most near: share of the clips
-        with a camera that comes up to 6 times nearer to an object or moves away from it, and
-            with up to 10 frames of the video from one frame to the next, so that objects turn
+            seldom
+        occluded: that share
+        angle: rotation of the one affine a clip, degrees, up to +-
+        scale: its scale, from and to, relative to a clip that fills the frame
+        shear: degrees, up to +-
+        shift: part of the frame, up to +-
+        objects: how many objects of a video are tracked at most
+        near: share of the clips with a camera that comes up to 6 times nearer to an object or moves away from
+            it, and with up to 10 frames of the video from one frame to the next, so that objects turn
         longest: frames of a video from one frame of any other clip to the next, at most
         reverse: whether half of the clips run backward
         every_object: whether all objects of all videos are drawn equally often; else longer videos more often

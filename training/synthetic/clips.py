@@ -53,8 +53,9 @@ class Settings:
         growth: how many times as large as on the first frame the object that the clip is about must become
         look_alikes: whether two of the labeled objects must look alike
         compound: share of the objects that are made of several, so that turning shows what was not seen
-        before objects3d: folder of textured objects; PyBullet's procedural ones alone without it pictures:
-        folders of photographs, with masks for figures to be cut out
+            before
+        objects3d: folder of textured objects; PyBullet's procedural ones alone without it
+        pictures: folders of photographs, with masks for figures to be cut out
     """
 
     seed: int = 0

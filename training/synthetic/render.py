@@ -36,7 +36,8 @@ class Renderer:
         camera: from where it is seen
         size: (height, width)
         samples: moments within the shutter's time, each moved by a part of a pixel, that are averaged to a
-        frame ground: a picture of a material for the ground, if there is any
+            frame
+        ground: a picture of a material for the ground, if there is any
     """
 
     def __init__(

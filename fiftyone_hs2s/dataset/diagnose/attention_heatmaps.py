@@ -44,7 +44,8 @@ class AttentionReport:
     Attributes:
         field: the field with the heatmaps
         written: by the name of the sample, the numbers of the frames that have one now: the objects' first
-        ones failed: why other samples have none, by name
+            ones
+        failed: why other samples have none, by name
     """
 
     field: str

@@ -79,12 +79,15 @@ def evaluate_propagation(
 
     Args:
         samples: videos, clips, a view on some, one sample, or images in ordered groups (which then are the
-        frames) pred_field: the frame field with the predictions; ``frames.`` may be left out gt_field: the
-        frame field with the ground truth eval_key: name of the evaluation, an identifier; None to write
-        nothing protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see
-        ``fiftyone_hs2s.metrics.PROTOCOLS`` match: ``identity`` or ``first_frame``, see above iou: from this J
-        on a label counts as found num_workers: number of processes; more than one takes some seconds to
-        start, and needs
+            frames)
+        pred_field: the frame field with the predictions; ``frames.`` may be left out
+        gt_field: the frame field with the ground truth
+        eval_key: name of the evaluation, an identifier; None to write nothing
+        protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see
+            ``fiftyone_hs2s.metrics.PROTOCOLS``
+        match: ``identity`` or ``first_frame``, see above
+        iou: from this J on a label counts as found
+        num_workers: number of processes; more than one takes some seconds to start, and needs
             ``if __name__ == "__main__":`` in a script that calls this
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
             to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample

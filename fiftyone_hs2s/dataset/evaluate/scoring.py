@@ -84,8 +84,9 @@ def score_sequence(
         prediction: field of the predictions
         protocol: how void and several objects are taken
         other: field of another run, to compare the predictions with where there is no truth; or how they
-        compare keep_labels: whether to list the labels by frame match: how objects are matched, see
-        :class:`Matching`
+            compare
+        keep_labels: whether to list the labels by frame
+        match: how objects are matched, see :class:`Matching`
 
     Raises:
         HS2SError: if the media, a mask or the identities are unusable, or there is no prediction

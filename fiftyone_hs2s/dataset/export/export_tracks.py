@@ -90,18 +90,20 @@ def export_tracks(
     """Exports masks of objects that keep their identity through a video.
 
     ===================
-    ========================================================================================= ``davis``
-    ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS, and
-                         ``ImageSets/2017/<split>.txt``
+    =========================================================================================
+    ``davis``            ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS,
+                         and ``ImageSets/2017/<split>.txt``
     ``youtube-vos``      ``Annotations/<sequence>/<frame>.png`` and ``meta.json``; every fifth frame with
-    ``every=5`` ``sa-v``             ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
-    ``youtube-vis``      ``instances.json``: a track an annotation, in RLE ``coco``
-    ``labels.json``: a frame an image, in RLE, with ``track_id`` ``mots``             ``<sequence>.txt``, a
-    line for each frame and object, in RLE ``cvat``             ``labels/<sequence>.xml``, CVAT for video 1.1:
-    polygons, a track for each part of an object ``overlay``          ``<sequence>.mp4``, the masks over the
-    frames in the App's colors ``davis2017-zip``    the file that the DAVIS 2017 test-dev server takes; so
-    ``youtube-vos-zip``, ``mose-zip`` and
-                         ``lvos-zip`` for theirs
+        ``every=5``
+    ``sa-v``             ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
+    ``youtube-vis``      ``instances.json``: a track an annotation, in RLE
+    ``coco``             ``labels.json``: a frame an image, in RLE, with ``track_id``
+    ``mots``             ``<sequence>.txt``, a line for each frame and object, in RLE
+    ``cvat``             ``labels/<sequence>.xml``, CVAT for video 1.1: polygons, a track for each part of an
+        object
+    ``overlay``          ``<sequence>.mp4``, the masks over the frames in the App's colors
+    ``davis2017-zip``    the file that the DAVIS 2017 test-dev server takes; so ``youtube-vos-zip``,
+                         ``mose-zip`` and ``lvos-zip`` for theirs
     ===================
     =========================================================================================
 
@@ -123,12 +125,15 @@ def export_tracks(
         fill: whether frames without labels are exported as ones without an object. By default they are left
             out, as frames that nobody has annotated, except for servers, which ask for all frames
         renumber: whether to number objects from 1 whatever their index; for formats that only have small
-        numbers export_media: whether to export the frames as JPEG files, or the videos (``cvat``), too split:
-        for ``davis`` the list that names the sequences, ``val`` by default; for servers the one in ``like``
+            numbers
+        export_media: whether to export the frames as JPEG files, or the videos (``cvat``), too
+        split: for ``davis`` the list that names the sequences, ``val`` by default; for servers the one in
+            ``like``
         like: for servers, the data set's root: its ``JPEGImages`` say what is asked for, and all of it must
-        be there overwrite: whether files of an earlier export may be replaced progress: whether to show a bar
-        (None: as ``fiftyone.config.show_progress_bars`` says), or a function to call
-            instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
+            be there
+        overwrite: whether files of an earlier export may be replaced
+        progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
+            to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
     Returns:
         what was exported

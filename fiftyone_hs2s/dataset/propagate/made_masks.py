@@ -28,7 +28,7 @@ class MadeMask:
         index: its frame, 0-based
         identity: who the object is
         origin: ``prompt`` (what it was made of: ``"box"``, ``"points"``, ``"box and points"``) and
-        ``mask_maker``
+            ``mask_maker``
     """
 
     index: int

@@ -78,7 +78,7 @@ def load_model(
 
     Raises:
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the
-        above
+            above
     """
     network = load_network(
         short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period

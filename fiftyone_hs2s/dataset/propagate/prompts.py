@@ -147,9 +147,13 @@ def collect_prompts(
 
     Args:
         labels: the labels of each labeled frame by 0-based frame index, ascending, in any form that ``read``
-        takes read: what the labels of a frame say read_at: gives the labels of one frame again, by index
-        frames: the video first_number: the frame number of index 0, for messages maker: makes masks of boxes
-        and points; None if these are ignored backward: see above
+            takes
+        read: what the labels of a frame say
+        read_at: gives the labels of one frame again, by index
+        frames: the video
+        first_number: the frame number of index 0, for messages
+        maker: makes masks of boxes and points; None if these are ignored
+        backward: see above
 
     Raises:
         HS2SError: if no frame has a mask, a label is unusable, or objects cannot be told apart

@@ -147,7 +147,8 @@ def propagate(
 
     Args:
         samples: videos, clips, or images in ordered groups (``dataset.group_by("sequence_id",
-        order_by=...)``) model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
+            order_by=...)``)
+        model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default
         prompt_field: the frame field, or fields, with what objects start from; ``frames.`` may be left out:
             ``Detections`` with or without masks, ``Polylines``, ``Segmentation`` (each value an object) or
             ``Keypoints``. Boxes and points become masks by the model's mask maker

@@ -52,15 +52,17 @@ def repropagate(
             are not looked at
         label_field: the frame field with the results and their corrections; ``frames.`` may be left out
         model: a model of :func:`fiftyone_hs2s.load_model`, or its name; None for the default. Its ``adapt``
-        is not used skip_failures: log a sample that fails and continue with the next one batch_size: number
-        of frames whose labels are written at once progress: as for :func:`fiftyone_hs2s.propagate`
+            is not used
+        skip_failures: log a sample that fails and continue with the next one
+        batch_size: number of frames whose labels are written at once
+        progress: as for :func:`fiftyone_hs2s.propagate`
 
     Returns:
         what was done; samples that have nothing to do again are ``skipped``
 
     Raises:
         HS2SError: if the field cannot work, or is gone meanwhile; without ``skip_failures`` also if a sample
-        fails
+            fails
     """
     check_samples(samples)
     name = check_detections(samples, label_field)

@@ -100,13 +100,14 @@ def finetune(
     Args:
         samples: videos, clips of videos, ordered groups of images, or images with instance masks
         field: the field with the masks: a frame field of videos (``frames.`` may be left out), a field of
-        images name: name for the model; letters, digits, ``-``, ``_`` and ``.`` config: ``"finetune"``,
-        ``"tiny"``, or another name of ``training/configs``, or a YAML file minutes: length of the run; the
-        learning rate falls in the course of it steps: length of the run in optimizer steps, instead; the
-        config's own by default validation: videos, clips of videos, or ordered groups of images with that
-        field, to score the model on before
-            and after. Their media are left out of training, as a whole; of clips, where both are such, only
-            those that share frames
+            images
+        name: name for the model; letters, digits, ``-``, ``_`` and ``.``
+        config: ``"finetune"``, ``"tiny"``, or another name of ``training/configs``, or a YAML file
+        minutes: length of the run; the learning rate falls in the course of it
+        steps: length of the run in optimizer steps, instead; the config's own by default
+        validation: videos, clips of videos, or ordered groups of images with that field, to score the model
+            on before and after. Their media are left out of training, as a whole; of clips, where both are
+            such, only those that share frames
         overwrite: replace a registered model of that name
         run: folder for the checkpoint, the log and TensorBoard's files: a run that was stopped resumes there,
             and its log can be followed. By default a temporary one

@@ -25,8 +25,8 @@ def read_material(samples: Samples | str, field: str | None) -> Material:
 
     Args:
         samples: videos, clips of them, ordered groups of images, or images, which are moved; or a dataset's
-        name field: their field of masks: a frame field of videos (``frames.`` may be left out), a field of
-        images
+            name
+        field: their field of masks: a frame field of videos (``frames.`` may be left out), a field of images
 
     Raises:
         HS2SError: if there is no such dataset or field, or no sample can be used
