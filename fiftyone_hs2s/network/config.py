@@ -35,11 +35,9 @@ class HS2SConfig:
         backbone: one of :data:`BACKBONES`; the encoder and the reference encoder have this form and their own
             weights
         mask_stage: the backbone stage after which the mask joins the picture (0: in the stem, as in the
-            paper). The
-            stages before it see the picture alone: with ``shared_trunk`` they run once a frame for all
-                objects and
-            both encoders. 5: the whole backbone runs once a frame; the mask joins its output at stride 16 and
-            is taken to stride 32 from there
+            paper). The stages before it see the picture alone: with ``shared_trunk`` they run once a frame
+            for all objects and both encoders. 5: the whole backbone runs once a frame; the mask joins its
+            output at stride 16 and is taken to stride 32 from there
         mask_width: channels of a mask on its way to where it joins, unless it does in the stem
         image_decoder: (mixed, output) channels of the blocks that bring the backbone's output from stride 32
             up, once a frame for all objects; with ``mask_stage`` 5. What they give at strides 8 and 4 are the
@@ -54,8 +52,8 @@ class HS2SConfig:
         width: channels of x~ and of the ConvLSTM at stride 32
         cell: ``"paper"`` (sigmoid g, relu output: the state can grow without bound), ``"decay"`` (the same,
             but a tenth of c fades each frame), ``"tanh"`` (the usual ConvLSTM: tanh g and output, so that c
-            can grow but not the output) or ``"bounded"`` (tanh g, forget and input gate
-            sum to one: the state stays in (-1, 1) however long the video)
+            can grow but not the output) or ``"bounded"`` (tanh g, forget and input gate sum to one: the state
+            stays in (-1, 1) however long the video)
         kernel: kernel size of the ConvLSTM at stride 32
         skip_width: channels of the ConvLSTM at stride 16 (the skip memory), 0 for none
         skip_kernel: its kernel size

@@ -149,10 +149,8 @@ def find_failures(
         other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``.
             Only without ground truth
         track_back: whether to track the objects back and compare; or the model that does it (or its name),
-            best the
-            one that made the predictions: it goes against its own direction, so backward unless that is
-                "backward".
-            Only without ground truth. Takes as long as the propagation
+            best the one that made the predictions: it goes against its own direction, so backward unless that
+            is "backward". Only without ground truth. Takes as long as the propagation
         options: what counts as an event
         tag: whether to tag samples with their failures, such as ``hs2s: drift``
         save_views: whether to save views of the failures, see :func:`save_failure_views`
