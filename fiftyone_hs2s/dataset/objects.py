@@ -167,7 +167,7 @@ def _add_object(
 def render(
     detections: fo.Detections | None,
     size: tuple[int, int],
-    number: Callable[[ObjectKey], int],
+    number: Callable[[ObjectKey], int | None],
     kind: str = "instance",
 ) -> FrameObjects:
     """Draws the objects of one frame into a label map. Where masks overlap, the smaller one is on top.
@@ -175,7 +175,8 @@ def render(
     Args:
         detections: the frame's detections; None if the field is not set
         size: the frame's ``(height, width)`` in pixels
-        number: gives the number of an object, from 1, by its key. What gets the same number is one object
+        number: gives the number of an object, from 1, by its key; None leaves it out. What gets the same
+            number is one object
         kind: what to know objects by, see :meth:`Identity.key`
 
     Raises:
@@ -186,7 +187,8 @@ def render(
     masks: dict[int, np.ndarray] = {}
     visible: dict[int, list[fo.Detection]] = {}
     for key, found in read_objects(detections, size, kind).items():
-        n = number(key)
+        if (n := number(key)) is None:
+            continue
         masks[n] = masks[n] | found.mask if n in masks else found.mask
         visible.setdefault(n, []).extend(found.detections)
     return FrameObjects(join_masks(masks, size), visible)

@@ -147,7 +147,7 @@ def find_failures(
         match: how predicted objects are matched with true ones: ``identity`` (the default) or
             ``first_frame``, as in :func:`evaluate_propagation`; an evaluation has done so already
         other_field: predictions of another run, to compare with; where the two differ is a ``disagreement``.
-            Only without ground truth
+            Objects that only the other run has are left out. Only without ground truth
         track_back: whether to track the objects back and compare; or the model that does it (or its name),
             best the one that made the predictions: it goes against its own direction, so backward unless that
             is "backward". Only without ground truth. Takes as long as the propagation

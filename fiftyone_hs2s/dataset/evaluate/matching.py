@@ -68,7 +68,7 @@ class Matching:
         self.names = {number: _name(*names) for number, names in self.labels.items()}
 
     def objects(self, detections: fo.Detections | None, true: bool = False) -> FrameObjects:
-        """Draws a frame's detections as a label map.
+        """Draws a frame's detections as a label map, without objects of another run that this one lacks.
 
         Args:
             detections: the frame's
@@ -78,7 +78,7 @@ class Matching:
             HS2SError: if a mask is unusable
         """
         numbers = self._true if true else self._predicted
-        return render(detections, self._sequence.size, lambda key: numbers[key[:2]], self.kind)
+        return render(detections, self._sequence.size, lambda key: numbers.get(key[:2]), self.kind)
 
     @property
     def doubts(self) -> str | None:

@@ -186,6 +186,16 @@ def test_disagreement_with_another_run(occluded):
     assert found(occluded.first())["disagreement"] == [8, 12]
 
 
+def test_objects_that_only_the_other_run_has_are_left_out(scored_dataset):
+    """The other run has a third object, over all of square 0 as this run has it."""
+    right = [labels(truth(n)) for n in range(1, T + 1)]
+    more = [labels({**truth(n), 7: truth(n)[0]}) for n in range(1, T + 1)]
+    scored_dataset.set_values("frames.pred", [right])
+    scored_dataset.set_values("frames.more", [more])
+    report = find_failures(scored_dataset, "pred", other_field="more")
+    assert (report.events, report.problems) == ([], [])
+
+
 BACK = 7
 """From this frame on the predictions have the two squares mixed up."""
 
