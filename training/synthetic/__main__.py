@@ -5,18 +5,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import multiprocessing
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fiftyone_hs2s.errors import HS2SError
-
-if TYPE_CHECKING:
-    from fiftyone_hs2s.training.synthetic.clips import Settings
-
-logger = logging.getLogger("fiftyone_hs2s.training.synthetic")
+from fiftyone_hs2s.processes import run_in_processes
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -73,7 +67,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from fiftyone_hs2s.training.synthetic.clips import ClipMaker, Settings, claim, count_missing
+    from fiftyone_hs2s.training.synthetic.clips import (
+        ClipMaker,
+        Settings,
+        claim,
+        count_missing,
+        render_share,
+    )
     from fiftyone_hs2s.training.synthetic.scenes import SCENES
 
     if args.workers < 1 or args.clips < 1:
@@ -90,26 +90,14 @@ def _run(args: argparse.Namespace) -> None:
     )
     ClipMaker(settings)  # what is wrong with the settings shows before anything is written
     claim(settings, args.out)
-    context = multiprocessing.get_context("spawn")
-    shares = [(settings, args.out, range(first, args.clips, args.workers)) for first in range(args.workers)]
-    others = [context.Process(target=_work, args=share) for share in shares[1:]]
-    for process in others:
-        process.start()
-    _work(*shares[0])
-    for process in others:
-        process.join()
+    tasks = [(settings, args.out, range(first, args.clips, args.workers)) for first in range(args.workers)]
+    with run_in_processes(render_share, tasks, args.workers) as shares:
+        for share in shares:
+            share.result()
     if missing := count_missing(settings, args.out, args.clips):
         raise HS2SError(
             f"{missing} of {args.clips} clips are missing, see above; the same command tries them again"
         )
-
-
-def _work(settings: Settings, out: Path, numbers: range) -> None:
-    from fiftyone_hs2s.training.synthetic.clips import render_missing
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    for name in render_missing(settings, out, numbers):
-        logger.info(name)
 
 
 if __name__ == "__main__":

@@ -228,6 +228,13 @@ def render_missing(settings: Settings, out: Path, numbers: range) -> Iterator[st
                 yield name
 
 
+def render_share(settings: Settings, out: Path, numbers: range) -> None:
+    """The work of a process: :func:`render_missing`, with the name of each clip in the log."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    for name in render_missing(settings, out, numbers):
+        logger.info(name)
+
+
 def count_missing(settings: Settings, out: Path, clips: int) -> int:
     """How many of the first clips a folder lacks."""
     maker = ClipMaker(settings)
