@@ -27,7 +27,7 @@ from fiftyone_hs2s import (
     load_model,
     propagate,
 )
-from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport
+from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 
 TRUTH, TRACKED, KEY = "ground_truth", "hs2s", "dev_eval"

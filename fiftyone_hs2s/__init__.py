@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.dataset_types import DAVISDataset, SAVDataset, YouTubeVOSDataset
     from fiftyone_hs2s.dataset.diagnose.analyze import DatasetAnalysis, analyze
     from fiftyone_hs2s.dataset.diagnose.attention_heatmaps import AttentionReport, attention_heatmaps
-    from fiftyone_hs2s.dataset.diagnose.find_failures import FailureReport, find_failures
+    from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
+    from fiftyone_hs2s.dataset.diagnose.find_failures import find_failures
     from fiftyone_hs2s.dataset.evaluate.compare import (
         Comparison,
         compare_evaluations,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.export.segmentations import to_segmentations
     from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
-    from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport, propagate
+    from fiftyone_hs2s.dataset.propagate.propagate import propagate
+    from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
     from fiftyone_hs2s.dataset.propagate.repropagate import repropagate
     from fiftyone_hs2s.dataset.train.finetune import FineTuned, finetune
     from fiftyone_hs2s.errors import HS2SError
@@ -48,7 +50,8 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.dataset_types": ("DAVISDataset", "SAVDataset", "YouTubeVOSDataset"),
     "fiftyone_hs2s.dataset.diagnose.analyze": ("DatasetAnalysis", "analyze"),
     "fiftyone_hs2s.dataset.diagnose.attention_heatmaps": ("AttentionReport", "attention_heatmaps"),
-    "fiftyone_hs2s.dataset.diagnose.find_failures": ("FailureReport", "find_failures"),
+    "fiftyone_hs2s.dataset.diagnose.failure_report": ("FailureReport",),
+    "fiftyone_hs2s.dataset.diagnose.find_failures": ("find_failures",),
     "fiftyone_hs2s.dataset.evaluate.compare": (
         "Comparison",
         "compare_evaluations",
@@ -61,7 +64,8 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.export.segmentations": ("to_segmentations",),
     "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
     "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
-    "fiftyone_hs2s.dataset.propagate.propagate": ("PropagationReport", "propagate"),
+    "fiftyone_hs2s.dataset.propagate.propagate": ("propagate",),
+    "fiftyone_hs2s.dataset.propagate.propagation_report": ("PropagationReport",),
     "fiftyone_hs2s.dataset.propagate.repropagate": ("repropagate",),
     "fiftyone_hs2s.dataset.train.finetune": ("FineTuned", "finetune"),
     "fiftyone_hs2s.errors": ("HS2SError",),

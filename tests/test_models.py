@@ -139,7 +139,7 @@ def test_the_default_is_what_is_loaded_and_trained(dropped_in, monkeypatch):
 
 def test_the_shell_takes_and_names_the_default(dropped_in, monkeypatch):
     from fiftyone_hs2s.cli.main import build_parser
-    from fiftyone_hs2s.cli.track_command import make_tracker
+    from fiftyone_hs2s.cli.network_arguments import make_tracker
 
     arguments = ["track", "v.mp4", "--mask", "m.png", "--out", "o", "--device", "cpu"]
     monkeypatch.setenv("HS2S_DEFAULT_MODEL", OPEN)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fiftyone_hs2s.cli.evaluate_command import positive
-from fiftyone_hs2s.cli.track_command import add_network_arguments, make_tracker
+from fiftyone_hs2s.cli.network_arguments import add_network_arguments, make_tracker
 from fiftyone_hs2s.errors import HS2SError
 
 KINDS = ("davis2016", "davis2017", "youtube-vos", "mose", "lvos", "sa-v")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +12,13 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fiftyone_hs2s.averages import LABELS
 from fiftyone_hs2s.cli.evaluate_command import positive
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
+from fiftyone_hs2s.cli.network_arguments import add_network_arguments, make_tracker
 from fiftyone_hs2s.cli.output import check_outputs, write_json
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, list_label_maps, list_sequences, read_split
 from fiftyone_hs2s.masks import read_written
-from fiftyone_hs2s.models import BEST_MODEL, DEFAULT_MODEL_VARIABLE, default_model, shipped_models, short_name
 from fiftyone_hs2s.progress import counted, reporting
 
 if TYPE_CHECKING:
@@ -93,61 +91,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(func=run)
 
 
-def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of commands that track."""
-    network = parser.add_argument_group("network")
-    network.add_argument("--model", help=_model_help())
-    network.add_argument(
-        "--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones"
-    )
-    network.add_argument(
-        "--size",
-        type=_size,
-        default=(256, 448),
-        metavar="HxW",
-        help="what the network sees (default 256x448)",
-    )
-    network.add_argument(
-        "--reset-period",
-        type=int,
-        metavar="N",
-        help="start the recurrent state anew every N frames (0: never; default: as the model says)",
-    )
-    network.add_argument(
-        "--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ..."
-    )
-    network.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
-    )
-    network.add_argument(
-        "--aggregation",
-        choices=("soft", "argmax"),
-        default="soft",
-        help="how objects compete for a pixel: soft (default), or argmax as the released code",
-    )
-    network.add_argument(
-        "--average",
-        choices=tuple(LABELS),
-        default="none",
-        help="average what is found: " + "; ".join(f"{name}: {label}" for name, label in LABELS.items()),
-    )
-    network.add_argument(
-        "--adapt",
-        type=_seconds,
-        default=0,
-        metavar="SECONDS",
-        help=(
-            "let a copy of the network learn from the video's masks for so long before it is tracked"
-            " (default 0)"
-        ),
-    )
-
-
-def _model_help() -> str:
-    shipped = ", ".join(shipped_models())
-    return f"{shipped}, a preset, or a fine-tuned one (default: ${DEFAULT_MODEL_VARIABLE}, else {BEST_MODEL})"
-
-
 def run(args: argparse.Namespace) -> int:
     """Runs the command.
 
@@ -173,16 +116,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 NO_SPLIT = "--split is for a data set: a video has none."
-
-
-def make_tracker(args: argparse.Namespace) -> Tracker:
-    """The tracker that the network's arguments describe."""
-    from fiftyone_hs2s.network import load_network
-    from fiftyone_hs2s.tracking import Tracker
-
-    args.model = args.model or (BEST_MODEL if args.weights else default_model())
-    network = load_network(short_name(args.model), args.weights, args.reset_period)
-    return Tracker(network, args.size, args.device, args.precision, args.aggregation, average=args.average)
 
 
 def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
@@ -294,20 +227,3 @@ def _keep_inputs(args: argparse.Namespace, files: list[Path]) -> None:
 def _real(path: Path) -> Path:
     """The path without links; resolve() would fail on links that go round in a loop, in its own way."""
     return Path(os.path.realpath(path))
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0")
-    return value
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, such as 256x448")
-    return int(match[1]), int(match[2])

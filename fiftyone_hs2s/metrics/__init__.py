@@ -11,16 +11,12 @@ from fiftyone_hs2s.metrics.boundary import boundary_f_measure
 from fiftyone_hs2s.metrics.evaluate_folders import analyze_folders, evaluate_folders, score_folders
 from fiftyone_hs2s.metrics.events import Event, EventOptions
 from fiftyone_hs2s.metrics.find_events import EventSummary, find_events, summarize_events
+from fiftyone_hs2s.metrics.frame_scores import FrameScore, score_label_maps
 from fiftyone_hs2s.metrics.protocols import PROTOCOLS, Protocol, Statistics, get_protocol
 from fiftyone_hs2s.metrics.region import jaccard
-from fiftyone_hs2s.metrics.results import Evaluation, ObjectResult, Problem, SequenceResult, summarize
-from fiftyone_hs2s.metrics.scores import (
-    FrameScore,
-    ObjectScores,
-    SequenceScorer,
-    SequenceScores,
-    score_label_maps,
-)
+from fiftyone_hs2s.metrics.results import Evaluation, ObjectResult, Problem, SequenceResult
+from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScorer, SequenceScores
+from fiftyone_hs2s.metrics.summary import summarize
 
 __all__ = [
     "PROTOCOLS",

@@ -17,8 +17,9 @@ from fiftyone_hs2s.metrics.analysis import Analysis, analyze
 from fiftyone_hs2s.metrics.first_frame_match import check_match, match_problem
 from fiftyone_hs2s.metrics.matched_masks import MatchedMasks
 from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
-from fiftyone_hs2s.metrics.results import Evaluation, Problem, summarize
+from fiftyone_hs2s.metrics.results import Evaluation, Problem
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
+from fiftyone_hs2s.metrics.summary import summarize
 from fiftyone_hs2s.processes import run_in_processes
 from fiftyone_hs2s.progress import ProgressOption, counted, reporting
 

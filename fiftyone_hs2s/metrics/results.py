@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics.protocols import (
     Protocol,
     Statistics,
-    counted_frames,
-    frame_statistics,
-    get_protocol,
     mean_statistics,
-    scored_ids,
 )
-from fiftyone_hs2s.metrics.scores import SequenceScores
 from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
@@ -228,114 +222,3 @@ def _object_dict(result: ObjectResult) -> dict[str, Any]:
         "F_recall": result.F.recall,
         "F_decay": result.F.decay,
     }
-
-
-def summarize(
-    sequences: Mapping[str, SequenceScores],
-    protocol: str | Protocol = "davis2017",
-    classes: Mapping[str, Mapping[int, str]] | None = None,
-    seen: Collection[str] | None = None,
-    frames: Mapping[str, Mapping[int, Collection[str]]] | None = None,
-) -> Evaluation:
-    """Scores sequences by a protocol.
-
-    What is odd (ids that are not in the truth, objects that the protocol passes over) is listed in
-    ``problems``; it does not count. Unlike the official code nothing of this ends the evaluation.
-
-    Args:
-        sequences: by name, from a ``SequenceScorer``; it must have been made with the ``exclude_void`` and
-            ``merge_objects`` of the protocol
-        protocol: ``davis2016``, ``davis2017``, ``youtube-vos``, ``all``, or one of your own
-        classes: class name of each object, by sequence and id
-        seen: names of the classes that were seen in training; needs ``classes``
-        frames: names of the frames of each object, by sequence and id, as ``meta.json`` of YouTube-VOS lists
-            them. Where the protocol counts frames from an object's first on, an object then counts on these
-            alone, the first of them left out, and not at all if its sequence has lists but none for it
-
-    Raises:
-        HS2SError: if there is no such protocol, or seen classes are given without the objects' classes
-    """
-    protocol = get_protocol(protocol)
-    if seen is not None and classes is None:
-        raise HS2SError("Seen classes were given without the classes of the objects: give both.")
-    problems: list[Problem] = []
-    results = {}
-    for name, sequence in sequences.items():
-        ids = scored_ids(sequence, protocol)
-        problems += _id_problems(name, sequence, ids)
-        of_class = (classes or {}).get(name, {})
-        listed = (frames or {}).get(name) if protocol.after_appearance else None
-        if listed:
-            problems += _list_problems(name, sequence, ids, listed)
-            ids = [i for i in ids if i in listed]
-        found = {i: _object_result(name, sequence, i, protocol, of_class.get(i), seen, listed) for i in ids}
-        results[name] = SequenceResult(name, {i: result for i, result in found.items() if result})
-        problems += _result_problems(name, sequence, ids, results[name], seen)
-    return Evaluation(protocol, results, problems)
-
-
-def _object_result(
-    name: str,
-    sequence: SequenceScores,
-    object_id: int,
-    protocol: Protocol,
-    class_name: str | None,
-    seen: Collection[str] | None,
-    listed: Mapping[int, Collection[str]] | None,
-) -> ObjectResult | None:
-    scores = sequence.objects[object_id]
-    counted = counted_frames(scores, protocol)
-    if listed:
-        counted &= np.isin(sequence.names, sorted(listed[object_id])[1:])
-    if not counted.any():
-        return None
-    j, f = scores.J[counted], scores.F[counted]
-    frames = (
-        [sequence.names[k] for k in np.flatnonzero(counted)]
-        if sequence.names
-        else scores.frames[counted].tolist()
-    )
-    is_seen = None if seen is None or class_name is None else class_name in seen
-    return ObjectResult(
-        name, object_id, frame_statistics(j), frame_statistics(f), frames, j, f, class_name, is_seen
-    )
-
-
-def _id_problems(name: str, sequence: SequenceScores, ids: list[int]) -> Iterator[Problem]:
-    if extra := sequence.extra_ids:
-        yield Problem("extra-id", name, f"{_ids(extra)} predicted but not in the truth: ignored")
-    if late := [i for i in sequence.true_ids if i not in ids]:
-        message = f"{_ids(late)} above the ids of the first frame: not scored by this protocol"
-        yield Problem("late-object", name, message)
-
-
-def _list_problems(
-    name: str, sequence: SequenceScores, ids: list[int], listed: Mapping[int, Collection[str]]
-) -> Iterator[Problem]:
-    if unlisted := [i for i in ids if i not in listed]:
-        yield Problem("unlisted", name, f"{_ids(unlisted)} without a list of frames: not scored")
-    if absent := [i for i in listed if i not in ids]:
-        yield Problem("unlisted", name, f"{_ids(absent)} listed but not in the truth: not scored")
-    known = {frame for frame, annotated in zip(sequence.names, sequence.annotated, strict=True) if annotated}
-    if lost := sorted({frame for frames in listed.values() for frame in frames} - known):
-        yield Problem("unlisted", name, "listed frames without truth: not scored", tuple(lost))
-
-
-def _result_problems(
-    name: str, sequence: SequenceScores, ids: list[int], result: SequenceResult, seen: Collection[str] | None
-) -> Iterator[Problem]:
-    if not ids:
-        yield Problem("no-frames", name, "no object in the truth: not scored")
-    missing = [i for i in ids if i not in result.objects]
-    prompts = [i for i in missing if sequence.objects[i].prompted.any()]
-    if short := [i for i in missing if i not in prompts]:
-        yield Problem("no-frames", name, f"{_ids(short)} without a frame that counts: not scored")
-    if prompts:
-        message = f"{_ids(prompts)} with no frame that counts but those whose mask was a prompt: not scored"
-        yield Problem("prompts", name, message)
-    if seen is not None and (unknown := [i for i, o in result.objects.items() if o.seen is None]):
-        yield Problem("no-class", name, f"{_ids(unknown)} of unknown class: neither seen nor unseen")
-
-
-def _ids(ids: list[int]) -> str:
-    return f"object{'s' * (len(ids) > 1)} {', '.join(map(str, ids))}"

@@ -24,7 +24,7 @@ from .execution import Outcome, execute
 from .work import Samples, target
 
 if TYPE_CHECKING:
-    from fiftyone_hs2s.dataset.propagate.propagate import PropagationReport
+    from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
     from fiftyone_hs2s.plugin.runs import Event
 
 _RESNET50 = f"hs2s-resnet50{SUFFIX}"

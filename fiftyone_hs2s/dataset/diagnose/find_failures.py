@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
-from fiftyone import ViewField as F
 
 from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
@@ -21,12 +18,12 @@ from fiftyone_hs2s.dataset.diagnose.event_labels import (
     object_name,
     temporal_detection,
 )
+from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
+from fiftyone_hs2s.dataset.diagnose.failure_views import save_failure_views
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
-from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
-from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
@@ -34,71 +31,15 @@ from fiftyone_hs2s.metrics.find_events import CONDITIONS
 from fiftyone_hs2s.metrics.first_frame_match import check_match
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 from fiftyone_hs2s.progress import ProgressOption
-from fiftyone_hs2s.tables import data_frame, text_table
 
 if TYPE_CHECKING:
-    import pandas
-    import plotly.graph_objects as go
-
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 
 Found = dict[str, list[tuple[Event, Names]]]
 """Events by sample id, with the names of the sample's objects."""
+
+
 TAG_PREFIX = "hs2s: "
-
-
-@dataclass
-class FailureReport:
-    """What was found.
-
-    Attributes:
-        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame,
-            ``severity``, ``explanation``
-        track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has
-            made of it
-        problems: samples that could not be looked at, and why
-        field: the field that holds the events
-        match: how predicted objects were matched with true ones; None without ground truth
-    """
-
-    field: str
-    events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    track_back: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
-    match: str | None = None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The number of events by kind, the most frequent first."""
-        return dict(Counter(row["kind"] for row in self.events).most_common())
-
-    def print(self) -> None:
-        """Prints the events, worst first, and what could not be looked at."""
-        columns = ("kind", "object", "first", "last", "severity", "explanation")
-        rows = sorted(self.events, key=lambda row: -row["severity"])
-        lines = [(row["sample_id"], *(_cell(row[name]) for name in columns)) for row in rows]
-        print(text_table([("sample", *columns), *lines]) if lines else "no events")
-        if self.match == "first_frame":
-            print("objects matched by overlap on their first frame, not by identity")
-        for problem in self.problems:
-            print(f"note: sample {problem['sample_id']}: {problem['message']}")
-
-    def to_dataframe(self) -> pandas.DataFrame:
-        """The rows of ``events``."""
-        columns = ("sample_id", "kind", "object", "first", "last", "severity", "explanation")
-        return data_frame(self.events, columns)
-
-    def plot(self) -> go.Figure:
-        """How many events there are of each kind."""
-        return figures.figure([figures.counts(self.counts)], figures.EVENTS)
-
-    def __str__(self) -> str:
-        found = ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
-        return (
-            f"{found} (objects matched by overlap on their first frame)"
-            if self.match == "first_frame"
-            else found
-        )
 
 
 @explained
@@ -192,47 +133,6 @@ def find_failures(
     if save_views:
         save_failure_views(samples, prediction, key)
     return report
-
-
-def save_failure_views(samples: Samples, pred_field: str, key: str | None = None) -> list[str]:
-    """Saves a view for each kind of event that occurred, and one of the worst samples first.
-
-    They take the place of the views that an earlier call has saved for the field. No view is empty.
-
-    Args:
-        samples: the dataset, or a view of it: the saved views show all of the dataset
-        pred_field: field of the predictions, whose events have been found
-        key: the prefix of the sample fields; by default the field's name. If it is an evaluation, the worst
-            samples are those with the lowest J&F, else those with the most severe failures
-
-    Returns:
-        the names of the views
-    """
-    everything, name = all_samples(samples), field_name(pred_field)
-    events = f"{name}_events"
-    kinds = (
-        everything.distinct(f"{events}.detections.kind")
-        if everything.has_field(f"{events}.detections.kind")
-        else []
-    )
-    views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
-    views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
-    titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
-    dataset = root_dataset(samples)
-    for title in dataset.list_saved_views():
-        if title.startswith("HS2S: ") and title.endswith(f" ({name})") and title not in titles:
-            dataset.delete_saved_view(title)
-    for title, view in titles.items():
-        dataset.save_view(title, view, description=f"Made from {events}", overwrite=True)
-    return list(titles)
-
-
-def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView:
-    if everything.has_field(score):
-        return everything.exists(score).sort_by(score)
-    conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
-    severities = F(f"{events}.detections").filter(~F("kind").is_in(conditions)).map(F("severity"))
-    return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)
 
 
 def _match(samples: Samples, match: str | None, gt_field: str | None, eval_key: str | None) -> str | None:
@@ -333,7 +233,3 @@ def _tag(samples: Samples, events: Found) -> None:
             by_label.setdefault(label, []).append(sample_id)
     for label, sample_ids in by_label.items():
         dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{kind_in_words(label)}")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

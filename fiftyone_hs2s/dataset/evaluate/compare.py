@@ -11,7 +11,7 @@ import numpy as np
 
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.evaluate import figures
-from fiftyone_hs2s.dataset.evaluate.evaluate import METHOD
+from fiftyone_hs2s.dataset.evaluate.evaluation_backend import METHOD
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import ObjectResult

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.utils.eval.detection as foud
 import numpy as np
 
 from fiftyone_hs2s.dataset.evaluate import figures
-from fiftyone_hs2s.dataset.evaluate.scoring import ScoredSequence, unpack
+from fiftyone_hs2s.dataset.evaluate.scoring import unpack
 from fiftyone_hs2s.dataset.sample_views import frame_rates
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import (
     Evaluation,
-    ObjectScores,
-    Protocol,
-    SequenceResult,
     SequenceScores,
     get_protocol,
     summarize,
 )
 from fiftyone_hs2s.metrics.analysis import steps
-from fiftyone_hs2s.metrics.events import runs
-from fiftyone_hs2s.metrics.protocols import counted_prompts
 from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
@@ -268,39 +263,3 @@ class PropagationResults(foud.DetectionResults):
             custom_metrics=d.get("custom_metrics"),
             **kwargs,
         )
-
-
-def object_rows(scored: ScoredSequence, result: SequenceResult, protocol: Protocol) -> list[dict[str, Any]]:
-    """The rows of the objects table that belong to a sequence."""
-    return [
-        {
-            "sample_id": scored.source.sample_id,
-            "key": scored.source.key,
-            "object": number,
-            "name": scored.names.get(number, f"object {number}"),
-            "label": scored.classes.get(number),
-            "J": found.J.mean,
-            "F": found.F.mean,
-            "JF": found.JF,
-            "J_recall": found.J.recall,
-            "F_recall": found.F.recall,
-            "J_decay": found.J.decay,
-            "F_decay": found.F.decay,
-            "frames": len(found.frames),
-            "prompts": counted_prompts(scored.sequence.objects[number], protocol),
-            **_visibility(scored.sequence.objects[number]),
-            **({"matched": scored.matched.get(number)} if scored.matched else {}),
-        }
-        for number, found in result.objects.items()
-    ]
-
-
-def _visibility(scores: ObjectScores) -> Mapping[str, int]:
-    frames, visible = scores.frames[scores.annotated], scores.visible()[scores.annotated]
-    occlusions = [stop - start for start, stop in runs(~visible & np.logical_or.accumulate(visible))]
-    seen = frames[visible]
-    return {
-        "length": int(seen[-1] - seen[0]) + 1,
-        "occlusions": len(occlusions),
-        "longest_occlusion": max(occlusions, default=0),
-    }

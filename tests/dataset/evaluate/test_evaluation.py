@@ -11,7 +11,7 @@ from fiftyone import ViewField as F
 from fiftyone_kit import H, T, W, detection, truth
 
 from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures
-from fiftyone_hs2s.dataset.evaluate.evaluate import PropagationEvaluationConfig
+from fiftyone_hs2s.dataset.evaluate.evaluation_backend import PropagationEvaluationConfig
 from fiftyone_hs2s.metrics import boundary_f_measure, jaccard
 
 J_LATE = 0.6  # two squares of 16 pixels, 4 apart: 12 columns of 20

@@ -1,0 +1,98 @@
+"""The arguments of commands that track, and the tracker that they describe."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fiftyone_hs2s.averages import LABELS
+from fiftyone_hs2s.models import BEST_MODEL, DEFAULT_MODEL_VARIABLE, default_model, shipped_models, short_name
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.tracking import Tracker
+
+    Found = dict[str, dict[int, float]]  # {frame name: {object id: confidence}}
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of commands that track."""
+    network = parser.add_argument_group("network")
+    network.add_argument("--model", help=_model_help())
+    network.add_argument(
+        "--weights", type=Path, metavar="FILE", help=".safetensors or .pth; default: the shipped ones"
+    )
+    network.add_argument(
+        "--size",
+        type=_size,
+        default=(256, 448),
+        metavar="HxW",
+        help="what the network sees (default 256x448)",
+    )
+    network.add_argument(
+        "--reset-period",
+        type=int,
+        metavar="N",
+        help="start the recurrent state anew every N frames (0: never; default: as the model says)",
+    )
+    network.add_argument(
+        "--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ..."
+    )
+    network.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
+    )
+    network.add_argument(
+        "--aggregation",
+        choices=("soft", "argmax"),
+        default="soft",
+        help="how objects compete for a pixel: soft (default), or argmax as the released code",
+    )
+    network.add_argument(
+        "--average",
+        choices=tuple(LABELS),
+        default="none",
+        help="average what is found: " + "; ".join(f"{name}: {label}" for name, label in LABELS.items()),
+    )
+    network.add_argument(
+        "--adapt",
+        type=_seconds,
+        default=0,
+        metavar="SECONDS",
+        help=(
+            "let a copy of the network learn from the video's masks for so long before it is tracked"
+            " (default 0)"
+        ),
+    )
+
+
+def _model_help() -> str:
+    shipped = ", ".join(shipped_models())
+    return f"{shipped}, a preset, or a fine-tuned one (default: ${DEFAULT_MODEL_VARIABLE}, else {BEST_MODEL})"
+
+
+def make_tracker(args: argparse.Namespace) -> Tracker:
+    """The tracker that the network's arguments describe."""
+    from fiftyone_hs2s.network import load_network
+    from fiftyone_hs2s.tracking import Tracker
+
+    args.model = args.model or (BEST_MODEL if args.weights else default_model())
+    network = load_network(short_name(args.model), args.weights, args.reset_period)
+    return Tracker(network, args.size, args.device, args.precision, args.aggregation, average=args.average)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, such as 256x448")
+    return int(match[1]), int(match[2])

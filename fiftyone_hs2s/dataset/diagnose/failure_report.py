@@ -1,0 +1,73 @@
+"""What :func:`fiftyone_hs2s.find_failures` found."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fiftyone_hs2s.dataset.evaluate import figures
+from fiftyone_hs2s.tables import data_frame, text_table
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
+
+@dataclass
+class FailureReport:
+    """What was found.
+
+    Attributes:
+        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame,
+            ``severity``, ``explanation``
+        track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has
+            made of it
+        problems: samples that could not be looked at, and why
+        field: the field that holds the events
+        match: how predicted objects were matched with true ones; None without ground truth
+    """
+
+    field: str
+    events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    track_back: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    match: str | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of events by kind, the most frequent first."""
+        return dict(Counter(row["kind"] for row in self.events).most_common())
+
+    def print(self) -> None:
+        """Prints the events, worst first, and what could not be looked at."""
+        columns = ("kind", "object", "first", "last", "severity", "explanation")
+        rows = sorted(self.events, key=lambda row: -row["severity"])
+        lines = [(row["sample_id"], *(_cell(row[name]) for name in columns)) for row in rows]
+        print(text_table([("sample", *columns), *lines]) if lines else "no events")
+        if self.match == "first_frame":
+            print("objects matched by overlap on their first frame, not by identity")
+        for problem in self.problems:
+            print(f"note: sample {problem['sample_id']}: {problem['message']}")
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows of ``events``."""
+        columns = ("sample_id", "kind", "object", "first", "last", "severity", "explanation")
+        return data_frame(self.events, columns)
+
+    def plot(self) -> go.Figure:
+        """How many events there are of each kind."""
+        return figures.figure([figures.counts(self.counts)], figures.EVENTS)
+
+    def __str__(self) -> str:
+        found = ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no events"
+        return (
+            f"{found} (objects matched by overlap on their first frame)"
+            if self.match == "first_frame"
+            else found
+        )
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

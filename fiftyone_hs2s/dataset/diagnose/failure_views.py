@@ -1,0 +1,55 @@
+"""Saved views of the failures in a dataset."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from fiftyone_hs2s.dataset.compat import Samples, root_dataset
+from fiftyone_hs2s.dataset.diagnose.event_labels import (
+    kind_in_words,
+)
+from fiftyone_hs2s.dataset.frame_paths import field_name
+from fiftyone_hs2s.dataset.sample_views import all_samples
+from fiftyone_hs2s.metrics.find_events import CONDITIONS
+
+
+def save_failure_views(samples: Samples, pred_field: str, key: str | None = None) -> list[str]:
+    """Saves a view for each kind of event that occurred, and one of the worst samples first.
+
+    They take the place of the views that an earlier call has saved for the field. No view is empty.
+
+    Args:
+        samples: the dataset, or a view of it: the saved views show all of the dataset
+        pred_field: field of the predictions, whose events have been found
+        key: the prefix of the sample fields; by default the field's name. If it is an evaluation, the worst
+            samples are those with the lowest J&F, else those with the most severe failures
+
+    Returns:
+        the names of the views
+    """
+    everything, name = all_samples(samples), field_name(pred_field)
+    events = f"{name}_events"
+    kinds = (
+        everything.distinct(f"{events}.detections.kind")
+        if everything.has_field(f"{events}.detections.kind")
+        else []
+    )
+    views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
+    views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
+    titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
+    dataset = root_dataset(samples)
+    for title in dataset.list_saved_views():
+        if title.startswith("HS2S: ") and title.endswith(f" ({name})") and title not in titles:
+            dataset.delete_saved_view(title)
+    for title, view in titles.items():
+        dataset.save_view(title, view, description=f"Made from {events}", overwrite=True)
+    return list(titles)
+
+
+def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView:
+    if everything.has_field(score):
+        return everything.exists(score).sort_by(score)
+    conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
+    severities = F(f"{events}.detections").filter(~F("kind").is_in(conditions)).map(F("severity"))
+    return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)

@@ -1,0 +1,152 @@
+"""A detection evaluation backend of FiftyOne whose numbers are J and F."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone.core.fields as fof
+import fiftyone.core.utils as fou
+import fiftyone.utils.eval.detection as foud
+
+from fiftyone_hs2s.dataset.bars import fiftyone_reporting
+from fiftyone_hs2s.dataset.compat import Samples, delete_empty_sidebar_group, root_dataset
+from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
+from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
+from fiftyone_hs2s.dataset.evaluate.evaluation_run import EvaluationRun
+from fiftyone_hs2s.dataset.evaluate.evaluation_writer import SCORES
+from fiftyone_hs2s.dataset.fields import check_samples
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.frame_paths import frame_path, is_frame_path
+from fiftyone_hs2s.progress import ProgressOption, counted
+
+METHOD = "hs2s"
+"""Name of the evaluation backend."""
+
+
+_LABEL_SCORES = ("F", "JF")
+
+
+class PropagationEvaluationConfig(foud.DetectionEvaluationConfig):
+    """Configures :class:`PropagationEvaluation`.
+
+    Args:
+        pred_field: the field with the predictions
+        gt_field: the field with the ground truth
+        iou: from this J on a label counts as found
+        protocol: name of the protocol
+        match: how predicted objects are matched with true ones
+        **kwargs: what ``evaluate_detections()`` passes to every backend; ``classwise``, ``use_masks`` and
+            ``use_boxes`` have no meaning here, since objects are matched as wholes
+    """
+
+    def __init__(
+        self,
+        pred_field: str,
+        gt_field: str,
+        iou: float = 0.5,
+        protocol: str = "davis2017",
+        match: str = "identity",
+        **kwargs: Any,
+    ) -> None:
+        kwargs = {
+            name: value
+            for name, value in kwargs.items()
+            if name not in ("classwise", "use_masks", "use_boxes")
+        }
+        super().__init__(pred_field, gt_field, iou=iou, classwise=False, **kwargs)
+        self.protocol = protocol
+        self.match = match
+
+    @property
+    def method(self) -> str:
+        return METHOD
+
+
+class PropagationEvaluation(foud.DetectionEvaluation):
+    """The evaluation backend; also usable as ``evaluate_detections(method=PropagationEvaluationConfig)``."""
+
+    def register_samples(self, samples: Samples, eval_key: str | None, dynamic: bool = True) -> None:
+        """Declares the fields, so that the App knows them."""
+        super().register_samples(samples, eval_key, dynamic=dynamic)
+        if eval_key is None:
+            return
+        dataset, is_video = root_dataset(samples), is_frame_path(self.config.pred_field)
+        for name in SCORES:
+            dataset.add_sample_field(f"{eval_key}_{name}", fof.FloatField)
+            if is_video:
+                dataset.add_frame_field(f"{eval_key}_{name}", fof.FloatField)
+        add = dataset.add_frame_field if is_video else dataset.add_sample_field
+        for name in _LABEL_SCORES if dynamic else ():
+            add(f"{self.pred_field}.detections.{eval_key}_{name}", fof.FloatField)
+
+    def evaluate(self, doc: Any, eval_key: str | None = None) -> list:
+        """Matches nothing: a frame alone does not tell which frames count, so ``generate_results`` does it
+        all."""
+        return []
+
+    def generate_results(
+        self,
+        samples: Samples,
+        matches: list,
+        eval_key: str | None = None,
+        classes: Sequence[str] | None = None,
+        missing: str | None = None,
+        progress: ProgressOption = None,
+        num_workers: int = 1,
+    ) -> PropagationResults:
+        """Scores the samples and writes what is found."""
+        run = EvaluationRun(self.config, samples, eval_key)
+        check_samples(samples)
+        sequences = find_sequences(samples)
+        with fiftyone_reporting(progress) as report:
+            for sequence, scored in counted(run.score(sequences, num_workers), len(sequences), report):
+                run.add(sequence, scored)
+        run.finish()
+        return PropagationResults(
+            samples,
+            self.config,
+            eval_key,
+            matches + run.matches,
+            run.objects,
+            run.series,
+            run.problems,
+            classes=classes,
+            missing=missing,
+            backend=self,
+        )
+
+    def get_fields(self, samples: Samples, eval_key: str, include_custom_metrics: bool = True) -> list[str]:
+        """The paths of all fields that belong to an evaluation."""
+        fields = super().get_fields(samples, eval_key, include_custom_metrics=include_custom_metrics)
+        return fields + self._own_fields(samples, eval_key)
+
+    def rename(self, samples: Samples, eval_key: str, new_eval_key: str) -> None:
+        """Renames the fields, those of ``find_failures()`` too."""
+        super().rename(samples, eval_key, new_eval_key)
+        dataset = root_dataset(samples)
+        names = {f"{eval_key}_{name}": f"{new_eval_key}_{name}" for name in FAILURE_FIELDS}
+        present = {old: new for old, new in names.items() if dataset.has_sample_field(old)}
+        if present:
+            dataset.rename_sample_fields(present)
+
+    def cleanup(self, samples: Samples, eval_key: str) -> None:
+        """Deletes the fields, those of ``find_failures()`` too."""
+        super().cleanup(samples, eval_key)
+        sample_fields, frame_fields = fou.split_frame_fields(self._own_fields(samples, eval_key))
+        dataset = root_dataset(samples)
+        summary = [
+            name
+            for name in (f"{eval_key}_{part}" for part in FAILURE_FIELDS)
+            if dataset.has_sample_field(name)
+        ]
+        dataset.delete_sample_fields([*sample_fields, *summary], error_level=2)
+        if frame_fields:
+            dataset.delete_frame_fields(frame_fields, error_level=2)
+        delete_empty_sidebar_group(samples, eval_key)
+
+    def _own_fields(self, samples: Samples, eval_key: str) -> list[str]:
+        names = [f"{eval_key}_{name}" for name in SCORES]
+        labels = [f"{self.config.pred_field}.detections.{eval_key}_{name}" for name in _LABEL_SCORES]
+        frames = [frame_path(name) for name in names] if is_frame_path(self.config.pred_field) else []
+        return [*names, *frames, *labels]
