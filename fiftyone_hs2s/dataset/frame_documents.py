@@ -6,13 +6,14 @@ larger than the database allows (some thousand frames), or read all fields of ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
 
 from fiftyone_hs2s.dataset.compat import aggregate_frames, frame_collection, needs_frames, root_dataset
+from fiftyone_hs2s.dataset.frame_paths import frame_path
 
 _LISTS = {"Detections": "detections", "Polylines": "polylines", "Keypoints": "keypoints"}
 """Where labels of a list keep it."""
@@ -47,6 +48,31 @@ def frame_documents(
         yield from aggregate_frames(view, [{"$match": which}, {"$project": wanted}])
     elif (collection := frame_collection(root_dataset(view))) is not None:
         yield from collection.find(which, wanted).sort("frame_number", 1)
+
+
+def write_frames(
+    samples: fo.DatasetView, sample_id: str, field: str, by_number: Mapping[int, fo.Label]
+) -> None:
+    """Writes the labels of some frames of a video, and adds the frames that are not in the database yet.
+
+    Args:
+        samples: a view of the one sample, without filters
+        sample_id: the video sample
+        field: the field's name, without ``frames.``
+        by_number: the labels by frame number
+    """
+    query = {"frame_number": {"$in": list(by_number)}}
+    found = {
+        document["frame_number"]: str(document["_id"])
+        for document in frame_documents(samples, sample_id, (1, None), query)
+    }
+    frames = samples.first().frames
+    for number in sorted(by_number.keys() - found.keys()):
+        frames.add_frame(number, fo.Frame(**{field: by_number[number]}))
+    frames.save()
+    if found:
+        values = {frame_id: by_number[number] for number, frame_id in found.items()}
+        samples.set_values(frame_path(field), values, key_field=frame_path("id"))
 
 
 def value_at(document: dict[str, Any], path: str) -> Any:

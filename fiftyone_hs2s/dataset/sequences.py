@@ -2,10 +2,8 @@
 
 All that works with a dataset's frames does it here: propagation, evaluation, diagnosis, export and training.
 Outside of this file frames are counted from 0; :meth:`LabeledSequence.number` gives the number that
-FiftyOne's users read.
-
-Opening frames takes OpenCV and torch; they are imported there, since the App asks here which fields there
-are.
+FiftyOne's users read. OpenCV and torch are imported where frames are opened, since the App asks here for
+fields.
 """
 
 from __future__ import annotations
@@ -19,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
-from fiftyone_hs2s.dataset.database import check_there, explain, is_empty
-from fiftyone_hs2s.dataset.frame_documents import frame_documents, is_labeled, value_at
-from fiftyone_hs2s.dataset.frame_paths import KEYFRAME, frame_path
+from fiftyone_hs2s.dataset.database import check_there, explain
+from fiftyone_hs2s.dataset.frame_documents import frame_documents, is_labeled, value_at, write_frames
+from fiftyone_hs2s.dataset.frame_paths import frame_path
+from fiftyone_hs2s.dataset.label_fields import add_label_field, remove_empty_field
 from fiftyone_hs2s.dataset.sample_views import all_samples
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError
@@ -136,21 +135,12 @@ class LabeledSequence(ABC):
     def add_field(
         self, field: str, kind: type[fo.Label] = fo.Detections, **attributes: type[fo.Field]
     ) -> bool:
-        """Declares a field for detections, or other labels with attributes, unless there is one; whether
-        it is new."""
-        new = not self.dataset.has_field(self._path(field))
-        add = self.dataset.add_frame_field if self.is_video else self.dataset.add_sample_field
-        add(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
-        names = {f"detections.{KEYFRAME}": fo.BooleanField} if kind is fo.Detections else attributes
-        for name, attribute in names.items():
-            add(f"{field}.{name}", attribute)
-        return new
+        """Declares a field for labels with these attributes, unless there is one; whether it is new."""
+        return add_label_field(self.dataset, field, self.is_video, kind, attributes)
 
     def remove_field(self, field: str) -> None:
         """Removes a field from the dataset, if no sample has labels in it."""
-        if is_empty(self.dataset, self._path(field)):
-            remove = self.dataset.delete_frame_field if self.is_video else self.dataset.delete_sample_field
-            remove(field, error_level=2)
+        remove_empty_field(self.dataset, field, self.is_video)
 
     def check_there(self, *fields: str) -> None:
         """Makes sure that nobody has deleted the sequence's samples, or fields, meanwhile.
@@ -235,15 +225,8 @@ class VideoSequence(LabeledSequence):
         return value_at(document, field)
 
     def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
-        by_number = {self.number(index): detections for index, detections in labels.items()}
-        found = list(self._documents(self.samples, {"frame_number": {"$in": list(by_number)}}))
-        known = {str(document["_id"]): by_number.pop(document["frame_number"]) for document in found}
-        frames = self.samples.first().frames
-        for number, detections in by_number.items():
-            frames.add_frame(number, fo.Frame(**{field: detections}))
-        frames.save()
-        if known:
-            self.samples.set_values(self._path(field), known, key_field=self._path("id"))
+        by_number = {self.number(index): label for index, label in labels.items()}
+        write_frames(self.samples, self.sample_id, field, by_number)
 
     def has_labels(self, field: str) -> bool:
         return any(True for _ in self._labeled(field))

@@ -13,8 +13,7 @@ from fiftyone_hs2s.dataset.compat import (
     sample_collection,
 )
 from fiftyone_hs2s.dataset.fields import MASKED, detections_fields
-from fiftyone_hs2s.dataset.frame_paths import field_name
-from fiftyone_hs2s.dataset.sequences import KEYFRAME
+from fiftyone_hs2s.dataset.frame_paths import KEYFRAME, field_name
 
 
 def truth_fields(samples: Samples, pred_field: str | None) -> list[str]:
