@@ -54,3 +54,12 @@ def hard_sample(video: object, field: str = "pred", **about: object) -> fo.Sampl
         ]
         sample.frames[number] = fo.Frame(**{field: fo.Detections(detections=found)})
     return sample
+
+
+def names(step: int = 1) -> dict[str, int]:
+    """Frame numbers by the names of the exported frames."""
+    return {f"{number - 1:05}": number for number in labeled_frames() if (number - 1) % step == 0}
+
+
+def messages(rows: list[dict[str, str]]) -> str:
+    return " | ".join(row["message"] for row in rows)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from fiftyone_hs2s.tracking import Tracker
 
 logger = logging.getLogger(__name__)
-
-
 SequenceReport = dict[str, Any]
 """What is kept of a sequence that is done: its frames, prompted frames, confidences and time."""
 

@@ -217,8 +217,6 @@ class SequenceScorer:
 
 
 _COUNTS = ("truth_area", "predicted_area", "intersection", "other_id", "other_area")
-
-
 _COLUMNS: dict[str, type] = {
     **{name: int if name in _COUNTS else float for name in (*FrameScore._fields, "confidence", "agreement")},
     "prompted": bool,

@@ -11,72 +11,16 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from benchmark_kit import LENGTH, NAMES, SIZE, make_davis, make_youtube_vos, tracker
 from color_network import ColorNetwork, moving
 from metric_reference import reference_f, reference_j
 from PIL import Image
 
-from fiftyone_hs2s.benchmark import find_benchmark, run_benchmark
+from fiftyone_hs2s.benchmark import run_benchmark
 from fiftyone_hs2s.cli.main import main
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.masks import join_masks, read_label_map, write_label_map
+from fiftyone_hs2s.masks import join_masks, read_label_map
 from fiftyone_hs2s.tracking import Tracker
-
-SIZE = (64, 96)
-LENGTH = 8
-NAMES = [f"{5 * t:05}" for t in range(LENGTH)]
-
-
-def shift(mask: np.ndarray) -> np.ndarray:
-    """What the truth says on later frames: a little off what is to be seen, so that no score is 1."""
-    return np.roll(mask, 2, axis=1)
-
-
-def write_sequence(root: Path, name: str, truth: str = "full", objects: int = 2, sub: str = "") -> None:
-    """A sequence in which object 1 is there from the first frame and object 2 from the fourth to the seventh.
-
-    Args:
-        truth: "full", or "first": of each object the first mask alone
-    """
-    frames, masks = moving(SIZE, LENGTH)
-    images, annotations = root / "JPEGImages" / sub / name, root / "Annotations" / sub / name
-    for folder in (images, annotations):
-        folder.mkdir(parents=True)
-    for t, (frame, found) in enumerate(zip(frames, masks, strict=True)):
-        Image.fromarray(frame).save(images / f"{NAMES[t]}.png")
-        first = {1: 0, 2: 3}
-        shown = {i: m if first[i] == t else shift(m) for i, m in found.items() if i <= objects}
-        if truth == "first":
-            shown = {i: mask for i, mask in shown.items() if first[i] == t}
-        if shown or truth == "full":
-            write_label_map(annotations / f"{NAMES[t]}.png", join_masks(shown, SIZE))
-
-
-def make_davis(root: Path, names: tuple[str, ...] = ("bear", "cows"), **options) -> Path:
-    for name in names:
-        write_sequence(root, name, sub="480p", **options)
-    (root / "ImageSets/2017").mkdir(parents=True)
-    (root / "ImageSets/2017/val.txt").write_text("\n".join(names))
-    return root
-
-
-def make_youtube_vos(root: Path) -> Path:
-    """Validation with first masks alone, training with all; object 2 is of a class that training does not
-    have."""
-    for split, truth in (("valid", "first"), ("train", "full")):
-        videos = {}
-        for name in ("aa", "bb"):
-            write_sequence(root / split, name, truth)
-            objects = {
-                "1": {"category": "dog", "frames": NAMES[::2]},
-                "2": {"category": "yak", "frames": NAMES[3:7:2]},
-            }
-            videos[name] = {"objects": objects}
-        (root / split / "meta.json").write_text(json.dumps({"videos": videos}))
-    return root
-
-
-def tracker() -> Tracker:
-    return Tracker(ColorNetwork(), SIZE, "cpu", "float32")
 
 
 def expected(root: Path, name: str, object_id: int, frames: list[str]) -> tuple[float, float]:
@@ -240,84 +184,6 @@ def test_nothing_is_mixed_or_overwritten_unasked(tmp_path):
     (tmp_path / "mine/notes.txt").write_text("notes")
     with pytest.raises(HS2SError, match="holds other files"):
         run_benchmark(root, tmp_path / "mine", tracker())
-
-
-def write_masks(root: Path, name: str = "s", part: str = "Annotations") -> None:
-    (root / part / name).mkdir(parents=True)
-    write_label_map(root / part / name / "00000.png", np.ones(SIZE, np.uint8))
-
-
-def davis2016(root):
-    (root / "ImageSets/480p").mkdir(parents=True)
-    (root / "ImageSets/480p/val.txt").write_text(
-        "/JPEGImages/480p/s/00000.jpg /Annotations/480p/s/00000.png\n"
-    )
-
-
-def both_davis(root):
-    davis2016(root)
-    for year in ("2016", "2017"):
-        (root / f"ImageSets/{year}").mkdir()
-        (root / f"ImageSets/{year}/val.txt").write_text("s\n")
-
-
-def lvos(root):
-    (root / "valid_meta.json").write_text(
-        '{"videos": {"s": {"objects": {"1": {"frame_range": {"start": "1"}}}}}}'
-    )
-
-
-def sa_v(root):
-    write_masks(root, "v/000", "Annotations_6fps")
-    (root / "sav_val.txt").write_text("v\n")
-
-
-@pytest.mark.parametrize(
-    ("folder", "make", "split", "kind"),
-    [
-        ("data", davis2016, "val", "davis2016"),
-        ("data", both_davis, "val", "davis2017"),
-        ("data", both_davis, "2016/val", "davis2016"),
-        ("MOSE/valid", None, None, "mose"),
-        ("LVOS/valid", None, None, "lvos"),
-        ("data", lvos, None, "lvos"),
-        ("sav_val", sa_v, "val", "sa-v"),
-        ("sav_val", sa_v, "sav_val", "sa-v"),
-        ("data", None, None, "davis2017"),
-    ],
-)
-def test_the_data_set_is_told_by_its_files(tmp_path, folder, make, split, kind):
-    root = tmp_path / folder
-    (root / ("JPEGImages_24fps" if make is sa_v else "JPEGImages") / "s").mkdir(parents=True)
-    if make is not sa_v:
-        write_masks(root)
-    if make:
-        make(root)
-    found = find_benchmark(root, split)
-    assert (found.kind, found.sequences) == (kind, ["v" if make is sa_v else "s"])
-    assert found.root == root
-
-
-def test_the_folder_of_frames_and_that_of_all_splits(tmp_path):
-    root = make_davis(tmp_path / "DAVIS", ("bear",))
-    write_sequence(root, "bear", sub="Full-Resolution")
-    for given in ("JPEGImages/480p", "JPEGImages", "."):
-        found = find_benchmark(root / given, "val")
-        assert (found.root, found.images.name, found.masks.name) == (root, "480p", "480p")
-    full = find_benchmark(root / "JPEGImages/Full-Resolution", "val")
-    assert (full.images.name, full.masks.name) == ("Full-Resolution", "Full-Resolution")
-    youtube = make_youtube_vos(tmp_path / "YouTubeVOS")
-    assert find_benchmark(youtube, "val").root == youtube / "valid"
-    with pytest.raises(HS2SError, match=r"give one of its parts, train, valid, or its name as split"):
-        find_benchmark(youtube)
-    (tmp_path / "empty").mkdir()
-    for folder, says in ((tmp_path / "none", "There is no folder"), (tmp_path / "empty", "give its root")):
-        with pytest.raises(HS2SError, match=says):
-            find_benchmark(folder)
-    with pytest.raises(HS2SError, match="There is no split 'test'"):
-        find_benchmark(root, "test")
-    with pytest.raises(HS2SError, match="no benchmark 'davis'"):
-        find_benchmark(root, kind="davis")
 
 
 def test_objects_of_sa_v_may_overlap(tmp_path):

@@ -6,26 +6,13 @@ import subprocess
 import fiftyone as fo
 import numpy as np
 import pytest
+from evaluate_kit import COUNTED, F_LATE, J_LATE, LATE, all_paths, evaluate
 from evaluation_kit import labeled_sample, labels, predicted_labels, shifted, true_labels
 from fiftyone import ViewField as F
-from fiftyone_kit import H, T, W, detection, truth
+from fiftyone_kit import H, T, W, truth
 
 from fiftyone_hs2s import HS2SError, analyze, evaluate_propagation, find_failures
-from fiftyone_hs2s.dataset.evaluate.evaluation_backend import PropagationEvaluationConfig
-from fiftyone_hs2s.metrics import boundary_f_measure, jaccard
-
-J_LATE = 0.6  # two squares of 16 pixels, 4 apart: 12 columns of 20
-F_LATE = boundary_f_measure(truth(9)[1], shifted(truth(9)[1], 4))
-LATE, COUNTED = 5, 10  # of the frames 2..11, those from 7 on
-
-
-def evaluate(samples, key="ev", **options):
-    return evaluate_propagation(samples, "frames.pred", "frames.gt", key, **options)
-
-
-def all_paths(dataset) -> set[str]:
-    schemas = dataset.get_field_schema(flat=True), dataset.get_frame_field_schema(flat=True) or {}
-    return {path for schema in schemas for path in schema}
+from fiftyone_hs2s.metrics import jaccard
 
 
 def test_known_scores_are_found_and_written(scored_dataset):
@@ -57,68 +44,6 @@ def test_labels_carry_the_values_of_their_object(scored_dataset):
     assert (
         scored_dataset.filter_labels("frames.pred", F("ev") == "fp").count("frames.pred.detections") == LATE
     )
-
-
-def test_nothing_is_written_without_a_key(scored_dataset):
-    before = all_paths(scored_dataset)
-    results = evaluate(scored_dataset, key=None)
-    assert pytest.approx((3 + J_LATE) / 4) == results.J
-    assert all_paths(scored_dataset) == before
-    assert not scored_dataset.list_evaluations()
-
-
-def test_rename_reload_delete_leave_nothing_behind(scored_dataset):
-    before = all_paths(scored_dataset)
-    collections = scored_dataset._frame_collection, scored_dataset._sample_collection
-    documents = [collection.find_one({}) for collection in collections]
-    results = evaluate(scored_dataset)
-    evaluated = all_paths(scored_dataset)
-    assert scored_dataset.list_evaluations(type="detection", method="hs2s") == ["ev"]
-    scored_dataset.rename_evaluation("ev", "renamed")
-    assert all_paths(scored_dataset) == {
-        path.replace("ev", "renamed", 1) if "ev" in path else path for path in evaluated
-    }
-    loaded = scored_dataset.load_evaluation_results("renamed", cache=False)
-    assert loaded.objects == results.objects
-    assert loaded.metrics()["J&F"] == results.JF
-    assert loaded.report() == results.report()
-    key = scored_dataset.first().id
-    for old, new in zip(
-        results.scores(key).objects.values(), loaded.scores(key).objects.values(), strict=True
-    ):
-        np.testing.assert_equal(vars(new), vars(old))
-    scored_dataset.delete_evaluation("renamed")
-    assert all_paths(scored_dataset) == before
-    for old, collection in zip(documents, collections, strict=True):
-        new = collection.find_one({"_id": old["_id"]})
-        assert set(new) == set(old)
-    new = scored_dataset._frame_collection.find_one({"_id": documents[0]["_id"]})
-    assert set(new["pred"]["detections"][0]) == set(documents[0]["pred"]["detections"][0])
-
-
-def test_evaluation_survives_the_loss_of_its_fields(scored_dataset):
-    evaluate(scored_dataset)
-    scored_dataset.delete_frame_field("pred")
-    assert scored_dataset.load_evaluation_results("ev", cache=False).J < 1
-    scored_dataset.delete_evaluation("ev")
-    assert not [path for path in all_paths(scored_dataset) if "ev_" in path]
-
-
-def test_second_run_replaces_the_first(scored_dataset):
-    evaluate(scored_dataset)
-    assert evaluate(scored_dataset, protocol="all").config.protocol == "all"
-    assert scored_dataset.values("frames.ev_J")[0][0] == 1
-    assert scored_dataset.get_evaluation_info("ev").config.protocol == "all"
-
-
-def test_failed_second_run_keeps_the_first(scored_dataset, video):
-    evaluate(scored_dataset)
-    before = all_paths(scored_dataset)
-    scored_dataset.add_sample(labeled_sample(video, pred=lambda number: None))
-    with pytest.raises(HS2SError, match="nothing could be scored"):
-        evaluate(scored_dataset.skip(1))
-    assert scored_dataset.load_evaluation_results("ev", cache=False).J < 1
-    assert all_paths(scored_dataset) == before
 
 
 def test_turned_videos(dataset, video, tmp_path):
@@ -164,52 +89,6 @@ def test_absent_objects(dataset, video):
     assert dataset.first().ev_fp == T - 4
 
 
-def test_identity_not_overlap_decides(dataset, video):
-    def swapped(number: int) -> fo.Detections:
-        masks = truth(number)
-        return labels({0: masks[1], 1: masks[0]})
-
-    dataset.add_sample(labeled_sample(video, pred=swapped))
-    assert evaluate(dataset).J < 0.1
-
-
-@pytest.mark.parametrize("kind", ["instance", "index", "label"])
-def test_each_kind_of_identity(dataset, video, kind):
-    instances = {0: fo.Instance(), 1: fo.Instance()}
-
-    def identified(number: int, indices: dict[int, int], reverse: bool = False) -> fo.Detections:
-        found = []
-        for i, mask in truth(number).items():
-            one = detection(mask, label=f"square {i}" if kind == "label" else "square")
-            if kind != "label":
-                one.index = indices[i]
-            if kind == "instance":
-                one.instance = instances[i]
-            found.append(one)
-        return fo.Detections(detections=found[::-1] if reverse else found)
-
-    other = {0: 1, 1: 0} if kind == "instance" else {0: 0, 1: 1}  # the instance counts, whatever the index
-    same = {0: 0, 1: 1}
-    sample = labeled_sample(
-        video, lambda n: identified(n, same), lambda n: identified(n, other, reverse=True)
-    )
-    dataset.add_sample(sample)
-    results = evaluate(dataset)
-    assert results.J == 1
-    assert not results.problems
-
-
-def test_indistinguishable_objects_are_refused(dataset, video):
-    def bare(number: int) -> fo.Detections:
-        return fo.Detections(detections=[detection(mask, label="square") for mask in truth(number).values()])
-
-    dataset.add_sample(labeled_sample(video, bare, bare))
-    with pytest.raises(HS2SError, match="frame 1 have only the label 'square': set their `index`"):
-        evaluate(dataset)
-    assert not dataset.list_evaluations()
-    assert not [path for path in all_paths(dataset) if "ev" in path]
-
-
 def test_samples_that_cannot_be_scored_are_named(scored_dataset, video, caplog):
     scored_dataset.add_sample(labeled_sample(video, pred=lambda number: None))
     with caplog.at_level(logging.WARNING):
@@ -218,15 +97,6 @@ def test_samples_that_cannot_be_scored_are_named(scored_dataset, video, caplog):
     assert "no predictions in 'pred': propagate its masks first" in caplog.text
     assert [problem["sample_id"] for problem in results.problems] == ids[1:]
     assert scored_dataset.values("ev_JF") == [pytest.approx(results.JF), None]
-
-
-def test_extra_and_unmatched_objects_are_noted(dataset, video):
-    dataset.add_sample(labeled_sample(video, pred=lambda number: labels({7: truth(number)[0]})))
-    results = evaluate(dataset)
-    assert results.J == 0
-    messages = " ".join(problem["message"] for problem in results.problems)
-    assert "no predicted object has the instance, index or label of a true one" in messages
-    assert "ignored" in messages
 
 
 def test_views_clips_and_single_samples(scored_dataset, video):
@@ -296,17 +166,6 @@ def test_davis2016_takes_all_objects_as_one(scored_dataset):
     assert scored_dataset.first().frames[9].pred.detections[0].ev_iou == pytest.approx(joint)
 
 
-def test_labels_seen_in_training_and_others_apart(scored_dataset):
-    results = evaluate(scored_dataset)
-    good, bad = sorted(results.objects, key=lambda row: -row["J"])
-    assert (good["label"], bad["label"]) == ("square 0", "square 1")
-    splits = results.evaluation(seen=[bad["label"]]).splits
-    found = [splits[name] for name in ("J_seen", "F_seen", "J_unseen", "F_unseen")]
-    assert found == pytest.approx([bad["J"], bad["F"], good["J"], good["F"]])
-    assert splits["G"] == pytest.approx(sum(found) / 4)
-    assert results.evaluation().splits == {}
-
-
 def test_groups_of_images(dataset, tmp_path):
     samples = []
     for number in range(1, T + 1):
@@ -322,36 +181,6 @@ def test_groups_of_images(dataset, tmp_path):
     assert dataset.sort_by("number").values("ev_J")[5:8] == [1, *[pytest.approx((1 + J_LATE) / 2)] * 2]
     dataset.delete_evaluation("ev")
     assert all_paths(dataset) == before
-
-
-def test_fiftyones_own_entry_gives_the_same(scored_dataset):
-    ours = evaluate(scored_dataset)
-    theirs = scored_dataset.evaluate_detections(
-        "frames.pred",
-        "frames.gt",
-        eval_key="theirs",
-        method=PropagationEvaluationConfig,
-        protocol="davis2017",
-    )
-    assert theirs.objects == ours.objects
-    assert scored_dataset.values("theirs_tp") == scored_dataset.values("ev_tp")
-
-
-def test_reports_and_plots(scored_dataset, capsys):
-    results = evaluate(scored_dataset)
-    report = results.report()
-    assert report["J"] == pytest.approx({"mean": results.J, "recall": 1, "decay": 0.2})
-    assert (report["objects"], report["samples"]) == (2, 1)
-    assert report["square 0"]["precision"] == 1
-    results.print_report()
-    assert f"J&F {100 * results.JF:.1f}" in capsys.readouterr().out
-    table = pytest.importorskip("pandas").DataFrame(results.objects)
-    assert results.to_dataframe().equals(table)
-    assert sum(results.plot_histogram().data[0].y) == 1
-    curve = results.plot_over_time().data[0]
-    assert list(curve.x) == list(range(7))  # ten frames at 10 per second, in steps of 1/6 s
-    assert curve.y[0] == 1
-    assert list(results.plot_worst_objects(1).data[0].x) == [results.objects[1]["JF"]]
 
 
 @pytest.mark.parametrize(
@@ -371,14 +200,3 @@ def test_bad_input(scored_dataset, arguments, message):
     with pytest.raises(HS2SError, match=message):
         evaluate_propagation(scored_dataset, *arguments)
     assert not scored_dataset.list_evaluations()
-
-
-def test_names_have_the_index_once(dataset, video):
-    def renamed(number):
-        found = true_labels(number)
-        for d in found.detections:
-            d.label = "square" if d.index else "square 0"
-        return found
-
-    dataset.add_sample(labeled_sample(video, gt=renamed, pred=renamed))
-    assert [row["name"] for row in evaluate(dataset).objects] == ["square 0", "square 1"]

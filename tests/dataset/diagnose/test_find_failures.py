@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import fiftyone as fo
+import pytest
+from evaluation_kit import labels, shifted
+from failure_kit import LOST, found
+from fiftyone_kit import T, truth
+
+from fiftyone_hs2s import HS2SError, evaluate_propagation, find_failures
+from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
+
+
+def test_events_from_ground_truth(occluded):
+    report = find_failures(occluded, "frames.pred", "frames.gt", tag=True, save_views=True)
+    occluded.reload()
+    sample = occluded.first()
+    assert found(sample) == {"occlusion": [5, 7], "reappearance": [8, 12], "lost": [8, 12]}
+    assert report.counts == {"occlusion": 1, "reappearance": 1, "lost": 1}
+    assert (sample.pred_num_occlusions, sample.pred_longest_occlusion) == (1, 3)
+    assert (sample.pred_recovered, sample.pred_worst_event) == (False, "lost")
+    assert sample.tags == ["hs2s: lost"]
+    lost = next(event for event in sample.pred_events.detections if event.kind == "lost")
+    assert lost.severity == pytest.approx(len(LOST) / T)
+    assert lost.label == "lost: square 0"
+    clips = occluded.to_clips("pred_events")
+    assert sorted(clips.values("support")) == [[5, 7], [8, 12], [8, 12]]
+    assert "pred_events.detections.severity" in occluded.get_field_schema(flat=True)
+
+
+def switched(number: int) -> fo.Detections:
+    """From frame 7 on the mask of square 0 is on square 1, which has none."""
+    masks = truth(number)
+    return labels(masks if number < 7 else {0: masks[1]})
+
+
+def test_events_are_told_in_words(three):
+    report = find_failures(three, "pred", "gt", tag=True)
+    events = three.last().pred_events.detections
+    told = {event.label: event.explanation for event in events}
+    assert told["identity switch: square 0"] == "the mask is on square 1"
+    attributes = [name for name in events[0].field_names if name not in ("id", "tags", "confidence")]
+    assert attributes == ["label", "support", "kind", "object", "explanation", "severity"]
+    assert str(report) == "3 lost, 1 occlusion, 1 reappearance, 1 identity switch"
+    assert "hs2s: identity switch" in three.last().tags
+    occlusion, reappearance, lost = three.skip(1).first().pred_events.detections
+    assert occlusion.explanation == "hidden for 3 frames, then visible again"
+    assert reappearance.explanation == "visible again, but not tracked again"
+    assert lost.explanation == "visible, but the mask is elsewhere or empty"
+
+
+def test_a_low_score_is_explained(scored_dataset):
+    """Square 1 is 12 of 28 columns right from the start on, so that it never gets worse."""
+    off = [labels({**truth(n), 1: shifted(truth(n)[1], 8 if n > 1 else 0)}) for n in range(1, T + 1)]
+    scored_dataset.set_values("frames.pred", [off])
+    evaluate_propagation(scored_dataset, "pred", "gt", "ev")
+    report = find_failures(scored_dataset, "pred", eval_key="ev", save_views=True)
+    (row,) = report.events
+    assert (row["kind"], row["object"], row["first"], row["last"]) == ("low score", "square 1", 2, T - 1)
+    assert row["explanation"].startswith("poor region since frame 2: J 0.33, F 0.")
+    assert scored_dataset.values("ev_worst_event") == ["low score"]
+    assert "HS2S: low score (pred)" in scored_dataset.list_saved_views()
+
+
+def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
+    evaluate_propagation(occluded, "frames.pred", "frames.gt", "ev")
+    monkeypatch.setattr("fiftyone_hs2s.dataset.diagnose.series.score_sequence", None)
+    find_failures(occluded, "frames.pred", eval_key="ev")
+    sample = occluded.first()
+    assert found(sample) == {"occlusion": [5, 7], "reappearance": [8, 12], "lost": [8, 12]}
+    assert sample.ev_worst_event == "lost"
+    occluded.rename_evaluation("ev", "other")
+    assert occluded.values("other_num_occlusions") == [1]
+    occluded.delete_evaluation("other")
+    assert not [
+        name for name in FAILURE_FIELDS if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))
+    ]
+
+
+def test_events_without_ground_truth(occluded):
+    find_failures(occluded, "pred")
+    sample = occluded.first()
+    assert found(sample) == {"vanished": [5, 12]}
+    assert (sample.pred_num_occlusions, sample.pred_recovered, sample.pred_worst_event) == (
+        0,
+        None,
+        "vanished",
+    )
+
+
+def test_second_run_replaces_the_first(occluded):
+    find_failures(occluded, "pred", "gt", tag=True)
+    occluded.set_values("frames.pred", [occluded.values("frames.gt")[0]])
+    find_failures(occluded, "pred", "gt", tag=True)
+    sample = occluded.first()
+    assert set(found(sample)) == {"occlusion", "reappearance"}
+    assert (sample.pred_recovered, sample.pred_worst_event, sample.tags) == (True, None, [])
+
+
+def test_disagreement_with_another_run(occluded):
+    occluded.clone_frame_field("gt", "backward")
+    find_failures(occluded, "pred", other_field="backward")
+    assert found(occluded.first())["disagreement"] == [8, 12]
+
+
+def test_objects_that_only_the_other_run_has_are_left_out(scored_dataset):
+    """The other run has a third object, over all of square 0 as this run has it."""
+    right = [labels(truth(n)) for n in range(1, T + 1)]
+    more = [labels({**truth(n), 7: truth(n)[0]}) for n in range(1, T + 1)]
+    scored_dataset.set_values("frames.pred", [right])
+    scored_dataset.set_values("frames.more", [more])
+    report = find_failures(scored_dataset, "pred", other_field="more")
+    assert (report.events, report.problems) == ([], [])
+
+
+def test_other_runs_are_for_predictions_without_truth(occluded):
+    for other in ({"track_back": True}, {"other_field": "gt"}):
+        with pytest.raises(HS2SError, match="leave other_field and track_back out"):
+            find_failures(occluded, "pred", "gt", **other)
+    with pytest.raises(HS2SError, match="not both"):
+        find_failures(occluded, "pred", other_field="gt", track_back=True)
+
+
+def test_clips_keep_the_videos_frame_numbers(occluded):
+    clips = occluded.to_clips([[(3, 9)]])
+    find_failures(clips, "pred", "gt")
+    assert found(occluded.first()) == {"occlusion": [5, 7], "reappearance": [8, 9], "low score": [8, 9]}
+
+
+def test_failures_of_nothing(occluded, tmp_path):
+    with pytest.raises(
+        HS2SError, match=r"'nothing' is no evaluation of propagated masks.*run evaluate_propagation"
+    ):
+        find_failures(occluded, "pred", eval_key="nothing")
+    evaluate_propagation(occluded, "pred", "gt", "ev")
+    with pytest.raises(HS2SError, match="choose one of ev"):
+        find_failures(occluded, "pred", eval_key="nothing")
+    with pytest.raises(HS2SError, match=r"is of 'frames\.pred', not of 'gt'"):
+        find_failures(occluded, "gt", eval_key="ev")
