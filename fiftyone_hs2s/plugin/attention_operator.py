@@ -38,7 +38,11 @@ class ShowAttention(MaskOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         forms.check_requirements()
-        yield from execute(ctx, "Show where objects look", lambda report: _show(ctx, report), _outcome)
+
+        def outcome(report: Any) -> Outcome:
+            return _outcome(report, (forms.field_prefix(ctx.target_view()) + report.field,))
+
+        yield from execute(ctx, "Show where objects look", lambda report: _show(ctx, report), outcome)
 
     def __call__(
         self, samples: Samples, prompt_field: str, frame: int, delegate: bool = False, **params: Any
@@ -77,9 +81,9 @@ def _show(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     )
 
 
-def _outcome(report: Any) -> Outcome:
+def _outcome(report: Any, fields: tuple[str, ...]) -> Outcome:
     frames = sorted({number for numbers in report.written.values() for number in numbers})
     where = (
         f" on frame {frames[0]}" if len(frames) == 1 else " on the objects' first frames" if frames else ""
     )
-    return Outcome(f"{report}{where}", list(report.failed.items()), warn=not report.written)
+    return Outcome(f"{report}{where}", list(report.failed.items()), warn=not report.written, fields=fields)

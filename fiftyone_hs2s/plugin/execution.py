@@ -28,6 +28,8 @@ class Outcome(NamedTuple):
     warn: bool = False
     window: tuple[dict[str, Any], dict[str, Any]] | None = None
     """A window's schema and values to show it in, instead of a short note."""
+    fields: tuple[str, ...] = ()
+    """Fields that the App is to show, which leaves new ones unticked."""
 
     def __str__(self) -> str:
         return ". ".join([self.text, *(f"{name}: {why}" for name, why in self.problems)])
@@ -81,6 +83,8 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     """
     run.announced = True
     yield ctx.ops.reload_dataset()
+    if run.state == "finished" and run.outcome.fields:
+        yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, *run.outcome.fields])))
     if run.error is not None:
         yield _window(ctx, f"{run.title} failed", describe(run), problems_of(run))
     elif run.state == "canceled":

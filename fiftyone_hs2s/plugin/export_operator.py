@@ -26,7 +26,10 @@ _FORMATS = {
     "mots": "MOTS: text files",
     "cvat": "CVAT for video: XML with polygons",
     "overlay": "Overlay videos in the App's colors",
-    **{name: f"Zip file for the server of {server}" for name, server in SERVER_FORMATS.items()},
+    "davis2017-zip": "Zip file for the server of DAVIS 2017 test-dev",
+    "mose-zip": "Zip file for the server of MOSE",
+    "youtube-vos-zip": "Zip file for the server of YouTube-VOS",
+    "lvos-zip": "Zip file for the server of LVOS",
 }
 _WITHOUT_MEDIA = ("mots", "overlay", *SERVER_FORMATS)
 
@@ -52,16 +55,15 @@ class ExportTracks(MaskOperator):
             "every",
             default=1,
             min=1,
-            label="Every",
-            description="Export each of so many frames: 5, every fifth",
+            label="Every n-th frame",
+            description="1 for all frames, 5 for every fifth",
         )
         if chosen in SERVER_FORMATS:
             note = "The data set's root: what is in its JPEGImages must be there. Empty for no check"
             inputs.str("like", label="Data set", description=note)
         if chosen not in _WITHOUT_MEDIA:
-            inputs.bool(
-                "export_media", default=False, label="Frames too", description="Write frames or videos too"
-            )
+            what = "Copy the videos, too" if chosen == "cvat" else "Write the frames as JPEG files, too"
+            inputs.bool("export_media", default=False, label="Media", description=what)
         note = "Number objects from 1 whatever their index, for formats that only have small numbers"
         inputs.bool("renumber", default=False, label="Renumber", description=note)
         note = "Replace the files of an earlier export"

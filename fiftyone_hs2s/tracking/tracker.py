@@ -175,7 +175,7 @@ class Tracker:
         chunk, place = divmod(self._ids.index(object_id), self.chunk_size)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             looked_at = first_frame_attention(self.network, self._states[0][chunk].select([place]))[None]
-        large = F.interpolate(looked_at, self._frame_size, mode="bilinear", align_corners=False)[0, 0]
+        large = F.interpolate(looked_at.float(), self._frame_size, mode="bilinear", align_corners=False)[0, 0]
         return (large / large.max().clamp(min=1e-12)).cpu().numpy()
 
     def _run(self, frame: np.ndarray, masks: Mapping[int, np.ndarray], advance: bool) -> TrackedFrame:

@@ -34,8 +34,10 @@ def test_heatmap_of_the_open_sample(sample, video):
     dataset.add_sample(other)
     params = {"prompt_field": "frames.gt", "frame": 9, "object": "square 1 1"}
     context = {"dataset": dataset, "current_sample": sample.id}
-    result = foo.execute_operator(URI, context, params=params)
+    result = foo.execute_operator(URI, {**context, "active_fields": ["frames.gt"]}, params=params)
     assert result.error is None
+    shown = [r.params for r in result.executor._requests if r.operator_uri.endswith("set_active_fields")]
+    assert shown == [{"fields": ["frames.gt", "frames.attention"]}]
     sample.reload()
     assert (sample.frames[4]["attention"].of_frame, sample.frames[4]["attention"].objects) == (
         9,

@@ -56,6 +56,17 @@ def test_each_object_looks_at_itself_also_after_it_was_hidden(tracker: Tracker) 
                 assert share_inside(attention, first[i]) > 0.5 > 2 * share_inside(attention, first[3 - i])
 
 
+def test_where_the_network_runs_in_bfloat16(tracker: Tracker) -> None:
+    half = Tracker(tracker.network, SIZE, "cpu", "bfloat16")
+    for each in (tracker, half):
+        each.reset()
+        each.add_objects(*scene(0))
+        each.step(scene(20)[0])
+    attention = half.first_frame_attention(1)
+    assert attention.dtype == np.float32
+    assert np.corrcoef(attention.ravel(), tracker.first_frame_attention(1).ravel())[0, 1] > 0.95
+
+
 def test_to_ask_changes_nothing(tracker: Tracker) -> None:
     frames = [scene(offset)[0] for offset in (0, 20, 40, 60)]
     found = []
