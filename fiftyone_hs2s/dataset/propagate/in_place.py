@@ -1,8 +1,9 @@
-"""Propagation within one field: the keyframes in it are the prompts, and stay as they are."""
+"""Propagation within one field: the keyframes in it are the prompts, and stay as they are; boxes get
+the masks that are made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, cast
 
@@ -10,8 +11,16 @@ import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
-from fiftyone_hs2s.dataset.objects import ObjectKey
-from fiftyone_hs2s.dataset.propagate.keyframes import ObjectTrack, is_keyframe, is_ours, merged, read_tracks
+from fiftyone_hs2s.dataset.objects import ObjectKey, is_prompt
+from fiftyone_hs2s.dataset.propagate.keyframes import (
+    ObjectTrack,
+    completed,
+    is_box,
+    is_keyframe,
+    is_ours,
+    merged,
+    read_tracks,
+)
 from fiftyone_hs2s.dataset.propagate.redo import whole_sequences
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 
@@ -24,8 +33,8 @@ def find_in_place(samples: Samples, field: str) -> list[LabeledSequence]:
 
 
 class InPlace:
-    """A sequence of which only keyframes are seen, and only what runs of ours made is replaced; else as it
-    is.
+    """A sequence of which only keyframes and boxes are seen, and only what runs of ours made is replaced;
+    else as it is.
 
     Args:
         sequence: the sequence, whose filters hold for what is read
@@ -41,10 +50,10 @@ class InPlace:
         return getattr(self._sequence, name)
 
     def read(self, field: str) -> Iterator[tuple[int, tuple[fo.Detections | None]]]:
-        return ((index, (_keyframes(labels),)) for index, (labels,) in self._sequence.read(field))
+        return ((index, (_prompts(labels),)) for index, (labels,) in self._sequence.read(field))
 
     def read_at(self, field: str, index: int) -> fo.Detections | None:
-        return _keyframes(self._sequence.read_at(field, index))
+        return _prompts(self._sequence.read_at(field, index))
 
     def write(self, field: str, labels: Mapping[int, fo.Detections]) -> None:
         new = {
@@ -69,6 +78,15 @@ class InPlace:
             ((index, labels) for index, (labels,) in self.read(self._field)), self._sequence.number(0)
         )
 
+    def completed(self, labels: Iterable[tuple[int, fo.Detections]]) -> Iterator[tuple[int, fo.Detections]]:
+        """What is tracked, with the labels of persons that the prompts were made of in their place."""
+        for index, found in labels:
+            if any(is_prompt(d) for d in found.detections):
+                there = self._there(index)
+                own = there.detections if there else []
+                found.detections = [completed(own, d) if is_prompt(d) else d for d in found.detections]
+            yield index, found
+
     def _there(self, index: int) -> fo.Detections | None:
         return self._whole.read_at(self._field, index + self._start)
 
@@ -86,5 +104,12 @@ def keyframes_in(sequence: LabeledSequence) -> Mapping[ObjectKey, ObjectTrack]:
     return sequence.tracks if isinstance(sequence, InPlace) else {}
 
 
-def _keyframes(labels: fo.Detections | None) -> fo.Detections | None:
-    return labels and fo.Detections(detections=[d for d in labels.detections if is_keyframe(d)])
+def labels_for(
+    sequence: LabeledSequence, labels: Iterable[tuple[int, fo.Detections]]
+) -> Iterable[tuple[int, fo.Detections]]:
+    """What is tracked of a sequence, as it is to be written: see :meth:`InPlace.completed`."""
+    return sequence.completed(labels) if isinstance(sequence, InPlace) else labels
+
+
+def _prompts(labels: fo.Detections | None) -> fo.Detections | None:
+    return labels and fo.Detections(detections=[d for d in labels.detections if is_keyframe(d) or is_box(d)])

@@ -9,6 +9,7 @@ parent was changed since.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -17,6 +18,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
+from fiftyone_hs2s.dataset.frame_paths import KEYFRAME
 from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, check_distinct, is_prompt
 
 PROPAGATION = "propagation"
@@ -35,6 +37,11 @@ def is_keyframe(detection: fo.Detection) -> bool:
     """Whether a detection's mask is to be taken as it is: a person made or changed it, or it was given to
     a run."""
     return detection.has_mask and (is_prompt(detection) or not propagation_of(detection))
+
+
+def is_box(detection: fo.Detection) -> bool:
+    """Whether a detection is a box without a mask that no tracker made."""
+    return not detection.has_mask and not propagation_of(detection)
 
 
 def is_ours(detection: fo.Detection) -> bool:
@@ -78,7 +85,8 @@ class ObjectTrack:
         identity: who it is
         keyframes: by 0-based frame index
         parents: by frame index, for what runs of ours made: the digests of the parents' masks by their ids
-        boxes: those of its keyframes
+        boxes: those of its keyframes, and boxes without a mask that recur: FiftyOne copies the box of what is
+            drawn to the frames that follow
     """
 
     identity: Identity
@@ -100,7 +108,12 @@ def read_tracks(
         HS2SError: if objects cannot be told apart
     """
     tracks: dict[ObjectKey, ObjectTrack] = {}
+    boxes: Counter[tuple[ObjectKey, Box]] = Counter()
     for index, detections in labels:
+        drawn = [d for d in (detections.detections if detections else ()) if is_box(d) and d.bounding_box]
+        for detection in drawn:
+            tracks.setdefault(key_of(detection), ObjectTrack(Identity.of(detection)))
+        boxes.update({(key_of(d), tuple(d.bounding_box)) for d in drawn})
         found = [d for d in (detections.detections if detections else ()) if is_keyframe(d) or is_ours(d)]
         check_distinct([key_of(d) for d in found], index + first_number)
         given: dict[ObjectKey, list[fo.Detection]] = {}
@@ -116,6 +129,9 @@ def read_tracks(
                 track.parents[index] = dict(zip(map(str, ids), digests, strict=False))
         for key, parts in given.items():
             tracks[key].keyframes[index] = Keyframe.of(parts)
+    for (key, box), count in boxes.items():
+        if count > 1:
+            tracks[key].boxes.add(box)
     return tracks
 
 
@@ -174,12 +190,59 @@ def merged(
 
     Args:
         current: what is there
-        new: what the run found
+        new: what the run found; a label that is there already, and was completed, is put in its place
         tracks: the objects that are done again
     """
-    kept = [d for d in (current.detections if current else ()) if not _gives_way(d, tracks.get(key_of(d)))]
+    found = {d.id: d for d in new}
+    there = [found.pop(d.id, d) for d in (current.detections if current else ())]
+    kept = [d for d in there if not _gives_way(d, tracks.get(key_of(d)))]
     held = {key_of(d) for d in kept if is_keyframe(d)}
-    return fo.Detections(detections=kept + [d for d in new if key_of(d) not in held])
+    return fo.Detections(detections=kept + [d for d in found.values() if key_of(d) not in held])
+
+
+def completed(person: Iterable[fo.Detection], found: fo.Detection) -> fo.Detection:
+    """What a person has of the object that a mask was given for, completed by what is known of it since.
+
+    A box gets the mask that was made of it, and what has nothing but a label an instance or index.
+
+    Args:
+        person: the labels of the frame
+        found: the mask as a run writes it
+
+    Returns:
+        the person's label, or what was found if that label lacks nothing
+    """
+    same = [d for d in person if _lacks_something(d) and _may_be(d, found)]
+    if not same:
+        return found
+    label = max(same, key=lambda d: _overlap(d.bounding_box, found.bounding_box))
+    label.index = found.index if label.index is None else label.index
+    if label.instance_id is None and found.instance_id is not None:
+        label.instance = fo.Instance(id=found.instance_id)
+    if not label.has_mask:
+        label.mask, label.bounding_box = found.mask, found.bounding_box
+        label[PROPAGATION] = propagation_of(found)
+    label[KEYFRAME] = True
+    return label
+
+
+def _lacks_something(detection: fo.Detection) -> bool:
+    return is_box(detection) or (is_keyframe(detection) and key_of(detection)[0] == "label")
+
+
+def _may_be(detection: fo.Detection, found: fo.Detection) -> bool:
+    key = key_of(detection)
+    return key == key_of(found) or key == ("label", found.label)
+
+
+def _overlap(box: Box, other: Box) -> float:
+    """Intersection over union of two boxes: left, top, width, height."""
+    sides = [
+        max(min(a + c, b + d) - max(a, b), 0)
+        for a, b, c, d in zip(box[:2], other[:2], box[2:], other[2:], strict=True)
+    ]
+    both = sides[0] * sides[1]
+    return both / (box[2] * box[3] + other[2] * other[3] - both or 1)
 
 
 def _gives_way(detection: fo.Detection, track: ObjectTrack | None) -> bool:

@@ -15,7 +15,7 @@ from fiftyone_hs2s.choices import Direction, PromptFrames
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError, any_claims
 from fiftyone_hs2s.dataset.coloring import color_by_instance
 from fiftyone_hs2s.dataset.database import DatabaseError, reason
-from fiftyone_hs2s.dataset.propagate.in_place import keyframes_in
+from fiftyone_hs2s.dataset.propagate.in_place import keyframes_in, labels_for
 from fiftyone_hs2s.dataset.propagate.keyframes import signed
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts
@@ -181,9 +181,8 @@ class PropagationRun:
         claim: Claim,
     ) -> None:
         batch: dict[int, fo.Detections] = {}
-        for index, labels in signed(
-            self.model.track(frames, plan, on_step), self.run_id, keyframes_in(sequence)
-        ):
+        found = labels_for(sequence, self.model.track(frames, plan, on_step))
+        for index, labels in signed(found, self.run_id, keyframes_in(sequence)):
             batch[index] = labels
             if len(batch) == self.batch_size:
                 self._write(sequence, batch, claim)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fiftyone as fo
 import pytest
 from fiftyone_kit import T, assert_right, color_model, detection, found, prompts, truth
+from propagate_kit import ByColor
 
 from fiftyone_hs2s import propagate, repropagate
 
@@ -10,6 +11,11 @@ from fiftyone_hs2s import propagate, repropagate
 @pytest.fixture(scope="module")
 def model():
     return color_model()
+
+
+@pytest.fixture(scope="module")
+def boxes_model():
+    return color_model(mask_maker=ByColor())
 
 
 def run(samples, model, **options):
@@ -69,3 +75,52 @@ def test_labels_that_no_run_of_ours_made_are_kept(dataset, sample, model):
     after = stored(sample, 6)
     assert after[:2] == before
     assert [d["index"] for d in after[2:]] == [0]
+
+
+def boxes_only(sample, numbers, **attributes):
+    """Boxes of object 0 in place of all labels: what a detector or a person gives."""
+    for number in range(1, T + 1):
+        left, top, width, height = prompts(number, [0]).detections[0].bounding_box
+        box = fo.Detection(label="square 0", bounding_box=[left, top, width, height], **attributes)
+        sample.frames[number]["gt"] = fo.Detections(detections=[box]) if number in numbers else None
+    sample.save()
+
+
+def test_a_box_gets_its_mask_and_stays_the_label_that_it_was(dataset, sample, boxes_model):
+    boxes_only(sample, [4], index=0, tags=["mine"])
+    (before,) = stored(sample, 4)
+    assert str(run(dataset, boxes_model)) == "1 tracked; 1 started from boxes by by-color"
+    (label,) = stored(sample, 4)
+    assert label["_id"] == before["_id"] and label["tags"] == ["mine"] and label["keyframe"]
+    assert label["propagation"]["prompt"] == "box"
+    assert_right(found(sample, "gt"), range(4, T + 1), [0])
+    assert sample.frames[7].gt.detections[0]["propagation"]["parent_keyframes"] == [str(before["_id"])]
+    assert str(repropagate(dataset, "gt", boxes_model)) == "1 finished before"
+    assert str(run(dataset, boxes_model, overwrite=True)) == "1 tracked"
+    assert stored(sample, 4)[0]["_id"] == before["_id"]
+
+
+def test_copies_of_a_drawn_box_give_way_and_other_boxes_stay(dataset, sample, boxes_model):
+    boxes_only(sample, [4, 9], index=0)
+    for number in (5, 6):
+        sample.frames[number]["gt"] = sample.frames[4].gt.copy()
+    sample.save()
+    other = stored(sample, 9)
+    run(dataset, boxes_model)
+    assert [len(stored(sample, number)) for number in (4, 5, 6, 9)] == [1, 1, 1, 2]
+    assert stored(sample, 9)[0] == other[0]
+
+
+def test_boxes_with_nothing_but_a_label_get_an_instance(dataset, sample, boxes_model):
+    boxes_only(sample, [4])
+    second = prompts(4, [1]).detections[0]
+    box = fo.Detection(label="square 0", bounding_box=second.bounding_box)
+    sample.frames[4].gt.detections.insert(0, box)
+    sample.save()
+    before = [d["_id"] for d in stored(sample, 4)]
+    run(dataset, boxes_model)
+    assert [d["_id"] for d in stored(sample, 4)] == before
+    labels = [sample.frames[number].gt.detections for number in (4, 7)]
+    assert [d.has_mask for d in labels[0]] == [True, True]
+    assert {d.instance_id for d in labels[0]} == {d.instance_id for d in labels[1]}
+    assert [round(d.bounding_box[1], 2) for d in labels[0]] == [0.56, 0.12]

@@ -7,25 +7,13 @@ import numpy as np
 import pytest
 from fiftyone_kit import COLORS, H, T, W, assert_right, color_model, found, picture, prompts, truth
 from PIL import Image
+from propagate_kit import ByColor
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
 from fiftyone_hs2s.dataset.objects import is_prompt
 from fiftyone_hs2s.dataset.propagate.plan import plan
 from fiftyone_hs2s.hints import Hint
 from fiftyone_hs2s.mask_makers import get_mask_maker
-
-
-class ByColor:
-    """Makes a mask of what has the color in the middle of the box, or under the first point."""
-
-    name = "by-color"
-
-    def __call__(self, frame, hints):
-        masks = []
-        for hint in hints:
-            x, y = hint.positive[0] if hint.box is None else np.reshape(hint.box, (2, 2)).mean(0)
-            masks.append((np.abs(frame.astype(int) - frame[int(y), int(x)]) < 60).all(2))
-        return masks
 
 
 @pytest.fixture(scope="module")
