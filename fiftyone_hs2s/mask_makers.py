@@ -173,20 +173,3 @@ def _main_regions(mask: np.ndarray, hint: Hint) -> np.ndarray:
     }
     kept = sorted(hit) or [i for i in range(1, count) if areas[i - 1] >= _MIN_SHARE * areas.max()]
     return np.isin(labels, kept)
-
-
-def check_found(mask: np.ndarray, hint: Hint, maker: str) -> np.ndarray:
-    """Makes sure that something was found.
-
-    Returns:
-        the mask
-
-    Raises:
-        MaskError: if nothing was
-    """
-    if not mask.any():
-        what = "the box" if hint.box is not None else "the points"
-        raise MaskError(
-            f"the mask maker {maker!r} finds no object in {what}: draw its mask, or choose another maker"
-        )
-    return mask

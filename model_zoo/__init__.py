@@ -76,6 +76,7 @@ def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
         forms.prompt_field_input(inputs, ctx.dataset)
         forms.direction_input(inputs)
         forms.prompt_frames_input(inputs)
+        forms.mask_maker_input(inputs)
         if "resnet50" in model_name:
             forms.paper_model_inputs(inputs)
         forms.quality_inputs(inputs)
@@ -86,5 +87,9 @@ def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
 
 def parse_parameters(model_name: str, ctx: foo.ExecutionContext, params: dict[str, Any]) -> None:
     """Removes what was left empty in the form, so that defaults hold."""
+    from fiftyone_hs2s.plugin import forms
+
     for name in [name for name, value in params.items() if value in (None, "")]:
         del params[name]
+    if params.get("mask_maker") == forms.IGNORE:
+        params["mask_maker"] = None

@@ -7,7 +7,7 @@ import pytest
 from fiftyone_hs2s.demo.demo_clip import render_clip
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.hints import Hint
-from fiftyone_hs2s.mask_makers import MASK_MAKERS, check_found, get_mask_maker
+from fiftyone_hs2s.mask_makers import MASK_MAKERS, get_mask_maker
 from fiftyone_hs2s.metrics import jaccard
 
 
@@ -80,14 +80,6 @@ def test_points_in_a_box_are_seeds():
 def test_grabcut_needs_a_box():
     with pytest.raises(MaskError, match="'grabcut' needs a box: draw one, or take 'hs2s-mask'"):
         get_mask_maker("grabcut")(np.zeros((40, 40, 3), np.uint8), [Hint(positive=np.ones((1, 2)))])
-
-
-def test_where_nothing_is_found_it_is_said():
-    nothing = np.zeros((4, 4), bool)
-    with pytest.raises(MaskError, match="'grabcut' finds no object in the box: draw its mask"):
-        check_found(nothing, Hint((0, 0, 2, 2)), "grabcut")
-    with pytest.raises(MaskError, match="in the points"):
-        check_found(nothing, Hint(positive=np.ones((1, 2))), "grabcut")
 
 
 def test_an_unknown_maker_is_refused_with_the_known_ones():

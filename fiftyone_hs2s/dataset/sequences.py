@@ -59,6 +59,8 @@ class LabeledSequence(ABC):
     view: fo.DatasetView
     _stored: StoredView
     _sample_ids: Sequence[str]
+    _last: int | None = None
+    """Number of a clip's last frame."""
 
     @cached_property
     def dataset(self) -> fo.Dataset:
@@ -96,6 +98,10 @@ class LabeledSequence(ABC):
     def number(self, index: int) -> int:
         """The number of a frame, as FiftyOne's users know it."""
         return self.start + index + 1
+
+    def shows(self, number: int) -> bool:
+        """Whether the frame of a number lies within the sequence, as far as the dataset tells."""
+        return self.start < number <= (self._last or number)
 
     @abstractmethod
     def open(self) -> Frames:
@@ -185,7 +191,7 @@ class VideoSequence(LabeledSequence):
         filepath: str,
         support: tuple[int, int] | None = None,
     ) -> None:
-        self._stored, self._view_id, self._last = stored, view_id, None
+        self._stored, self._view_id = stored, view_id
         self.sample_id, self._sample_ids, self.filepaths = sample_id, [sample_id], [filepath]
         self.name = self.owner = f"sample {sample_id} ({Path(filepath).name})"
         self.key = sample_id
@@ -245,10 +251,6 @@ class VideoSequence(LabeledSequence):
         self, view: fo.DatasetView, query: dict[str, Any], paths: Sequence[str] = ()
     ) -> Iterator[Any]:
         return frame_documents(view, self.sample_id, (self.number(0), self._last), query, paths)
-
-    def shows(self, number: int) -> bool:
-        """Whether a frame number of the video is within the sequence."""
-        return self.start < number <= (self._last or number)
 
 
 class ImageSequence(LabeledSequence):

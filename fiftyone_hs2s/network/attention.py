@@ -65,7 +65,8 @@ def _by_similarity(
         if level == 1 and state.recalled:
             prepared = tuple(torch.cat(pair, 2) for pair in zip(prepared, state.recalled, strict=True))
         similarity = matcher.similarity(prepared, state.memories[level][0], state.image.key)
-        return (weights @ similarity.float().softmax(2))[:, 0, :cells]
+        # Under autocast a matrix product would not be float32.
+        return (weights.mT * similarity.float().softmax(2)).sum(1)[:, :cells]
 
 
 def _by_gradient(matcher: Matcher, state: State, level: int, weights: torch.Tensor) -> torch.Tensor:

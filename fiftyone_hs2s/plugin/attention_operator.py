@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.fields import detections_fields
 from fiftyone_hs2s.dataset.objects import list_names
 
 from . import forms
@@ -25,7 +26,7 @@ class ShowAttention(MaskOperator):
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         forms.check_requirements()
         samples = open_samples(ctx)
-        forms.prompt_field_input(inputs, samples)
+        forms.prompt_field_input(inputs, samples, detections_fields, "The masks to start from")
         about = "The later frame; the heatmap lies on the first one, that of the object's mask"
         inputs.int("frame", min=1, required=True, label="Frame", description=about)
         names = list_names(samples, ctx.params["prompt_field"]) if ctx.params.get("prompt_field") else []

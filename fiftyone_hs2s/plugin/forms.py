@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
-import fiftyone as fo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
 from fiftyone_hs2s.choices import DIRECTIONS, MASK_MAKERS, PROMPT_FRAMES
+from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.fields import check_samples, prompt_fields
 from fiftyone_hs2s.dataset.frame_paths import frame_path
 from fiftyone_hs2s.errors import HS2SError
@@ -87,19 +88,30 @@ def choice(
     )
 
 
-def field_prefix(samples: fo.Dataset | fo.DatasetView) -> str:
+def field_prefix(samples: Samples) -> str:
     """What the names of the label fields start with."""
     return frame_path("", samples.media_type == "video")
 
 
-def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetView) -> None:
-    """Adds the choice of the field with the masks to start from.
+def prompt_field_input(
+    inputs: types.Object,
+    samples: Samples,
+    fields_of: Callable[[Samples], list[str]] = prompt_fields,
+    about: str = "The masks, boxes or points to start from",
+) -> None:
+    """Adds the choice of the field with what to start from.
+
+    Args:
+        inputs: the form
+        samples: videos, clips, or images in dynamic groups
+        fields_of: lists the fields that the operator takes, without ``frames.``
+        about: what the form says of the field
 
     Raises:
-        HS2SError: if the samples are no videos, or no field can hold masks
+        HS2SError: if the samples are no videos, or there is no such field
     """
     check_samples(samples)
-    fields = [field_prefix(samples) + name for name in prompt_fields(samples)]
+    fields = [field_prefix(samples) + name for name in fields_of(samples)]
     if not fields:
         raise HS2SError(
             "there is nothing to start from: draw a mask or a box on a frame, in a field of the frames"
@@ -107,15 +119,7 @@ def prompt_field_input(inputs: types.Object, samples: fo.Dataset | fo.DatasetVie
     likely = [name for ending in _LIKELY_PROMPTS for name in fields if name.endswith(ending)]
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
-    choice(
-        inputs,
-        "prompt_field",
-        names,
-        "Prompt field",
-        default,
-        "The masks, boxes or points to start from",
-        required=True,
-    )
+    choice(inputs, "prompt_field", names, "Prompt field", default, about, required=True)
 
 
 def mask_maker_input(inputs: types.Object) -> None:
@@ -125,11 +129,15 @@ def mask_maker_input(inputs: types.Object) -> None:
     choice(inputs, "mask_maker", names, "Boxes and points", MASK_MAKERS[0], about)
 
 
-def model_input(inputs: types.Object) -> None:
-    """Adds the choice of a model that comes with its weights."""
-    own = {name: f"{name} (fine-tuned)" for name in list_models()}
-    models = {name: f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()} | own
-    choice(inputs, "model", models, "Model", default_model())
+def model_labels() -> dict[str, str]:
+    """What forms call the models that come with their weights, by name."""
+    shipped = {name: f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()}
+    return shipped | {name: f"{name} (fine-tuned)" for name in list_models()}
+
+
+def model_input(inputs: types.Object, others: dict[str, str] | None = None) -> None:
+    """Adds the choice of a model; of one that comes with its weights, or of ``others``, by name."""
+    choice(inputs, "model", model_labels() | (others or {}), "Model", default_model())
 
 
 def quality_inputs(inputs: types.Object) -> None:

@@ -16,7 +16,6 @@ from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.propagate.plan import plan
 from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.models import SUFFIX, default_model, shipped_models
 from fiftyone_hs2s.registry import list_models
 
 from . import forms
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
     from fiftyone_hs2s.plugin.runs import Event
 
-_RESNET50 = f"hs2s-resnet50{SUFFIX}"
+_RESNET50 = "hs2s-resnet50"
+_BRING_WEIGHTS = {_RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
 _LOOKED_AT = 10  # samples whose output field the form looks into: it does so at each change
 _ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
 
@@ -70,7 +70,7 @@ class Propagate(foo.Operator):
         forms.prompt_field_input(inputs, samples)
         output = f"{forms.field_prefix(samples)}hs2s"
         inputs.str("label_field", default=output, label="Output field", description="For the results")
-        forms.choice(inputs, "model", _models(), "Model", _default_model())
+        forms.model_input(inputs, _BRING_WEIGHTS)
         if ctx.params.get("model") == _RESNET50:
             forms.paper_model_inputs(inputs)
         forms.direction_input(inputs)
@@ -128,21 +128,6 @@ class Propagate(foo.Operator):
         prefix = forms.field_prefix(samples)
         params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
-
-
-def _models() -> dict[str, str]:
-    """The models that can be chosen, by the name that ``load_model()`` takes, and what the form calls
-    them."""
-    shipped = {
-        f"{name}{SUFFIX}": f"HS2S {name.removeprefix('hs2s-').replace('-', ' ')}" for name in shipped_models()
-    }
-    own = {name: f"{name} (fine-tuned)" for name in list_models()}
-    return {**shipped, _RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)", **own}
-
-
-def _default_model() -> str:
-    name = default_model()
-    return name if name in list_models() else f"{name}{SUFFIX}"
 
 
 def _outcome(report: PropagationReport) -> Outcome:

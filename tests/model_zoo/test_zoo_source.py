@@ -96,17 +96,19 @@ def test_contract_of_the_apps_zoo_operator(source, dataset, sample):
     ctx = ExecutionContext({"dataset_name": dataset.name, "params": {}})
     form = zoo_model.resolve_input(ctx).type.properties
     assert form["prompt_field"].type.values == ["frames.gt"]
-    assert set(form) == {"prompt_field", "direction", "prompt_frames", "advanced", "average", "adapt"}
+    offered = ("prompt_field", "direction", "prompt_frames", "mask_maker", "advanced", "average", "adapt")
+    assert set(form) == set(offered)
     params = {
         "prompt_field": "frames.gt",
         "direction": "backward",
         "prompt_frames": None,
+        "mask_maker": "none",
         "average": "flip",
         "adapt": 0,
     }
     zoo_model.parse_parameters(ctx, params)
     model = load(LITE, **params)
-    assert model.tracker.size == (256, 448) and model.tracker.average == "flip"
+    assert model.tracker.size == (256, 448) and model.tracker.average == "flip" and model.mask_maker is None
     dataset.apply_model(model, label_field="pred", skip_failures=False)
     sample.reload()
     assert sorted(found(sample)) == [1, 2, 3, 4]

@@ -22,6 +22,11 @@ def test_form(sample):
     assert properties["frame"].required and properties["label_field"].default == "frames.attention"
 
 
+def test_form_offers_fields_with_masks_alone(sample):
+    sample.dataset.add_frame_field("clicks", fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
+    assert form(sample.dataset)["prompt_field"].type.values == ["frames.gt"]
+
+
 def test_form_without_masks(dataset, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
     assert form(dataset)["refusal"].invalid

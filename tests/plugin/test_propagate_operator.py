@@ -82,7 +82,7 @@ def test_form(operator, dataset, sample, video):
     assert properties["prompt_field"].type.values == ["frames.gt"]
     assert properties["prompt_field"].default == "frames.gt"
     assert properties["label_field"].default == "frames.hs2s"
-    assert properties["model"].type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch"]
+    assert properties["model"].type.values == ["hs2s-lite", "hs2s-resnet50"]
     assert properties["direction"].type.values == ["forward", "backward", "both"]
     assert properties["prompt_frames"].type.values == ["first", "all"]
     assert "refusal" not in properties
@@ -90,7 +90,7 @@ def test_form(operator, dataset, sample, video):
 
 
 def test_form_asks_for_weights_that_are_not_shipped(operator, dataset, sample):
-    properties = form(operator, dataset, model="hs2s-resnet50-video-torch")
+    properties = form(operator, dataset, model="hs2s-resnet50")
     assert properties["weights"].required
     assert not properties["reset_period"].required
 
@@ -99,8 +99,8 @@ def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monk
     monkeypatch.setenv("HS2S_MODELS", str(tmp_path))
     (tmp_path / "cells.safetensors").write_bytes(b"")
     offered = form(operator, dataset)["model"]
-    assert offered.type.values == ["hs2s-lite-video-torch", "hs2s-resnet50-video-torch", "cells"]
-    assert offered.default == "hs2s-lite-video-torch"
+    assert offered.type.values == ["hs2s-lite", "cells", "hs2s-resnet50"]
+    assert offered.default == "hs2s-lite"
     execute(dataset, model="cells", weights="left in the form.safetensors")
     assert models == [(("cells",), {**LOADED, "weights": None, "reset_period": None})]
 
@@ -113,8 +113,8 @@ def test_form_offers_every_shipped_model_and_the_default_that_is_set(
     monkeypatch.setattr("fiftyone_hs2s.models.WEIGHT_FOLDERS", (tmp_path,))
     monkeypatch.setenv("HS2S_DEFAULT_MODEL", "hs2s-lite-open")
     offered = form(operator, dataset)["model"]
-    assert offered.type.values == [f"hs2s-{name}-video-torch" for name in ("lite", "lite-open", "resnet50")]
-    assert offered.default == "hs2s-lite-open-video-torch"
+    assert offered.type.values == [f"hs2s-{name}" for name in ("lite", "lite-open", "resnet50")]
+    assert offered.default == "hs2s-lite-open"
     monkeypatch.setenv("HS2S_DEFAULT_MODEL", "hs2s-huge")
     assert "take one of hs2s-lite, hs2s-lite-open" in refusal(form(operator, dataset))
 
@@ -212,13 +212,13 @@ def execute(dataset, *, context=None, **params):
 
 def test_immediate(operator, dataset, sample, models):
     result = execute(
-        dataset, direction="both", model="hs2s-resnet50-video-torch", weights="w.safetensors", reset_period=20
+        dataset, direction="both", model="hs2s-resnet50", weights="w.safetensors", reset_period=20
     )
     assert result.error is None
     sample.reload()
     assert_right(found(sample), range(1, T + 1))
     options = {**LOADED, "weights": "w.safetensors", "reset_period": 20}
-    assert models == [(("hs2s-resnet50-video-torch",), options)]
+    assert models == [(("hs2s-resnet50",), options)]
 
 
 def test_called_from_python(operator, dataset, sample):

@@ -11,6 +11,7 @@ import torch
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import HS2SConfig, build_network, load_network
+from fiftyone_hs2s.network.config import MERGE_KINDS
 from fiftyone_hs2s.tracking import Tracker
 
 SIZE = (256, 448)
@@ -103,18 +104,26 @@ def test_it_is_what_the_merge_layer_reads(tracker: Tracker, monkeypatch: pytest.
     assert np.corrcoef(small.ravel(), expected.ravel())[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("kind", ["global_convolution", "cosine"])
-@pytest.mark.parametrize("skip_width", [96, 0])
-def test_other_kinds_of_matching(kind: str, skip_width: int) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("kind", "skip_width"), [(k, w) for k in MERGE_KINDS for w in (96, 0)] + [("attention", 96)]
+)
+def test_all_kinds_of_matching(kind: str, skip_width: int, precision: str) -> None:
+    coarse = kind if kind in MERGE_KINDS else "cosine"
     config = dataclasses.replace(
-        HS2SConfig.preset("hs2s-lite"), merge=kind, skip_merge=kind, skip_width=skip_width, memory_frames=0
+        HS2SConfig.preset("hs2s-lite"), merge=coarse, skip_merge=kind, skip_width=skip_width, memory_frames=0
     )
     torch.manual_seed(0)
-    tracker = Tracker(build_network(config), (64, 96), "cpu", "float32")
+    tracker = Tracker(build_network(config), (64, 96), "cpu", precision)
     frame, masks = scene(0)
     tracker.add_objects(frame, masks)
     attention = tracker.first_frame_attention(1)
-    assert np.isfinite(attention).all() and attention.min() >= 0 and attention.max() == 1
+    assert (
+        attention.dtype == np.float32
+        and np.isfinite(attention).all()
+        and attention.min() >= 0
+        and attention.max() == 1
+    )
 
 
 def test_what_cannot_be_asked(tracker: Tracker) -> None:

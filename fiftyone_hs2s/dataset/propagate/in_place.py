@@ -92,9 +92,8 @@ class InPlace:
 
     def _ours(self) -> Iterator[int]:
         """The frames of the sequence that hold what runs of ours made."""
-        last = int(self._sequence.span.split("-")[1]) if self._sequence.span else None
         for index, (labels,) in self._whole.read(self._field):
-            inside = index >= self._start and (last is None or index < last)
+            inside = self._sequence.shows(self._whole.number(index))
             if inside and labels and any(is_ours(d) for d in labels.detections):
                 yield index - self._start
 
