@@ -32,6 +32,11 @@ class ImageFeatures:
         return ImageFeatures(self.joint[indices], skips, None if self.key is None else self.key[indices])
 
 
+def expand(x: torch.Tensor, count: int) -> torch.Tensor:
+    """Gives a tensor of batch 1 the batch ``count``, without a copy."""
+    return x.expand(count, *x.shape[1:])
+
+
 class ImageTrunk(nn.Module):
     """The backbone's stages that see the picture alone and serve all objects and both encoders."""
 

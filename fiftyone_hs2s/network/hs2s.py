@@ -10,13 +10,12 @@ from fiftyone_hs2s.network.backbones import BACKBONES, STRIDES
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.convlstm import CELLS, ConvLSTMCell, Memory
 from fiftyone_hs2s.network.decoder import Decoder
-from fiftyone_hs2s.network.encoders import Encoder, ImageFeatures, ImageTrunk
+from fiftyone_hs2s.network.encoders import Encoder, ImageFeatures, ImageTrunk, expand
+from fiftyone_hs2s.network.initializer import Initializer
 from fiftyone_hs2s.network.merge import MergeLayer, Prepared, Reference
+from fiftyone_hs2s.network.recalled import is_due, recall, with_recalled
 from fiftyone_hs2s.network.recompute import recompute
 from fiftyone_hs2s.network.state import References, State
-
-CERTAIN = 0.8
-"""Mean probability over an object's own pixels from which a frame is worth remembering."""
 
 
 class HS2S(nn.Module):
@@ -29,9 +28,16 @@ class HS2S(nn.Module):
         config: what the network is made of
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, config: HS2SConfig) -> None:
         super().__init__()
         self.config = config
+        # On the CPU even where the weights are not made yet ("meta"): no file brings these.
+        for name, value in (("mean", config.mean), ("std", config.std)):
+            constant = torch.tensor(value, device="cpu").view(1, 3, 1, 1)
+            self.register_buffer(name, constant, persistent=False)
         channels = BACKBONES[config.backbone].channels
         self.trunk = ImageTrunk(config) if config.shared_trunk else None
         self.encoder = Encoder(config, with_mask=config.encoder_mask)
@@ -161,10 +167,7 @@ class HS2S(nn.Module):
             raise ValueError(
                 f"The network takes sides that are multiples of 32, not {tuple(frame.shape[-2:])}"
             )
-        mean, std = (
-            frame.new_tensor(value).view(1, 3, 1, 1) for value in (self.config.mean, self.config.std)
-        )
-        x = (frame - mean) / std
+        x = (frame - self.mean) / self.std
         return ImageFeatures(x, {}, None) if self.trunk is None else self.trunk(x)
 
     def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
@@ -177,7 +180,7 @@ class HS2S(nn.Module):
         """
         references = self._encode_references(image, masks, others, self.config.references)
         first = {name: levels for name, levels in references.items() if name == "first"}
-        age = torch.zeros(len(masks), dtype=torch.long, device=masks.device)
+        age = torch.zeros(masks.shape[0], dtype=torch.long, device=masks.device)
         recalled: Prepared = ()
         # The first frame again and again: attention reads it as if it were there once.
         if self.config.memory_frames:
@@ -204,17 +207,18 @@ class HS2S(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor | None, State]:
         references, recalled = state.previous, state.recalled
         if references is None:
-            recall = _is_due(state, memory_every or self.config.memory_every) if recalled else None
-            later = tuple(name for name in self.config.references if name == "previous" or recall is not None)
+            later = tuple(name for name in self.config.references if name == "previous" or recalled)
             references = self._encode_references(state.image, state.masks, state.others, later)
-            if recall is not None:
+            if recalled:
                 key, value = references["first"][1]
-                recalled = _recall(recalled, (key * self.config.memory_trust, value), recall)
-        references = {**references, **_with_recalled(state.first, recalled)}
+                due = is_due(state, memory_every or self.config.memory_every)
+                recalled = recall(recalled, (key * self.config.memory_trust, value), due)
+        references = {**references, **with_recalled(state.first, recalled)}
         memories, age = self._reset_old(state)
         features, x = self.encoder(image, state.masks if self.config.encoder_mask else None, state.others)
-        features = {stride: _expand(feature, len(state)) for stride, feature in features.items()}
-        memories = self._remember(features[16], _expand(x, len(state)), memories)
+        count = state.masks.shape[0]  # no len(), which would fix the number in an exported graph
+        features = {stride: expand(feature, count) for stride, feature in features.items()}
+        memories = self._remember(features[16], expand(x, count), memories)
         logits, border = self._decode(image, features, references, memories)
         return logits, border, State(image, logits.sigmoid(), state.first, None, memories, age + 1, recalled)
 
@@ -232,14 +236,14 @@ class HS2S(nn.Module):
             levels = [self.merge.prepare(name, deep)]
             levels += [self.skip_merge.prepare(name, fine)] if self.skip_merge is not None else []
             references[name] = tuple(
-                tuple(_expand(tensor, len(masks)) for tensor in level) for level in levels
+                tuple(expand(tensor, masks.shape[0]) for tensor in level) for level in levels
             )
         return references
 
     def _start_memories(self, image: ImageFeatures, masks: torch.Tensor) -> tuple[Memory, ...]:
         if self.initializer is not None:
             return self.initializer(image, masks)
-        count, (height, width) = len(masks), masks.shape[-2:]
+        count, _, height, width = masks.shape
         cells = [(self.memory, 32)] + ([(self.skip_memory, 16)] if self.skip_memory is not None else [])
         like = image.joint
         return tuple(cell.start(like.new_empty(count, 1, height // s, width // s)) for cell, s in cells)
@@ -280,55 +284,6 @@ class HS2S(nn.Module):
         skips = {**image.skips, **features, 16: fine}
         strides = STRIDES[:0:-1][: len(self.config.decoder)]
         return self.decoder(x, [skips[stride] for stride in strides])
-
-
-class Initializer(nn.Module):
-    """Initializer network of the plain S2S (eq. 1): h_0 and c_0 from the first frame and its mask."""
-
-    def __init__(self, config: HS2SConfig) -> None:
-        super().__init__()
-        channels = BACKBONES[config.backbone].channels
-        self.encoder = Encoder(config)
-        self.state = nn.Conv2d(config.width, 2 * config.width, 1)
-        self.skip_state = nn.Conv2d(channels[4], 2 * config.skip_width, 1) if config.skip_width else None
-
-    def forward(self, image: ImageFeatures, masks: torch.Tensor) -> tuple[Memory, ...]:
-        features, x = self.encoder(image, masks)
-        states = [self.state(x)] + ([self.skip_state(features[16])] if self.skip_state is not None else [])
-        return tuple(tuple(state.tanh().chunk(2, 1)) for state in states)
-
-
-def _is_due(state: State, every: int) -> torch.Tensor | None:
-    """(N,) bool, the objects whose frame shall be remembered, None if there is none.
-
-    Only a mask of which the network is certain: what it remembers by mistake it would find again and again.
-    """
-    own = (state.masks > 0.5).to(state.masks.dtype)
-    area = own.sum((1, 2, 3))
-    certainty = (state.masks * own).sum((1, 2, 3)) / area.clamp(min=1)
-    due = (state.age > 0) & (state.age % every == 0) & (area > 0) & (certainty > CERTAIN)
-    return due if bool(due.any()) else None
-
-
-def _recall(recalled: Prepared, latest: Prepared, due: torch.Tensor) -> Prepared:
-    """Drops the oldest frame for the latest one where it is ``due`` (N,)."""
-    moved = (
-        torch.cat([old[:, :, new.shape[2] :], new], 2) for old, new in zip(recalled, latest, strict=True)
-    )
-    return tuple(torch.where(due.view(-1, 1, 1), new, old) for new, old in zip(moved, recalled, strict=True))
-
-
-def _with_recalled(first: References, recalled: Prepared) -> References:
-    """The first frame as reference, with the frames in between joined to it at stride 16."""
-    if not recalled:
-        return first
-    deep, fine = first["first"]
-    return {"first": (deep, tuple(torch.cat(pair, 2) for pair in zip(fine, recalled, strict=True)))}
-
-
-def _expand(x: torch.Tensor, count: int) -> torch.Tensor:
-    """Gives a tensor of batch 1 the batch ``count``, without a copy."""
-    return x if len(x) == count else x.expand(count, *x.shape[1:])
 
 
 def build_network(name_or_config: str | HS2SConfig) -> HS2S:
