@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
     from fiftyone_hs2s.dataset.propagate.propagate import propagate
+    from fiftyone_hs2s.dataset.propagate.propagate_object import propagate_object
     from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
     from fiftyone_hs2s.dataset.propagate.repropagate import repropagate
     from fiftyone_hs2s.dataset.train.finetune import FineTuned, finetune
@@ -65,6 +66,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
     "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
     "fiftyone_hs2s.dataset.propagate.propagate": ("propagate",),
+    "fiftyone_hs2s.dataset.propagate.propagate_object": ("propagate_object",),
     "fiftyone_hs2s.dataset.propagate.propagation_report": ("PropagationReport",),
     "fiftyone_hs2s.dataset.propagate.repropagate": ("repropagate",),
     "fiftyone_hs2s.dataset.train.finetune": ("FineTuned", "finetune"),
@@ -108,6 +110,7 @@ __all__ = [
     "load_evaluation",
     "load_model",
     "propagate",
+    "propagate_object",
     "register_model",
     "repropagate",
     "run_benchmark",

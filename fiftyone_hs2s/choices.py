@@ -10,9 +10,12 @@ Direction = Literal["forward", "backward", "both"]
 """Which way objects are tracked."""
 PromptFrames = Literal["first", "all"]
 """Whether an object is taken from its first mask alone, or anchored again on each of its masks."""
+Until = Literal["end", "keyframe"]
+"""How far an object of a frame is propagated: to the end of the video, or to its next keyframe."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 PROMPT_FRAMES: tuple[PromptFrames, ...] = get_args(PromptFrames)
+UNTILS: tuple[Until, ...] = get_args(Until)
 MASK_NETWORK, GRABCUT = "hs2s-mask", "grabcut"
 MASK_MAKERS = (MASK_NETWORK, GRABCUT)
 """What makes masks of boxes and points and needs nothing else, the best first."""

@@ -3,7 +3,8 @@ is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -26,6 +27,7 @@ from fiftyone_hs2s.dataset.propagate.stretches import Stretch
 from fiftyone_hs2s.dataset.sample_views import all_samples
 from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.tracking import Frames, Tracker
 from fiftyone_hs2s.tracking.between import track_between
 
@@ -160,6 +162,58 @@ def redo(
     yield from ((index, []) for index in sorted(ends))  # what runs found there gives way to the keyframe
     if part.incomplete:
         raise HS2SError(f"a frame between the keyframes cannot be read: {part.incomplete}")
+
+
+class RedoneFrames:
+    """Reports the frames that are done of some stretches.
+
+    Args:
+        stretches: the stretches
+        show: told of each frame
+    """
+
+    def __init__(self, stretches: Iterable[Stretch], show: Callable[[Progress], Any]) -> None:
+        self._done, self._total, self._show = 0, sum(stretch.steps for stretch in stretches), show
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._show(Progress(self._done, max(self._done, self._total), "frame"))
+
+
+def redo_all(
+    tracker: Tracker,
+    frames: Frames,
+    field: TrackField,
+    todo: Mapping[Stretch, Collection[ObjectKey]],
+    tracks: Mapping[ObjectKey, ObjectTrack],
+    run_id: str,
+    claim: Claim,
+    show: Callable[[Progress], Any],
+) -> int:
+    """Tracks the objects of each stretch, and writes the results.
+
+    Args:
+        tracker: it is reset
+        frames: the sequence
+        field: where the masks are
+        todo: the objects to track, by stretch
+        tracks: all objects
+        run_id: names the run, in the labels
+        claim: checked before each batch is written
+        show: told of each frame that is done
+
+    Returns:
+        number of frames written
+
+    Raises:
+        HS2SError: if a frame cannot be read, or a mask is unusable
+    """
+    count = 0
+    steps = RedoneFrames(todo, show)
+    for stretch, keys in todo.items():
+        chosen = {key: tracks[key] for key in keys}
+        count += field.put(redo(tracker, frames, field, stretch, chosen, run_id, steps), chosen, claim)
+    return count
 
 
 def _numbered(

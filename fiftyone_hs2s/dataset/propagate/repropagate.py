@@ -17,8 +17,8 @@ from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
-from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo, whole_sequences
-from fiftyone_hs2s.dataset.propagate.stretches import Stretch, stale_stretches
+from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all, whole_sequences
+from fiftyone_hs2s.dataset.propagate.stretches import stale_stretches
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress, ProgressOption
@@ -118,20 +118,6 @@ class _Job:
         if not todo:
             self.report.skipped.append(sequence.name)
             return
-        steps = _Counter(todo, show)
-        for stretch, keys in todo.items():
-            chosen = {key: tracks[key] for key in keys}
-            results = redo(self.model.tracker, frames, labels, stretch, chosen, self.run_id, steps)
-            self.report.frames += labels.put(results, chosen, claim)
+        tracker = self.model.tracker
+        self.report.frames += redo_all(tracker, frames, labels, todo, tracks, self.run_id, claim, show)
         self.report.complete.append(sequence.name)
-
-
-class _Counter:
-    """Reports the frames that are done of some stretches."""
-
-    def __init__(self, stretches: dict[Stretch, Any], show: Callable[[Progress], Any]) -> None:
-        self._done, self._total, self._show = 0, sum(stretch.steps for stretch in stretches), show
-
-    def __call__(self) -> None:
-        self._done += 1
-        self._show(Progress(self._done, max(self._done, self._total), "frame"))

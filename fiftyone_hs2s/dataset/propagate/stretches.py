@@ -74,6 +74,28 @@ def stretches_of(track: ObjectTrack, first: int, last: int) -> Iterator[Stretch]
         yield Stretch(indices[-1], last, True, False)
 
 
+def stretches_beside(track: ObjectTrack, index: int, first: int, last: int, near: bool) -> Iterator[Stretch]:
+    """The stretches of frames ``first`` to ``last`` that keyframes divide, one of which is ``index``.
+
+    Args:
+        track: the object, with a keyframe at ``index``
+        index: a frame, 0-based
+        first: the first frame of all stretches
+        last: the last one
+        near: whether to stop at the next keyframe on either side, where there is one
+    """
+    before = [i for i in sorted(track.keyframes) if first <= i < index]
+    after = [i for i in sorted(track.keyframes) if index < i <= last]
+    if near:
+        before, after = before[-1:], after[:1]
+    if first < index and not (near and before):
+        yield Stretch(first, (before or [index])[0], False, True)
+    ends = pairwise([*before, index, *after])
+    yield from (Stretch(start, end, True, True) for start, end in ends if end - start > 1)
+    if index < last and not (near and after):
+        yield Stretch((after or [index])[-1], last, True, False)
+
+
 def _is_fresh(track: ObjectTrack, stretch: Stretch) -> bool:
     """Whether all that the stretch shows was tracked from its keyframes as they are, and none of them is
     new."""
