@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import fiftyone as fo
 import fiftyone.core.clips as foc
@@ -32,12 +32,12 @@ def collection_of(sample: fo.Sample | SampleView) -> Samples | None:
     return _private(sample, "_collection")
 
 
-def is_dynamic_groups(samples: Samples) -> bool:
+def is_dynamic_groups(samples: Samples) -> TypeGuard[fo.DatasetView]:
     """Whether ``group_by()`` has put the samples together."""
     return isinstance(samples, fo.DatasetView) and _private(samples, "_is_dynamic_groups")
 
 
-def is_image_groups(samples: Samples) -> bool:
+def is_image_groups(samples: Samples) -> TypeGuard[fo.DatasetView]:
     """Whether the samples are images that ``group_by()`` has put together."""
     return is_dynamic_groups(samples) and _private(samples, "_parent_media_type") == "image"
 

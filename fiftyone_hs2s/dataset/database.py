@@ -132,9 +132,7 @@ def unset(dataset: fo.Dataset, paths: Iterable[str]) -> None:
 
 
 def _check_dataset(samples: Any) -> None:
-    collection = (
-        samples if isinstance(samples, fo.core.collections.SampleCollection) else collection_of(samples)
-    )
+    collection = samples if isinstance(samples, fo.Dataset | fo.DatasetView) else collection_of(samples)
     if collection is not None:
         check_there(root_dataset(collection))
 

@@ -210,7 +210,9 @@ def masks_fix(samples: fo.Dataset | fo.DatasetView, otherwise: str) -> str:
     return otherwise if name is None else f"of the field {name!r}, {field_fix(samples, name, otherwise)}"
 
 
-def _schema(samples: fo.Dataset | fo.DatasetView, shown: fo.Dataset | None = None) -> dict[str, fo.Field]:
+def _schema(
+    samples: fo.Dataset | fo.DatasetView, shown: fo.Dataset | fo.DatasetView | None = None
+) -> dict[str, fo.Field]:
     """The fields of the frames; as another collection shows them, if one is given."""
     shown = shown or samples
     if root_dataset(samples).media_type == "image" or is_image_groups(samples):

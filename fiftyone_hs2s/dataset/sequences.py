@@ -45,7 +45,6 @@ class LabeledSequence(ABC):
         filepaths: its video, or its images in order
         start: where its first frame lies in the sample's media: 0 but for clips
         is_video: whether the labels are those of a video's frames
-        view: the samples as they are shown: the filters of the view hold for what is read
     """
 
     name: str
@@ -56,11 +55,18 @@ class LabeledSequence(ABC):
     filepaths: list[str]
     start = 0
     is_video: bool
-    view: fo.DatasetView
     _stored: StoredView
+    _view_id: str | None = None
+    """What is meant of the stored view; None for all of it."""
     _sample_ids: Sequence[str]
     _last: int | None = None
     """Number of a clip's last frame."""
+
+    @cached_property
+    def view(self) -> fo.DatasetView:
+        """The samples as they are shown: the filters of the view hold for what is read."""
+        samples = self._stored.samples
+        return samples.view() if self._view_id is None else samples.select(self._view_id)
 
     @cached_property
     def dataset(self) -> fo.Dataset:
@@ -201,10 +207,6 @@ class VideoSequence(LabeledSequence):
             self.name = f"frames {self.span} of {self.name}"
             self.key = f"{sample_id}:{self.span}"
 
-    @cached_property
-    def view(self) -> fo.DatasetView:
-        return self._stored.samples.select(self._view_id)
-
     def open(self) -> Frames:
         from fiftyone_hs2s.tracking import open_frames
 
@@ -267,10 +269,6 @@ class ImageSequence(LabeledSequence):
         self._sample_ids, self.filepaths = group.values(["id", "filepath"])
         self.sample_id = self.key = self._sample_ids[0]
         self.name = self.owner = f"the image group of sample {self.sample_id} ({Path(self.filepath).name})"
-
-    @property
-    def view(self) -> fo.DatasetView:
-        return self._stored.samples
 
     def open(self) -> Frames:
         from fiftyone_hs2s.dataset.image_frames import open_images

@@ -17,9 +17,8 @@ _FOUND = find_spec("fiftyone_hs2s")
 if _FOUND is None:
     # Which processes started from here get too.
     sys.path.append(str(Path(__file__).resolve().parent / "path"))
-elif (
-    Path(_FOUND.origin).name == "__init__.py"
-):  # an installed package; else what the line above put on the path
+elif _FOUND.origin and Path(_FOUND.origin).name == "__init__.py":
+    # An installed package; else what the line above put on the path.
     check_version(Path(__file__).resolve().parents[1], Path(_FOUND.origin).resolve().parent)
 
 from .analyze_operator import Analyze

@@ -54,8 +54,8 @@ class Evaluate(MaskOperator):
         if key and not key.isidentifier():
             raise HS2SError(f"{key!r} cannot name an evaluation: use letters, digits and underscores")
         if key and key in ctx.dataset.list_evaluations():
-            note = types.Notice(label=f"There is an evaluation {key}: its scores will be replaced")
-            inputs.view("replaced", note)
+            text = f"There is an evaluation {key}: its scores will be replaced"
+            inputs.view("replaced", types.Notice(label=text))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         def outcome(results: Any) -> Outcome:

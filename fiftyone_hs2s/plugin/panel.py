@@ -284,6 +284,7 @@ def _choice_beside_grid(ctx: foo.ExecutionContext) -> str | None:
 
 def _sample_id(ctx: foo.ExecutionContext) -> str:
     """The video's id, also where a clip of it is open."""
+    assert ctx.current_sample is not None
     if ctx.view is not None and is_clips(ctx.view):
         return next(iter(ctx.view.select(ctx.current_sample).values("sample_id")), ctx.current_sample)
     return ctx.current_sample

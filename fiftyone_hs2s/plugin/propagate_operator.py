@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _RESNET50 = "hs2s-resnet50"
 _BRING_WEIGHTS = {_RESNET50: "HS2S ResNet-50 (the paper's; bring its weights)"}
 _LOOKED_AT = 10  # samples whose output field the form looks into: it does so at each change
-_ICONS = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
+_ICONS: dict[str, Any] = {"light_icon": "/assets/icon-light.svg", "dark_icon": "/assets/icon-dark.svg"}
 
 
 class Propagate(foo.Operator):

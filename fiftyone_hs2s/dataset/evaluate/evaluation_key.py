@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import fiftyone.core.evaluation as foev
 import fiftyone.core.fields as fof
+import fiftyone.utils.eval.detection as foud
 from bson import ObjectId
 
 from fiftyone_hs2s.dataset.claims import Claim
@@ -34,7 +34,7 @@ FAILURE_FIELDS = {
 
 
 @contextmanager
-def evaluation_key(method: foev.EvaluationMethod, samples: Samples, eval_key: str) -> Iterator[str]:
+def evaluation_key(method: foud.DetectionEvaluation, samples: Samples, eval_key: str) -> Iterator[str]:
     """A context in which an evaluation is made.
 
     An earlier one of the same name stays until the new one is complete; what fails leaves nothing behind.

@@ -215,7 +215,7 @@ def completed(person: Iterable[fo.Detection], found: fo.Detection) -> fo.Detecti
     same = [d for d in person if _lacks_something(d) and _may_be(d, found)]
     if not same:
         return found
-    label = max(same, key=lambda d: _overlap(d.bounding_box, found.bounding_box))
+    label = max(same, key=lambda d: _overlap(tuple(d.bounding_box), tuple(found.bounding_box)))
     label.index = found.index if label.index is None else label.index
     if label.instance_id is None and found.instance_id is not None:
         label.instance = fo.Instance(id=found.instance_id)

@@ -34,7 +34,7 @@ class ZooMaskMaker:
     """
 
     def __init__(self, model: Any, name: str) -> None:
-        if not isinstance(model, fom.SamplesMixin) or model.media_type != "image":
+        if not isinstance(model, fom.SamplesMixin) or getattr(model, "media_type", None) != "image":
             raise HS2SError(
                 f"the model {name!r} makes no masks of boxes or points: take an image model with a"
                 " prompt_field, such as 'segment-anything-2-hiera-tiny-image-torch'"

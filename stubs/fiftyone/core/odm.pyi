@@ -1,0 +1,15 @@
+from typing import Any
+
+from pymongo.database import Database
+
+class ColorScheme:
+    color_by: str | None
+    color_pool: list[str] | None
+    fields: list[dict[str, Any]] | None
+    opacity: float | None
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+class DatasetAppConfig:
+    color_scheme: ColorScheme | None
+
+def get_db_conn() -> Database[dict[str, Any]]: ...

@@ -1,0 +1,3 @@
+from fiftyone.core.view import DatasetView
+
+class FramesView(DatasetView): ...

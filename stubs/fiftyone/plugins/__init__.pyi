@@ -1,0 +1,3 @@
+from typing import Any
+
+def list_plugins(enabled: bool | str = ..., builtin: Any = ..., shadowed: Any = ...) -> list[Any]: ...
