@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fiftyone_hs2s.network import ImageFeatures, State
+from fiftyone_hs2s.tracking import Tracker
 
 COLORS = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255), 4: (255, 255, 0), 300: (255, 0, 255)}
 
@@ -79,3 +80,7 @@ def moving(
 def iou(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union of two masks."""
     return (a & b).sum() / max(1, (a | b).sum())
+
+
+def color_tracker(**options):
+    return Tracker(ColorNetwork(), **{"size": (128, 224), "device": "cpu", "precision": "float32", **options})

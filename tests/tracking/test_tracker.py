@@ -3,14 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from color_network import ColorNetwork, draw, iou, moving
+from color_network import color_tracker, draw, iou, moving
 
 from fiftyone_hs2s.network import build_network
 from fiftyone_hs2s.tracking import Tracker
-
-
-def color_tracker(**options):
-    return Tracker(ColorNetwork(), **{"size": (128, 224), "device": "cpu", "precision": "float32", **options})
 
 
 @pytest.mark.parametrize("size", [(120, 214), (214, 120), (97, 131), (480, 854), (33, 47), (150, 150)])

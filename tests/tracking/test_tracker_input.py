@@ -5,8 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from color_network import ColorNetwork, draw, iou, moving
-from test_tracker import color_tracker
+from color_network import ColorNetwork, color_tracker, draw, iou, moving
 from torch import nn
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError

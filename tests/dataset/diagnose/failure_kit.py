@@ -20,5 +20,11 @@ def lost_prediction(number: int) -> fo.Detections:
     return labels({i: mask for i, mask in masks.items() if i or number < OCCLUDED.start}, confidence=0.9)
 
 
+def switched(number: int) -> fo.Detections:
+    """From frame 7 on the mask of square 0 is on square 1, which has none."""
+    masks = truth(number)
+    return labels(masks if number < 7 else {0: masks[1]})
+
+
 def found(sample, field="pred_events") -> dict[str, list[int]]:
     return {event.kind: event.support for event in sample[field].detections if event.object == "square 0"}

@@ -2,12 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fiftyone as fo
-import pytest
-from evaluation_kit import labeled_sample, true_labels
-from failure_kit import hidden_truth, lost_prediction
-from test_find_failures import switched
-
 from fiftyone_hs2s import evaluate_propagation, find_failures
 
 
@@ -17,16 +11,6 @@ def saved(dataset) -> dict[str, list[str]]:
         name: [Path(path).stem for path in dataset.load_saved_view(name).values("filepath")]
         for name in dataset.list_saved_views()
     }
-
-
-@pytest.fixture
-def three(dataset, video, tmp_path) -> fo.Dataset:
-    """A good sample, one whose square 0 is lost, and one in which it is mixed up with square 1."""
-    for name, pred in {"good": true_labels, "lost": lost_prediction, "switched": switched}.items():
-        path = tmp_path / f"{name}.mp4"
-        path.symlink_to(video)
-        dataset.add_sample(labeled_sample(path, hidden_truth if name == "lost" else true_labels, pred))
-    return dataset
 
 
 def test_saved_views_are_those_of_what_occurred(three):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import fiftyone as fo
 import pytest
 from evaluation_kit import labels, shifted
 from failure_kit import LOST, found
@@ -25,12 +24,6 @@ def test_events_from_ground_truth(occluded):
     clips = occluded.to_clips("pred_events")
     assert sorted(clips.values("support")) == [[5, 7], [8, 12], [8, 12]]
     assert "pred_events.detections.severity" in occluded.get_field_schema(flat=True)
-
-
-def switched(number: int) -> fo.Detections:
-    """From frame 7 on the mask of square 0 is on square 1, which has none."""
-    masks = truth(number)
-    return labels(masks if number < 7 else {0: masks[1]})
 
 
 def test_events_are_told_in_words(three):
