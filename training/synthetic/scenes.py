@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fiftyone_hs2s.training.synthetic.camera import Camera, orbit, ramp, smoothed
+from fiftyone_hs2s.training.synthetic.motion import arc, lanes, line, stroll
 from fiftyone_hs2s.training.synthetic.stage import GROUND, Stage
 from fiftyone_hs2s.training.synthetic.world import RATE
 
@@ -27,7 +28,7 @@ def fall(stage: Stage) -> Camera:
         )
         stage.throw(actor, rng.uniform((-1.8, -1.8, -1.3), (1.8, 1.8, 2.3)), rng.uniform(-7, 7, 3))
     stage.run(settle=int(rng.integers(0, 160)))
-    return _arc(stage, np.array([0, 0, 0.45]))
+    return arc(stage, np.array([0, 0, 0.45]))
 
 
 def roll(stage: Stage) -> Camera:
@@ -46,7 +47,7 @@ def roll(stage: Stage) -> Camera:
         way *= rng.uniform(0.8, 3.5) / np.linalg.norm(way)
         stage.throw(actor, np.array([*way, 0]), np.array([-way[1], way[0], rng.normal()]) * 2.5)
     stage.run(settle=int(rng.integers(0, 20)))
-    return _arc(stage, np.array([0, 0, 0.3]))
+    return arc(stage, np.array([0, 0, 0.3]))
 
 
 def collide(stage: Stage) -> Camera:
@@ -65,7 +66,7 @@ def collide(stage: Stage) -> Camera:
             rng.normal(0, 4, 3),
         )
     stage.run()
-    return _arc(stage, np.array([0, 0, 0.4]))
+    return arc(stage, np.array([0, 0, 0.4]))
 
 
 def push(stage: Stage) -> Camera:
@@ -79,25 +80,25 @@ def push(stage: Stage) -> Camera:
     stage.world.settle(300)
     angle, reach = rng.uniform(-np.pi, np.pi), rng.uniform(2.2, 3.0)
     way = np.array([np.cos(angle), np.sin(angle)]) * reach
-    path = _line(stage.steps, -way, way * rng.uniform(-0.1, 0.9), rng.uniform(-1, 1))
+    path = line(stage.steps, -way, way * rng.uniform(-0.1, 0.9), rng.uniform(-1, 1))
     stage.put(looks[-1], (*path[0, :2], GROUND), rng.uniform(0.8, 1.4), path=path, mass=8.0)
     stage.run()
-    return _arc(stage, np.array([0, 0, 0.35]))
+    return arc(stage, np.array([0, 0, 0.35]))
 
 
 def turn(stage: Stage) -> Camera:
     """Objects stand and turn, each by itself, in front of a camera that is near."""
     rng, count = stage.rng, int(stage.rng.integers(2, 6))
     twins = int(rng.integers(1, 3))
-    places = _lanes(rng, count, 1.15)
+    places = lanes(rng, count, 1.15)
     for number, look in enumerate(stage.looks(count, twins)):
         way = rng.normal(0, 0.35, 2)
-        path = _line(
+        path = line(
             stage.steps, places[number], places[number] + way, rng.choice([-1, 1]) * rng.uniform(0.8, 6)
         )
         stage.put(look, (*places[number], GROUND), rng.uniform(0.8, 1.25), path=path, mass=2.0)
     stage.run()
-    return _arc(stage, np.array([0, 0.3, 0.4]), distance=(1.8, 3.2), tilt=(3, 25))
+    return arc(stage, np.array([0, 0.3, 0.4]), distance=(1.8, 3.2), tilt=(3, 25))
 
 
 def hide(stage: Stage) -> Camera:
@@ -107,7 +108,7 @@ def hide(stage: Stage) -> Camera:
     for number, look in enumerate(stage.looks(count, twins)):
         depth, side = 0.2 + 0.75 * number + rng.uniform(-0.2, 0.2), rng.choice([-1, 1])
         reach = side * rng.uniform(0.6, 1.7)
-        path = _line(
+        path = line(
             stage.steps, (-reach, depth), (reach * rng.uniform(0.2, 1), depth), rng.uniform(-2.5, 2.5)
         )
         if rng.random() < 0.4:  # and comes back
@@ -119,7 +120,7 @@ def hide(stage: Stage) -> Camera:
         half = (rng.uniform(0.12, 0.5), rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.9))
         stage.box(half, (rng.uniform(-1.3, 1.3), rng.uniform(-0.9, -0.4)))
     stage.run()
-    return _arc(stage, np.array([0, 0.8, 0.4]), distance=(2.8, 4.2), tilt=(4, 18), pan=15)
+    return arc(stage, np.array([0, 0.8, 0.4]), distance=(2.8, 4.2), tilt=(4, 18), pan=15)
 
 
 def crowd(stage: Stage) -> Camera:
@@ -130,7 +131,7 @@ def crowd(stage: Stage) -> Camera:
     heading = rng.uniform(-np.pi, np.pi)
     for number, look in enumerate(stage.looks(count, twins)):
         depth = 0.62 * size * (number - count / 2) + rng.uniform(-0.1, 0.1)
-        path = _line(
+        path = line(
             stage.steps, (rng.uniform(-1.6, 1.6), depth), (rng.uniform(-1.6, 1.6), depth), rng.normal(0, 0.8)
         )
         path[:, 0] += rng.uniform(0, 0.5) * np.sin(
@@ -140,7 +141,7 @@ def crowd(stage: Stage) -> Camera:
         scale = size * rng.uniform(0.93, 1.07) if number < twins else rng.uniform(0.5, 1.1)
         stage.put(look, (*path[0, :2], GROUND), scale, euler, path, mass=1.0)
     stage.run()
-    return _arc(stage, np.array([0, 0, 0.4]), tilt=(5, 30))
+    return arc(stage, np.array([0, 0, 0.4]), tilt=(5, 30))
 
 
 def near(stage: Stage) -> Camera:
@@ -177,7 +178,7 @@ def _coming(stage: Stage, count: int, distance: np.ndarray, spin: float) -> Came
     for number, look in enumerate(looks[1:], 1):
         side, depth = rng.choice([-1, 1]), rng.uniform(0.3, 1.2) * start[1]
         at = np.array([start[0] * depth / start[1] + side * rng.uniform(0.9, 2.2), depth])
-        way = _line(stage.steps, at, at + rng.normal(0, 0.8, 2), rng.normal(0, 1.5))
+        way = line(stage.steps, at, at + rng.normal(0, 0.8, 2), rng.normal(0, 1.5))
         stage.put(look, (*at, GROUND), size if number < twins else rng.uniform(0.6, 1.2), path=way)
     stage.run()
     aim = smoothed(stage.track(stage.star), lag=int(rng.integers(1, 25)))
@@ -191,9 +192,9 @@ def approach(stage: Stage) -> Camera:
     """The camera comes near objects and around them, or leaves them."""
     rng, count = stage.rng, int(stage.rng.integers(3, 8))
     looks = stage.looks(count, int(rng.integers(1, 4)))
-    places = _lanes(rng, count, 1.05)
+    places = lanes(rng, count, 1.05)
     for number, look in enumerate(looks):
-        path = _line(stage.steps, places[number], places[number] + rng.normal(0, 0.2, 2), rng.normal(0, 1.5))
+        path = line(stage.steps, places[number], places[number] + rng.normal(0, 0.2, 2), rng.normal(0, 1.5))
         actor = stage.put(look, (*places[number], GROUND), rng.uniform(0.6, 1.1), path=path)
         stage.star = stage.star or actor
     stage.run()
@@ -224,21 +225,21 @@ def drift(stage: Stage) -> Camera:
         seconds = stage.steps / RATE
         stage.throw(actor, (rng.uniform(-1, 1, 3) * [1.3, 1.2, 0.6] - at) / seconds, rng.normal(0, 2.5, 3))
     stage.run()
-    return _arc(stage, np.zeros(3), distance=(2.4, 4), tilt=(-15, 15))
+    return arc(stage, np.zeros(3), distance=(2.4, 4), tilt=(-15, 15))
 
 
 def walk(stage: Stage) -> Camera:
     """People and animals, cut out of photographs, walk about; some are twins, and a few things lie around."""
     rng, count = stage.rng, int(stage.rng.integers(3, 7))
     tall = rng.uniform(0.9, 1.6)
-    paths = [_stroll(stage, depth) for depth in rng.permutation(np.linspace(-0.6, 2.2, count))]
+    paths = [stroll(stage, depth) for depth in rng.permutation(np.linspace(-0.6, 2.2, count))]
     stage.figures(paths, [tall * rng.uniform(0.8, 1.2) for _ in paths], twins=int(rng.choice([1, 2, 3])))
     for _ in range(int(rng.integers(1, 4))):
         stage.put(
             stage.look(), (rng.uniform(-1.5, 1.5), rng.uniform(-0.6, 1.5), GROUND), rng.uniform(0.4, 0.9)
         )
     stage.run()
-    return _arc(stage, np.array([0, 0.6, 0.5 * tall]), distance=(2.2, 4), tilt=(2, 14), pan=12)
+    return arc(stage, np.array([0, 0.6, 0.5 * tall]), distance=(2.2, 4), tilt=(2, 14), pan=12)
 
 
 def gather(stage: Stage) -> Camera:
@@ -247,7 +248,7 @@ def gather(stage: Stage) -> Camera:
     rng, count, tall = stage.rng, int(stage.rng.integers(3, 7)), stage.rng.uniform(0.9, 1.5)
     way, paths = rng.uniform(-1.2, 1.2), []
     for depth in rng.permutation(np.linspace(-0.4, 0.6, count)):
-        path = _stroll(stage, depth)
+        path = stroll(stage, depth)
         own = rng.uniform(0.1, 0.5) * np.sin(
             np.linspace(0, rng.uniform(1, 6), stage.steps) + rng.uniform(0, 6)
         )
@@ -257,7 +258,7 @@ def gather(stage: Stage) -> Camera:
         paths, [tall * rng.uniform(0.92, 1.08) for _ in paths], twins=int(rng.integers(2, count + 1))
     )
     stage.run()
-    return _arc(stage, np.array([0.5 * way, 0, 0.5 * tall]), distance=(1.9, 3.2), tilt=(2, 16), pan=20)
+    return arc(stage, np.array([0.5 * way, 0, 0.5 * tall]), distance=(1.9, 3.2), tilt=(2, 16), pan=20)
 
 
 FIGURE_SCENES = (walk.__name__, gather.__name__)  # they need pictures with masks
@@ -272,52 +273,5 @@ def passers_by(stage: Stage) -> None:
     """In some clips, figures walk behind whatever happens."""
     rng = stage.rng
     if stage.has_ground and rng.random() < 0.3:
-        paths = [_stroll(stage, rng.uniform(1.5, 4)) for _ in range(int(rng.integers(1, 4)))]
+        paths = [stroll(stage, rng.uniform(1.5, 4)) for _ in range(int(rng.integers(1, 4)))]
         stage.figures(paths, [rng.uniform(0.9, 1.8) for _ in paths])
-
-
-def _arc(
-    stage: Stage,
-    aim: np.ndarray,
-    distance: tuple[float, float] = (2.6, 4.2),
-    tilt: tuple[float, float] = (8, 35),
-    pan: float = 45,
-) -> Camera:
-    """A camera on an arc; in half of the clips it follows an actor, in some it comes nearer or goes away."""
-    rng, steps = stage.rng, stage.steps
-    target = np.repeat((aim + rng.normal(0, 0.15, 3) * [1, 1, 0.5])[None], steps, 0)
-    if stage.actors and rng.random() < 0.5:
-        follow = stage.track(stage.actors[rng.integers(len(stage.actors))])
-        target = target + 0.6 * (smoothed(np.clip(follow, -3, 3), 40) - target)
-    target = target + np.linspace(0, 1, steps)[:, None] * rng.normal(0, 0.3, 3) * [1, 1, 0.3]
-    far = rng.uniform(*distance)
-    away = np.exp(ramp(np.log(far), np.log(far) + (rng.normal(0, 0.45) if rng.random() < 0.5 else 0), steps))
-    yaw = ramp(0, rng.uniform(-pan, pan), steps) + rng.uniform(-8, 8)
-    first, last = rng.uniform(*tilt, 2)
-    eye = orbit(target, yaw, ramp(first, last, steps), np.maximum(away, 1.3))
-    if stage.has_ground:
-        eye[:, 2] = np.maximum(eye[:, 2], 0.12)
-    return Camera(eye, target, np.full(steps, rng.normal(0, 0.03)), rng.uniform(36, 58))
-
-
-def _line(steps: int, start: np.ndarray | tuple, end: np.ndarray | tuple, turned: float) -> np.ndarray:
-    """A straight path (steps, 3) of x, y and a heading that changes by ``turned`` radians."""
-    return np.column_stack([ramp(a, b, steps) for a, b in zip((*start, 0.0), (*end, turned), strict=True)])
-
-
-def _stroll(stage: Stage, depth: float) -> np.ndarray:
-    """A walk across the picture at a depth; for the heading of a path, the sway of a figure's steps."""
-    rng, steps = stage.rng, stage.steps
-    start, way = rng.uniform(-1.8, 1.8), rng.choice([-1, 1]) * rng.uniform(0.1, 2.2)
-    path = _line(steps, (start, depth), (start + way, depth + rng.normal(0, 0.3)), 0)
-    path[:, 2] = rng.uniform(0.01, 0.06) * np.sin(
-        np.linspace(0, rng.uniform(4, 14), steps) + rng.uniform(0, 6)
-    )
-    return path
-
-
-def _lanes(rng: np.random.Generator, count: int, apart: float) -> np.ndarray:
-    """Places (count, 2) on a jittered grid, none within reach of another, around the middle."""
-    side = int(np.ceil(np.sqrt(count)))
-    grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2) - (side - 1) / 2
-    return rng.permutation(grid)[:count] * apart + rng.uniform(-0.15, 0.15, (count, 2)) * apart
