@@ -1,55 +1,21 @@
-"""FiftyOne datasets as sources: what clips are made of, and what happens to samples that cannot be used."""
+"""Videos of a dataset to train on: which frames, which objects, which numbers."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import pickle
 
 import cv2
 import fiftyone as fo
 import numpy as np
-import pytest
 from bson import ObjectId
-from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth, write_video
-from PIL import ExifTags, Image
+from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth
+from training_data_kit import CONFIG, assert_shows, dataset_sources, labeled
 
 from fiftyone_hs2s.dataset.train import training_data
-from fiftyone_hs2s.dataset.train.material import read_material
-from fiftyone_hs2s.dataset.train.training_data import StoredVideo, _label_map, read_pictures, read_videos
-from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.clip_sources import Weighted, mixed_sources
-from fiftyone_hs2s.training.data.clip import read_image, read_mask
+from fiftyone_hs2s.dataset.train.training_data import StoredVideo, read_videos
 from fiftyone_hs2s.training.data.mix import MixedClips, draw_batches
-from fiftyone_hs2s.training.data.pictures import PictureClips
 from fiftyone_hs2s.training.data.videos import VideoClips
-from fiftyone_hs2s.training.run_config import TrainingConfig
-
-CONFIG = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 1}], "video_share": 0.25})
-
-
-def dataset_sources(config: TrainingConfig, samples: fo.Dataset, field: str) -> list[Weighted]:
-    videos, pictures = read_material(samples, field)
-    return mixed_sources(config, videos, [pictures])
-
-
-def labeled(video, numbers=range(1, T + 1), indices=(0, 1), **attributes) -> fo.Sample:
-    """A sample with the true masks on some frames."""
-    sample = fo.Sample(filepath=str(video))
-    for number in numbers:
-        sample.frames[number] = fo.Frame(gt=prompts(number, indices), **attributes)
-    return sample
-
-
-def assert_shows(frames: np.ndarray, label_map: np.ndarray, number: int, ids: dict[int, int]) -> None:
-    """Asserts that a frame and a label map are those of this frame number, with these ids by object."""
-    expected = np.zeros((H, W), np.uint8)
-    for index, mask in truth(number).items():
-        if index in ids:
-            expected[mask] = ids[index]
-    np.testing.assert_array_equal(label_map, expected)
-    # Compressed, and blurred at the squares' edges.
-    assert np.abs(frames.astype(int) - picture(number)).mean() < 6
 
 
 def test_label_maps_and_frames_of_a_video(dataset, video):
@@ -193,176 +159,6 @@ def test_several_objects_of_a_dataset_are_tracked_together(dataset, video):
             ]
             assert np.abs(np.subtract(seen, seen[0])).max() < 40
     assert max(counts) == 3 and len(set(counts)) > 1
-
-
-def test_broken_videos_are_named_counted_and_left_out(dataset, video, tmp_path, caplog):
-    bad = tmp_path / "no_video.mp4"
-    bad.write_bytes(b"not a video")
-    unlabeled = fo.Sample(filepath=str(write_video(tmp_path / "unlabeled.mp4", [picture(1)] * 3)))
-    missing = fo.Sample(filepath=str(tmp_path / "missing.mp4"))
-    dataset.add_samples([labeled(bad), labeled(video), missing, unlabeled])
-    with caplog.at_level(logging.WARNING):
-        broken, good = read_videos(dataset, "gt")
-    assert dataset.match(fo.ViewField("filepath") == str(video)).first().id in good.name
-    messages = [record.getMessage() for record in caplog.records]
-    assert "missing.mp4" in messages[0]
-    assert "unlabeled.mp4" in messages[1] and "none of its frames has a mask in 'gt'" in messages[1]
-    assert messages[2] == "2 samples of 4 are left out"
-    caplog.clear()
-    clips, rng = VideoClips([broken, good]), np.random.default_rng(0)
-    with caplog.at_level(logging.WARNING):
-        drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(12)]
-    assert sum(clip is not None for clip in drawn) > 6
-    (message,) = (record.getMessage() for record in caplog.records)  # once
-    assert "no_video.mp4" in message and "cannot be opened" in message
-
-
-def test_a_video_that_breaks_off_is_named_and_left_out(dataset, video, broken_video, caplog):
-    """All its masks lie beyond the break: training goes on with the others."""
-    broken = fo.Sample(filepath=str(broken_video))
-    for number in range(40, 60):
-        broken.frames[number] = fo.Frame(gt=prompts(T))
-    dataset.add_samples([broken, labeled(video)])
-    with caplog.at_level(logging.WARNING):
-        clips = VideoClips(read_videos(dataset, "gt"))
-    rng = np.random.default_rng(0)
-    drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(12)]
-    assert sum(clip is not None for clip in drawn) > 6
-    message = caplog.records[0].getMessage()
-    assert broken.id in message and "breaks off after" in message
-
-
-def test_labels_beyond_the_video_s_end_are_said_and_left_out(dataset, video, caplog):
-    sample = labeled(video, [3, T])
-    sample.frames[T + 9] = fo.Frame(gt=prompts(1))
-    dataset.add_sample(sample)
-    for samples, indices in ((dataset, [2, T - 1]), (dataset.to_clips([[(4, T + 9)]]), [T - 4])):
-        caplog.clear()
-        (stored,) = read_videos(samples, "gt")
-        with caplog.at_level(logging.WARNING):
-            beyond, last = stored.frames([len(indices), len(indices) - 1])
-        assert stored.indices == indices
-        np.testing.assert_array_equal(beyond, last)  # what was planned before it was opened
-        assert f"Masks after the last frame, {T}, of " in caplog.text and sample.id in caplog.text
-
-
-def test_objects_that_only_share_a_label_are_refused(dataset, video, caplog):
-    """Which is which on the next frame?"""
-    sample = fo.Sample(filepath=str(video))
-    for number in (2, 3):
-        sample.frames[number]["gt"] = fo.Detections(
-            detections=[detection(m, label="a") for m in truth(number).values()]
-        )
-    dataset.add_samples([sample, labeled(video)])
-    with caplog.at_level(logging.WARNING):
-        (stored,) = read_videos(dataset, "gt")
-    assert sample.id not in stored.name
-    assert (
-        f"{sample.id} (squares.mp4): several detections of frame 2 have only the label 'a': set their"
-        in caplog.text
-    )
-
-
-def test_objects_beyond_254_and_boxes_outside_the_picture(dataset):
-    masks = np.eye(256, dtype=bool).reshape(256, 16, 16)
-    found = fo.Detections(detections=[detection(mask, index=k) for k, mask in enumerate(masks)])
-    label_map = _label_map(found, (16, 16), {})
-    np.testing.assert_array_equal(label_map.ravel(), [*range(1, 256), 255])  # those beyond are void
-    outside = fo.Detections(detections=[fo.Detection(bounding_box=[-0.6, -0.6, 0.3, 0.3])])
-    assert not _label_map(outside, (16, 16), {}).any()
-    with pytest.raises(HS2SError, match=r"its bounding box .* is not finite"):
-        _label_map(fo.Detections(detections=[fo.Detection(bounding_box=[float("nan")] * 4)]), (16, 16), {})
-
-
-def test_no_usable_clip(dataset, video, tmp_path):
-    bad = tmp_path / "bad.mp4"
-    bad.write_bytes(b"")
-    dataset.add_sample(labeled(bad))
-    ((clips, _),) = dataset_sources(CONFIG, dataset, "frames.gt")
-    with pytest.raises(HS2SError, match="None of the videos can be read"):
-        for _ in range(3):
-            clips.sample(np.random.default_rng(0), 2, (64, 96))
-    bad.unlink()
-    with pytest.raises(HS2SError, match=r"No sample has a video that can be read and masks in 'frames.gt'"):
-        dataset_sources(CONFIG, dataset, "frames.gt")
-    dataset.clear()
-    dataset.add_sample(labeled(video, [4]))
-    with pytest.raises(
-        HS2SError, match="No usable clip: it takes a video with at least two annotated frames"
-    ):
-        dataset_sources(CONFIG, dataset, "frames.gt")
-
-
-def test_wrong_fields_are_named(dataset, sample):
-    dataset.add_frame_field("note", fo.StringField)
-    for field in ("frames.note", "ground_truth"):
-        with pytest.raises(
-            HS2SError, match=f"{dataset.name}' has no Detections field '{field}': choose one of gt"
-        ):
-            dataset_sources(CONFIG, dataset, field)
-
-
-@pytest.fixture
-def images(dataset, tmp_path):
-    """Four images with the masks of both squares, one without masks, one that is missing."""
-    for number in range(1, 6):
-        path = tmp_path / f"{number}.png"
-        large = cv2.resize(picture(number), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-        cv2.imwrite(str(path), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
-        masks = [np.kron(mask, np.ones((2, 2), bool)) for mask in truth(number).values()]
-        found = [detection(mask, label="square") for mask in masks] if number < 5 else []
-        dataset.add_sample(fo.Sample(filepath=str(path), instances=fo.Detections(detections=found)))
-    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "missing.png"), instances=prompts(1)))
-    return dataset
-
-
-def test_images_with_instance_masks(images, caplog):
-    with caplog.at_level(logging.WARNING):
-        pictures = read_pictures(images, "frames.instances")  # the prefix may be there
-    assert [path.name for path, _ in pictures] == ["1.png", "2.png", "3.png", "4.png"]
-    assert "missing.png" in caplog.text
-    label_map = read_mask(pictures[2][1])
-    for value, mask in enumerate(truth(3).values(), start=1):  # one label, two objects
-        np.testing.assert_array_equal(label_map == value, np.kron(mask, np.ones((2, 2), bool)))
-
-
-def test_images_are_turned_as_their_exif_says(dataset, tmp_path):
-    photo = Image.fromarray(picture(1))
-    exif = photo.getexif()
-    exif[ExifTags.Base.Orientation] = 6
-    photo.save(tmp_path / "a.jpg", exif=exif)
-    shown = read_image(tmp_path / "a.jpg")
-    assert shown.shape == (W, H, 3)
-    red = (shown[..., 0] > 150) & (shown[..., 2] < 90)
-    found = fo.Detections(detections=[detection(red, label="a")])
-    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.jpg"), gt=found))
-    ((_, png),) = read_pictures(dataset, "gt")
-    np.testing.assert_array_equal(read_mask(png) == 1, red)
-
-
-def test_images_become_clips_of_one_moving_object(images):
-    ((source, weight),) = dataset_sources(CONFIG, images, "instances")
-    assert isinstance(source, PictureClips) and weight == 1
-    source.occluder = 0
-    rng = np.random.default_rng(0)
-    drawn = [clip for _ in range(10) if (clip := source.sample(rng, 4, (64, 96))) is not None]
-    assert len(drawn) >= 5
-    moved = 0
-    for clip in drawn:
-        color = np.median(clip.frames[clip.masks == 1], axis=0)
-        assert min(np.abs(color - COLORS[index]).mean() for index in COLORS) < 25
-        moved += (clip.masks[0] != clip.masks[-1]).any()
-    assert moved == len(drawn)
-
-
-def test_images_without_masks(dataset, tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), picture(1))
-    boxes = fo.Detections(detections=[fo.Detection(label="a", bounding_box=[0.1, 0.1, 0.5, 0.5])])
-    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), boxes=boxes))
-    with pytest.raises(HS2SError, match="No image has a mask in 'boxes'"):
-        read_pictures(dataset, "boxes")
-    with pytest.raises(HS2SError, match="no Detections field 'masks': choose one of boxes"):
-        read_pictures(dataset, "masks")
 
 
 def copy_sample(dataset: fo.Dataset, times: int) -> None:
