@@ -18,9 +18,10 @@ from PIL import Image
 from quality import DEVELOPMENT
 
 from fiftyone_hs2s.masks import write_label_map
+from fiftyone_hs2s.training.data.annotated_video import open_video
 from fiftyone_hs2s.training.data.augment import Pose
 from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out, paste
-from fiftyone_hs2s.training.data.videos import list_videos
+from fiftyone_hs2s.training.data.video_folders import read_video
 
 LENGTH, HEIGHT = 60, 264  # frames, pixels
 GUEST, TWIN = 2, 3
@@ -29,8 +30,8 @@ SIDE = 0.45  # longest side of what is pasted, in heights of the frame; at most 
 
 def read_sequence(root: Path, name: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Frames, and bool masks of the object, ``HEIGHT`` high."""
-    (video,) = (video for video in list_videos(root) if video.name == name)
-    frames, masks = video.frames(range(LENGTH)), video.masks(range(LENGTH))
+    video = open_video(read_video(root, name))
+    frames, masks = video.pictures(range(LENGTH)), video.label_maps(range(LENGTH))
     size = round(frames[0].shape[1] * HEIGHT / frames[0].shape[0]), HEIGHT
     return (
         [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames],

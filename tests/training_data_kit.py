@@ -7,7 +7,9 @@ import numpy as np
 from fiftyone_kit import H, T, W, picture, prompts, truth
 
 from fiftyone_hs2s.dataset.train.material import read_material
+from fiftyone_hs2s.dataset.train.training_data import read_videos
 from fiftyone_hs2s.training.clip_sources import Weighted, mixed_sources
+from fiftyone_hs2s.training.data.annotated_video import OpenVideo, open_video
 from fiftyone_hs2s.training.run_config import TrainingConfig
 
 CONFIG = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 1}], "video_share": 0.25})
@@ -16,6 +18,12 @@ CONFIG = TrainingConfig.from_dict({"model": "hs2s-lite", "stages": [{"steps": 1}
 def dataset_sources(config: TrainingConfig, samples: fo.Dataset, field: str) -> list[Weighted]:
     videos, pictures = read_material(samples, field)
     return mixed_sources(config, videos, [pictures])
+
+
+def opened(samples: fo.Dataset | fo.DatasetView, field: str) -> OpenVideo:
+    """The annotated frames of the only video."""
+    (video,) = read_videos(samples, field)
+    return open_video(video)
 
 
 def labeled(video, numbers=range(1, T + 1), indices=(0, 1), **attributes) -> fo.Sample:

@@ -11,11 +11,11 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import ProgressOption, reporting
 from fiftyone_hs2s.run_lock import lock_run
 from fiftyone_hs2s.training.clip_sources import folder_sources, folder_validation, mixed_sources
+from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo
 from fiftyone_hs2s.training.data.pictures import Picture
-from fiftyone_hs2s.training.data.videos import AnnotatedVideo
 from fiftyone_hs2s.training.loop import Trainer
 from fiftyone_hs2s.training.run_config import TrainingConfig
-from fiftyone_hs2s.training.validation import ValidationSequence, scorable
+from fiftyone_hs2s.training.validation import scorable
 
 
 def train(
@@ -25,7 +25,7 @@ def train(
     data: str | Path | None = None,
     videos: Sequence[AnnotatedVideo] = (),
     pictures: Sequence[Picture] = (),
-    validation: Sequence[ValidationSequence] = (),
+    validation: Sequence[AnnotatedVideo] = (),
     minutes: float = float("inf"),
     num_workers: int = 1,
     progress: ProgressOption = None,

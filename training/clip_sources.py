@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo
 from fiftyone_hs2s.training.data.clip import ClipSource
 from fiftyone_hs2s.training.data.copy_paste import CopyPaste
 from fiftyone_hs2s.training.data.pictures import Picture, PictureClips, list_pictures
-from fiftyone_hs2s.training.data.videos import AnnotatedVideo, VideoClips, VideoFolder, list_videos
+from fiftyone_hs2s.training.data.video_folders import VideoFolder, list_videos, read_video
+from fiftyone_hs2s.training.data.videos import VideoClips
 from fiftyone_hs2s.training.run_config import TrainingConfig
-from fiftyone_hs2s.training.validation import FolderSequence, ValidationSequence
 
 Weighted = tuple[ClipSource, float]
 
@@ -24,17 +25,21 @@ def folder_sources(config: TrainingConfig, data: Path) -> list[Weighted]:
         HS2SError: if there are none
     """
     videos = _videos(data, config, config.videos)
-    pictures = [list_pictures(root) for root in _folders(data, config.pictures, "Masks")]
+    pictures = [list_pictures(root) for root in find_folders(data, config.pictures, "Masks")]
     return mixed_sources(config, videos, pictures, _videos(data, config, config.rendered))
 
 
-def folder_validation(config: TrainingConfig, data: Path) -> list[ValidationSequence]:
-    """The configuration's sequences for validation, as ``set/sequence`` below a folder."""
-    return [FolderSequence(data / Path(name).parent, Path(name).name) for name in config.validation]
+def folder_validation(config: TrainingConfig, data: Path) -> list[VideoFolder]:
+    """The configuration's sequences for validation, as ``set/sequence`` below a folder.
+
+    Raises:
+        HS2SError: if one has no frames or no masks
+    """
+    return [read_video(data / Path(name).parent, Path(name).name) for name in config.validation]
 
 
 def _videos(data: Path, config: TrainingConfig, patterns: tuple[str, ...]) -> list[VideoFolder]:
-    roots = _folders(data, patterns, "Annotations", "sequences.json")
+    roots = find_folders(data, patterns, "Annotations", "sequences.json")
     return [video for root in roots for video in list_videos(root, config.exclude)]
 
 
@@ -83,8 +88,12 @@ def mixed_sources(
     return mixed
 
 
-def _folders(data: Path, patterns: tuple[str, ...], *content: str) -> list[Path]:
-    """The folders that hold one of the contents: patterns may also match others."""
+def find_folders(data: Path, patterns: tuple[str, ...], *content: str) -> list[Path]:
+    """The folders below ``data`` that hold one of the contents: patterns may also match others.
+
+    Raises:
+        HS2SError: if there are patterns, but no such folder
+    """
     found = [path for pattern in patterns for path in sorted(data.glob(pattern))]
     folders = [path for path in found if any((path / name).exists() for name in content)]
     if patterns and not folders:

@@ -16,13 +16,14 @@ from fiftyone_hs2s.metrics import summarize
 from fiftyone_hs2s.network.weights import save_weights
 from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.training.checkpoint import read_checkpoint, write_checkpoint
+from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo
 from fiftyone_hs2s.training.data.clip import ClipSource
 from fiftyone_hs2s.training.data.mix import Batch, MixedClips, draw_batches
 from fiftyone_hs2s.training.learner import Learner, LossNotFiniteError
 from fiftyone_hs2s.training.losses import split_objects
 from fiftyone_hs2s.training.run_config import Stage, TrainingConfig
 from fiftyone_hs2s.training.run_folder import RunFolder
-from fiftyone_hs2s.training.validation import PROTOCOL, ValidationSequence, score_sequences
+from fiftyone_hs2s.training.validation import PROTOCOL, score_videos
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Trainer:
         config: TrainingConfig,
         sources: Sequence[tuple[ClipSource, float]],
         run: Path,
-        validation: Sequence[ValidationSequence] = (),
+        validation: Sequence[AnnotatedVideo] = (),
         num_workers: int = 1,
     ) -> None:
         self.config, self.sources, self.num_workers = config, sources, num_workers
@@ -201,7 +202,7 @@ class Trainer:
         """Scores the averaged weights, keeps the best; returns whether to stop. The processes share the
         sequences."""
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
-        parts = gather_object([score_sequences(self.averaged, self.validation[rank::processes])])
+        parts = gather_object([score_videos(self.averaged, self.validation[rank::processes])])
         scores = summarize({name: score for part in parts for name, score in part.items()}, PROTOCOL)
         better = self.best < scores.JF
         self.best, self.worse = max(self.best, scores.JF), 0 if better else self.worse + 1

@@ -271,9 +271,9 @@ class ImageSequence(LabeledSequence):
         self.name = self.owner = f"the image group of sample {self.sample_id} ({Path(self.filepath).name})"
 
     def open(self) -> Frames:
-        from fiftyone_hs2s.dataset.image_frames import open_images
+        from fiftyone_hs2s.tracking import open_frames
 
-        return open_images(self.filepaths)
+        return open_frames(self.filepaths)
 
     def known_length(self) -> int:
         return len(self._sample_ids)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import overload
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.files import PathLike, check_file
 from fiftyone_hs2s.tracking.prefetch import prefetch
-from fiftyone_hs2s.tracking.sources import ArraySource, FolderSource, Source
+from fiftyone_hs2s.tracking.sources import ArraySource, ImageSource, Source, list_images
 from fiftyone_hs2s.tracking.video import VideoSource
 
 
@@ -119,20 +120,26 @@ class Frames:
         return Frames(self._source, low, high + 1, self._backward)
 
 
-def open_frames(media: PathLike | np.ndarray | Sequence[np.ndarray]) -> Frames:
+def open_frames(media: PathLike | np.ndarray | Sequence[PathLike] | Sequence[np.ndarray]) -> Frames:
     """Opens a video.
 
     Args:
-        media: path of a video file or of a folder of images (natural order of their names), or the frames
-            themselves: uint8 RGB, (T, H, W, 3) or a sequence of (H, W, 3)
+        media: path of a video file or of a folder of images (natural order of their names), paths of images
+            in order, or the frames themselves: uint8 RGB, (T, H, W, 3) or a sequence of (H, W, 3)
 
     Raises:
         VideoError: if there is no frame to be read there
     """
-    if isinstance(media, (str, os.PathLike)):
-        try:
-            path = check_file(media, "video or folder", folders=True)
-        except HS2SError as error:
-            raise VideoError(f"{error}.") from error
-        return Frames(FolderSource(path) if path.is_dir() else VideoSource(path))
-    return Frames(ArraySource(media))
+    if not isinstance(media, (str, os.PathLike)):
+        return Frames(_source_of_many(media))
+    try:
+        path = check_file(media, "video or folder", folders=True)
+    except HS2SError as error:
+        raise VideoError(f"{error}.") from error
+    return Frames(ImageSource(list_images(path), str(path)) if path.is_dir() else VideoSource(path))
+
+
+def _source_of_many(media: Any) -> Source:
+    if len(media) and isinstance(media[0], (str, os.PathLike)):
+        return ImageSource([Path(file) for file in media])
+    return ArraySource(media)

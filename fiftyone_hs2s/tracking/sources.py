@@ -4,6 +4,7 @@ of these."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -88,42 +89,23 @@ class ArraySource(Source):
         return iter(self.frames[start:stop])
 
 
-class FolderSource(Source):
-    """Images in a folder, in natural order of their names.
+class ImageSource(Source):
+    """Images in the order of a list, wherever they lie.
 
     Args:
-        folder: files of other kinds in it are skipped
+        files: the image files, of one size
+        label: what to call them in messages; their folder by default
+
+    Raises:
+        VideoError: if the first one cannot be read
     """
 
-    def __init__(self, folder: Path) -> None:
-        files = [
-            file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
-        ]
-        self.files = sorted(files, key=lambda file: natural_key(file.stem))
-        if not files:
-            inner = next((sub.name for sub in sorted(folder.iterdir()) if sub.is_dir()), None)
-            hint = (
-                f": give one of its folders, such as {inner}, or use 'hs2s benchmark' for all"
-                if inner
-                else ""
-            )
-            raise VideoError(
-                f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){hint}."
-            )
-        stems = [file.stem for file in self.files]
-        twice = (
-            next((stem for stem in stems if stems.count(stem) > 1), None)
-            if len(set(stems)) < len(stems)
-            else None
-        )
-        if twice is not None:
-            raise VideoError(
-                f"The folder {folder} holds more than one image named {twice}: keep one of them."
-            )
-        self.label, self.count = str(folder), len(files)
+    def __init__(self, files: Sequence[Path], label: str | None = None) -> None:
+        self.files, self.count = list(files), len(files)
+        self.label = label or str(files[0].parent)
         first = read_image(self.files[0])
         if first is None:
-            raise VideoError(f"The first frame {self.files[0]} is damaged or no image.")
+            raise VideoError(f"The first frame {self.files[0]} is missing, damaged or no image.")
         self.size = first.shape[:2]
 
     @cached_property
@@ -152,3 +134,22 @@ class FolderSource(Source):
         )
         reason = f"The frames in {self.label} break off at {self.files[index].name}, which {what}."
         self.flaw = Flaw(index, reason)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder in natural order of their names; files of other kinds are skipped.
+
+    Raises:
+        VideoError: if there is none, or if two have one name
+    """
+    files = [
+        file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
+    ]
+    if not files:
+        inner = next((sub.name for sub in sorted(folder.iterdir()) if sub.is_dir()), None)
+        hint = f": give one of its folders, such as {inner}, or use 'hs2s benchmark' for all" if inner else ""
+        raise VideoError(f"The folder {folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){hint}.")
+    twice = next((stem for stem, count in Counter(file.stem for file in files).items() if count > 1), None)
+    if twice is not None:
+        raise VideoError(f"The folder {folder} holds more than one image named {twice}: keep one of them.")
+    return sorted(files, key=lambda file: natural_key(file.stem))

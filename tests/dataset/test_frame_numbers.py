@@ -15,6 +15,7 @@ from fiftyone_hs2s.dataset.propagate.prompt_readers import read_detections
 from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.dataset.train.training_data import read_videos
 from fiftyone_hs2s.tracking import open_frames, track
+from fiftyone_hs2s.training.data.annotated_video import open_video
 
 
 @pytest.fixture(params=[None, [[(3, 8)]]], ids=["video", "clip"])
@@ -38,7 +39,7 @@ def test_masks_that_cannot_be_used(odd, caplog):
     assert "frame 5, its mask has shape" in caplog.text
     (stored,) = read_videos(odd, "gt")
     with pytest.raises(HS2SError, match="frame 5, its mask has shape"):
-        stored.masks(range(len(stored)))
+        list(open_video(stored).truth())
 
 
 SHORT = np.zeros((4, H, W, 3), np.uint8)

@@ -18,6 +18,7 @@ from fiftyone_hs2s.dataset.propagate.prompts import collect_prompts
 from fiftyone_hs2s.dataset.train.training_data import _label_map, read_videos
 from fiftyone_hs2s.demo.dataset import read_label_maps
 from fiftyone_hs2s.tracking import open_frames
+from fiftyone_hs2s.training.data.annotated_video import open_video
 
 H, W = 48, 64
 
@@ -146,7 +147,7 @@ def test_one_rule_for_overlap_in_prompts_scores_training_and_the_demo(dataset, t
     assert [row["J"] for row in scores.objects] == [1, 1]
 
     (stored,) = read_videos(dataset, "gt")
-    learned, order = next(stored.truth())[1], {"wearer": [1, 2], "shirt": [2, 1]}[first]
+    learned, order = next(open_video(stored).truth())[1], {"wearer": [1, 2], "shirt": [2, 1]}[first]
     np.testing.assert_array_equal(np.array([0, *order], np.uint8)[learned], expected)
 
     np.testing.assert_array_equal(next(read_label_maps(sample, "gt", (H, W))), expected)

@@ -17,7 +17,8 @@ pytest.importorskip("pybullet", reason="needs PyBullet: the extra 'synthetic' (L
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import is_label_map, object_ids, read_label_map, write_label_map
-from fiftyone_hs2s.training.data.videos import list_videos
+from fiftyone_hs2s.training.data.annotated_video import open_video
+from fiftyone_hs2s.training.data.video_folders import list_videos
 from fiftyone_hs2s.training.synthetic import clips
 from fiftyone_hs2s.training.synthetic.__main__ import main
 from fiftyone_hs2s.training.synthetic.camera import Camera
@@ -94,10 +95,9 @@ def test_layout_is_what_training_reads(rendered: Path) -> None:
     videos = list_videos(rendered)
     assert [video.name for video in videos] == ["fall-00000", "near-00001"]
     for video in videos:
-        places = range(len(video))
-        assert len(places) == SMALL.frames
-        assert {frame.shape for frame in video.frames(places)} == {(64, 112, 3)}
-        label_maps = video.masks(places)
+        assert video.indices == list(range(SMALL.frames))
+        assert {frame.shape for frame in video.open()} == {(64, 112, 3)}
+        label_maps = open_video(video).label_maps(video.indices)
         ids = list(json.loads((rendered / "Stories" / f"{video.name}.json").read_text())["objects"])
         assert object_ids(label_maps[0]) == [int(i) for i in ids]
         assert 2 <= len(ids) <= 5

@@ -15,8 +15,9 @@ from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.training import loop
 from fiftyone_hs2s.training.api import train
 from fiftyone_hs2s.training.clip_sources import folder_sources
+from fiftyone_hs2s.training.data.video_folders import read_video
 from fiftyone_hs2s.training.run_config import TrainingConfig
-from fiftyone_hs2s.training.validation import FolderSequence, validate
+from fiftyone_hs2s.training.validation import validate
 
 
 def test_an_error_of_the_data_saves_the_steps_so_far(
@@ -25,9 +26,9 @@ def test_an_error_of_the_data_saves_the_steps_so_far(
     def fail(*_: object) -> None:
         raise HS2SError("unreadable")
 
-    monkeypatch.setattr(loop, "score_sequences", fail)
+    monkeypatch.setattr(loop, "score_videos", fail)
     config = small_config(validate_every=2)
-    sources, sequence = folder_sources(config, data), FolderSequence(data / "video/made", "square")
+    sources, sequence = folder_sources(config, data), read_video(data / "video/made", "square")
     with pytest.raises(HS2SError, match="unreadable"):
         loop.Trainer(config, sources, tmp_path / "run", [sequence], num_workers=0).train()
     assert torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"] == 2
@@ -36,7 +37,7 @@ def test_an_error_of_the_data_saves_the_steps_so_far(
 def _validate_with(monkeypatch: pytest.MonkeyPatch, figures: list[float]) -> None:
     """Makes validations give these J&F, one after the other."""
     scores = iter([SimpleNamespace(J=figure, F=figure, JF=figure) for figure in figures])
-    monkeypatch.setattr(loop, "score_sequences", lambda *_: {})
+    monkeypatch.setattr(loop, "score_videos", lambda *_: {})
     monkeypatch.setattr(loop, "summarize", lambda *_: next(scores))
 
 
@@ -49,10 +50,9 @@ def test_the_best_weights_are_those_of_this_validation(
 
     monkeypatch.setattr(loop.Trainer, "train_step", step)
     _validate_with(monkeypatch, [0.8, 0.2])
-    held = FolderSequence(data / "video/made", "square")
-    other = FolderSequence(data / "video/made", "square")
+    held = read_video(data / "video/made", "square")
+    other = read_video(data / "video/made", "square")
     other.name = "another"
-    monkeypatch.setattr(other, "truth", held.truth)
 
     def go_on(sequences: list, **changes: object) -> tuple[str, float]:
         stages = [{"steps": 9, "size": [64, 96], "length": 2, "batch": 1}]
@@ -90,6 +90,6 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(
 
 def test_validation_scores_a_sequence_as_the_metrics_do(data: Path) -> None:
     network = load_network("hs2s-lite")
-    scores = validate(network, [FolderSequence(data / "video/made", "square")], (96, 128))
+    scores = validate(network, [read_video(data / "video/made", "square")], (96, 128))
     assert 0.5 < scores.JF <= 1  # a red square on noise
     assert scores.sequences.keys() == {"square"}

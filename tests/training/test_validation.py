@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,24 +14,24 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import split_label_map
 from fiftyone_hs2s.metrics import SequenceScorer, summarize
 from fiftyone_hs2s.tracking import Tracker, open_frames, track
+from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo, open_video
 from fiftyone_hs2s.training.validation import scorable, validate
 
 
-class Sequence:
+class Squares(AnnotatedVideo):
     """The two squares; ``shown`` has the objects that are annotated, by frame index."""
 
     def __init__(self, shown: dict[int, tuple[int, ...]], name: str = "squares") -> None:
-        self.shown, self.name = shown, name
+        self.shown, self.name, self.indices = shown, name, sorted(shown)
 
     def open(self):
         return open_frames([picture(number) for number in range(1, T + 1)])
 
-    def truth(self):
-        for index, objects in self.shown.items():
-            label_map = np.zeros((H, W), np.uint8)
-            for number in objects:
-                label_map[truth(index + 1)[number]] = number + 1
-            yield index, label_map
+    def label_map(self, index, size):
+        label_map = np.zeros(size, np.uint8)
+        for number in self.shown[index]:
+            label_map[truth(index + 1)[number]] = number + 1
+        return label_map
 
 
 @pytest.fixture
@@ -50,8 +51,8 @@ def test_sequences_whose_objects_start_together_are_scored_as_davis_2017_does(ne
             return logits, state
 
     network.__class__ = Faulty
-    sequence = Sequence(dict.fromkeys((1, 2, 4, 5, 9), tuple(COLORS)))
-    (start, first), *others = sequence.truth()
+    sequence = Squares(dict.fromkeys((1, 2, 4, 5, 9), tuple(COLORS)))
+    (start, first), *others = open_video(sequence).truth()
     found = dict(track(Tracker(network, (H, W), "cpu"), sequence.open(), {start: split_label_map(first)}))
     scorer = SequenceScorer()
     scorer.update(first, first)
@@ -65,18 +66,18 @@ def test_sequences_whose_objects_start_together_are_scored_as_davis_2017_does(ne
 def test_objects_are_tracked_from_their_first_mask(network):
     both = tuple(COLORS)
     shown = {0: (), 1: (), 2: (1,), 3: (1,), **dict.fromkeys(range(4, T), both)}
-    scores = validate(network, [Sequence(shown)], (H, W))
+    scores = validate(network, [Squares(shown)], (H, W))
     results = scores.sequences["squares"].objects
     assert {number: len(result.frames) for number, result in results.items()} == {1: T - 6, 2: T - 4}
     assert all(result.JF > 0.95 for result in results.values())
 
 
 def test_what_has_nothing_to_score_is_named_and_left_out(caplog):
-    good = Sequence({0: (), 1: (1,), 2: (), 3: ()})
+    good = Squares({0: (), 1: (1,), 2: (), 3: ()})
     bad = [
-        Sequence({3: (0,)}, "one"),
-        Sequence({3: (0,), 9: (0,)}, "two"),
-        Sequence({0: (), 1: (0,), 2: (0,)}, "late"),
+        Squares({3: (0,)}, "one"),
+        Squares({3: (0,), 9: (0,)}, "two"),
+        Squares({0: (), 1: (0,), 2: (0,)}, "late"),
     ]
     with caplog.at_level(logging.WARNING):
         assert scorable([*bad, good]) == [good]
@@ -88,10 +89,36 @@ def test_what_has_nothing_to_score_is_named_and_left_out(caplog):
     assert scorable([]) == []
 
 
-def test_a_sequence_that_cannot_be_scored_is_named(network):
-    sequence = Sequence({0: (0,), 1: (0,), T: (0, 1)})
-    with pytest.raises(HS2SError, match="squares cannot be validated on: There is a mask for frame 12"):
+def test_masks_after_the_end_are_left_out(network, caplog):
+    sequence = Squares({0: (0,), 1: (0,), 2: (0,), T: (0, 1)})
+    sequence.first_number = 11
+    with caplog.at_level(logging.WARNING):
+        scores = validate(network, [sequence], (H, W))
+    assert list(scores.sequences["squares"].objects) == [1]
+    assert f"Masks after the last frame, {T + 10}, of squares are left out" in caplog.text
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """The frames as files, of which the fifth is damaged."""
+    for number in range(T):
+        cv2.imwrite(str(tmp_path / f"{number:05}.png"), picture(number + 1)[..., ::-1])
+    (tmp_path / "00004.png").write_bytes(b"damaged")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("first_number", "number"), [(0, 4), (41, 45)])
+def test_a_video_that_cannot_be_scored_is_named(network, damaged, first_number, number):
+    sequence = Squares({4: (0,), 5: (0,), 6: (0,)})
+    sequence.first_number, sequence.open = first_number, lambda: open_frames(damaged)
+    with pytest.raises(HS2SError, match=f"squares cannot be validated on: .* mask for frame {number}"):
         validate(network, [sequence], (H, W))
-    sequence.first_number = 1  # one of FiftyOne
-    with pytest.raises(HS2SError, match="There is a mask for frame 13, which cannot be read"):
-        validate(network, [sequence], (H, W))
+
+
+def test_what_is_not_scored_is_said(network, damaged, caplog):
+    sequence = Squares(dict.fromkeys((0, 1, 2, 5, 6), (0,)))
+    sequence.open = lambda: open_frames(damaged)
+    with caplog.at_level(logging.WARNING):
+        scores = validate(network, [sequence], (H, W))
+    assert len(scores.sequences["squares"].objects[1].frames) == 1
+    assert "Masks from frame 5 on of squares are not scored" in caplog.text and "00004.png" in caplog.text

@@ -1,114 +1,27 @@
-"""Clips from annotated videos: DAVIS-layout folders, or anything else that reads frames and masks."""
+"""Clips from annotated videos."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.mask_files.layouts import IMAGES, MASKS, find_part, list_label_maps, read_split
-from fiftyone_hs2s.mask_files.reading import LabelMapReader
-from fiftyone_hs2s.masks import fit_mask, object_ids
+from fiftyone_hs2s.masks import object_ids
+from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo, OpenVideo, open_video
 from fiftyone_hs2s.training.data.augment import FULL, Size, draw_zoom, random_pose, warp, zoomed_views
-from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip, read_image, renumber
+from fiftyone_hs2s.training.data.clip import MIN_AREA, Clip, renumber
 from fiftyone_hs2s.training.data.cutouts import Cutout, cut_out
-from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
+from fiftyone_hs2s.training.data.pictures import PictureClips
 
 MAX_STEP = 6  # frames between two frames of a clip
-MAX_SPACING = 40  # frames between two pictures of a listed video
 TRIES = 20  # to find a place where an object is in view
 MOST = 254  # objects of a label map
 LONG_STEP = 10  # likewise, in clips that come near
 
 logger = logging.getLogger(__name__)
-
-
-class AnnotatedVideo(Protocol):
-    """The annotated frames of a video, in order. It is sent to worker processes, so it holds little."""
-
-    name: str
-
-    def __len__(self) -> int: ...
-
-    def masks(self, places: Sequence[int]) -> list[np.ndarray]:
-        """Label maps (H, W) of some of the annotated frames, of their size or scaled; 0 background, 255
-        ignore."""
-
-    def frames(self, places: Sequence[int]) -> list[np.ndarray]:
-        """The pictures, uint8 RGB (H, W, 3), of some of the annotated frames."""
-
-
-class VideoFolder:
-    """An annotated sequence of pictures.
-
-    Args:
-        name: for messages
-        pairs: picture and mask of each annotated frame, in order
-        spacing: frames of the video from one annotated frame to the next; clips of sparse ones take smaller
-            steps
-    """
-
-    def __init__(self, name: str, pairs: Sequence[tuple[Path, Path]], spacing: int = 1) -> None:
-        self.name, self.spacing, self._pairs = name, spacing, pairs
-        self._reader = LabelMapReader([mask for _, mask in pairs])
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def masks(self, places: Sequence[int]) -> list[np.ndarray]:
-        """See :class:`AnnotatedVideo`."""
-        return [self._reader.read(self._pairs[place][1]) for place in places]
-
-    def frames(self, places: Sequence[int]) -> list[np.ndarray]:
-        """See :class:`AnnotatedVideo`."""
-        return [read_image(self._pairs[place][0]) for place in places]
-
-
-def list_videos(root: Path, exclude: Sequence[str] = ()) -> list[VideoFolder]:
-    """The sequences of a folder, but for those of held-out and development splits.
-
-    The folder is ``{JPEGImages,Annotations}/<sequence>``, as in DAVIS, whose official archive has a folder
-    ``480p`` in between and a list of the sequences for training, the only ones taken then; or a set of
-    pictures, ``{Images,Masks}``, of which a ``sequences.json`` says which are frames of one video, in order:
-    ``{name: [{"frame": number, "stem": of the file}, ...]}``. Frames too far apart to be tracked do not make
-    a sequence. Other folders have none.
-    """
-    if (root / "sequences.json").is_file():
-        return [video for video in _listed_videos(root) if video.name not in exclude]
-    images, masks = find_part(root, IMAGES), find_part(root, MASKS)
-    if images is None or masks is None:
-        return []
-    names = [name for name in _training_names(root, masks) if name not in exclude]
-    return [VideoFolder(name, _folder_pairs(images / name, masks / name)) for name in names]
-
-
-def _training_names(root: Path, masks: Path) -> list[str]:
-    """The sequences to learn from: those of the list for training in ``ImageSets``, where there is one."""
-    names = [sub.name for sub in sorted(masks.iterdir()) if sub.is_dir()]
-    if not list(root.glob("ImageSets/**/train.txt")):
-        return names
-    listed = set(read_split(root, "train"))
-    return [name for name in names if name in listed]
-
-
-def _listed_videos(root: Path) -> Iterator[VideoFolder]:
-    pairs = {image.stem: (image, mask) for image, mask in list_pictures(root)}
-    for name, frames in json.loads((root / "sequences.json").read_text()).items():
-        found = [pairs[frame["stem"]] for frame in frames if frame["stem"] in pairs]
-        spacing = int(np.median(np.diff([frame["frame"] for frame in frames]))) if len(frames) > 1 else 1
-        if spacing <= MAX_SPACING:
-            yield VideoFolder(name, found, spacing)
-
-
-def _folder_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    pictures = {path.stem: path for path in images.iterdir()} if images.is_dir() else {}
-    return [(pictures[name], path) for name, path in list_label_maps(masks).items() if name in pictures]
 
 
 class VideoClips:
@@ -158,11 +71,11 @@ class VideoClips:
         self.occluders, self.occluded = occluders, occluded
         self.scale: tuple[float, float] = (scale[0], scale[1])
         self.affine = {"angle": angle, "shear": shear, "shift": shift}
-        self.videos = [video for video in videos if len(video) > 1]
+        self.videos = [video for video in videos if len(video.indices) > 1]
         if not self.videos:
             raise HS2SError("No usable clip: it takes a video with at least two annotated frames")
         # Longer videos have more to show, but not in proportion.
-        self.weights = np.sqrt([len(video) for video in self.videos])
+        self.weights = np.sqrt([len(video.indices) for video in self.videos])
         if every_object:
             self.ids = [_ids(video) for video in self.videos]
             self.weights = np.array([len(ids) for ids in self.ids], float)
@@ -204,14 +117,15 @@ class VideoClips:
         number = rng.choice(len(self.videos), p=self.weights / self.weights.sum())
         video = self.videos[number]
         target = int(rng.choice(self.ids[number])) if self.every_object else None
-        longest = max(1, longest // getattr(video, "spacing", 1))
+        longest = max(1, longest // video.spacing)
         try:
-            places = self._places_of(rng, video, length, longest, target)
-            masks = video.masks(places)
+            opened = open_video(video)
+            count = len(video.indices)  # not those that turn out to be there: what is drawn depends on it
+            places = self._places_of(rng, opened, count, length, longest, target)
+            masks = opened.label_maps(places)
             if not object_ids(masks[0]):
                 return None  # no need to read frames
-            frames = video.frames(places)
-            masks = [fit_mask(mask, frame.shape[:2]) for mask, frame in zip(masks, frames, strict=True)]
+            frames = opened.pictures(places)
         except (HS2SError, OSError) as error:
             logger.warning("Left out %s: %s", video.name, error)
             self.weights[number] = 0
@@ -222,13 +136,19 @@ class VideoClips:
         return (frames, masks, target) if target in ids else None
 
     def _places_of(
-        self, rng: np.random.Generator, video: AnnotatedVideo, length: int, longest: int, target: int | None
+        self,
+        rng: np.random.Generator,
+        video: OpenVideo,
+        count: int,
+        length: int,
+        longest: int,
+        target: int | None,
     ) -> list[int]:
         """Places of a clip; it begins with the target in view where there is one, if that is found in some
         draws."""
         for _ in range(TRIES):
-            places = _places(rng, len(video), length, longest, self.reverse)
-            if target is None or (video.masks(places[:1])[0] == target).any():
+            places = _places(rng, count, length, longest, self.reverse)
+            if target is None or (video.label_maps(places[:1])[0] == target).any():
                 break
         return places
 
@@ -275,8 +195,13 @@ def _approach(
 
 
 def _ids(video: AnnotatedVideo) -> list[int]:
-    """The objects of a video, as its first, middle and last label maps tell."""
-    maps = video.masks(sorted({0, len(video) // 2, len(video) - 1}))
+    """The objects of a video, as its first, middle and last label maps tell; none if it cannot be read."""
+    count = len(video.indices)
+    try:
+        maps = open_video(video).label_maps(sorted({0, count // 2, count - 1}))
+    except (HS2SError, OSError) as error:
+        logger.warning("Left out %s: %s", video.name, error)
+        return []
     return sorted({i for label_map in maps for i in object_ids(label_map)})
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas
 
     from fiftyone_hs2s.metrics import Evaluation
+    from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo
     from fiftyone_hs2s.training.run_config import TrainingConfig
-    from fiftyone_hs2s.training.validation import ValidationSequence
 
 logger = logging.getLogger(__name__)
 
@@ -191,9 +191,7 @@ def _settings(config: str | Path, minutes: float | None, steps: int | None) -> T
     return replace(settings, stages=stages, duration=minutes or settings.duration)
 
 
-def _split(
-    samples: Samples, validation: Samples | None, field: str
-) -> tuple[Samples, list[ValidationSequence]]:
+def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Samples, list[AnnotatedVideo]]:
     """What to train on, and what to score."""
     if validation is None:
         return samples, []
@@ -239,7 +237,7 @@ def _register(name: str, weights: Path, overwrite: bool, keep: bool) -> Path:
 
 
 def _score(
-    weights: str | Path | None, settings: TrainingConfig, sequences: list[ValidationSequence]
+    weights: str | Path | None, settings: TrainingConfig, sequences: list[AnnotatedVideo]
 ) -> Evaluation | None:
     """None where there is nothing to score."""
     if not sequences:

@@ -9,9 +9,7 @@ with thousands of videos as with a few. A dataset on another machine takes no mo
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import fiftyone as fo
@@ -25,24 +23,24 @@ from fiftyone_hs2s.dataset.labels import pixel_box
 from fiftyone_hs2s.dataset.objects import ObjectKey, census, check_distinct, render
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.dataset.stored_view import StoredView
-from fiftyone_hs2s.errors import HS2SError, VideoError
+from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import VOID
 from fiftyone_hs2s.tracking import Frames
+from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo, usual_spacing
 from fiftyone_hs2s.training.data.clip import read_image
 from fiftyone_hs2s.training.data.pictures import Picture
 
 logger = logging.getLogger(__name__)
 
 _ORIENTATION = ExifTags.Base.Orientation
-_OPEN = 32  # videos that a process keeps open
 _HAS_MASK = fo.ViewField("mask").exists() | fo.ViewField("mask_path").exists()
 
 Shown = dict[int, list[ObjectKey]]
 """The objects of each labeled frame, by its index."""
 
 
-class StoredVideo:
-    """The labeled frames of a video of a dataset; serves training (by place) and validation (in order).
+class StoredVideo(AnnotatedVideo):
+    """A video of a dataset: what training sees of a sequence.
 
     Args:
         sequence: it, in the database
@@ -51,78 +49,23 @@ class StoredVideo:
     """
 
     def __init__(self, sequence: LabeledSequence, field: str, shown: Shown) -> None:
-        self.name, self.sequence, self._field = sequence.name, sequence, field
+        self.name, self.first_number = sequence.name, sequence.number(0)
+        self._sequence, self._field = sequence, field
         self.indices = sorted(shown)
-        self._planned = len(self.indices)
+        self.spacing = usual_spacing(self.indices)
         self._numbers: dict[ObjectKey, int] = {}
         for index in self.indices:
             for key in shown[index]:
                 self._numbers.setdefault(key, len(self._numbers) + 1)
 
-    def __len__(self) -> int:
-        return self._planned  # also where it turns out to be shorter: what is drawn depends on it
-
     def open(self) -> Frames:
-        """All its frames."""
-        return _open(self)
+        return self._sequence.open()
 
-    def truth(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Index and label map of each labeled frame."""
-        frames = _open(self)
-        wanted = set(self.indices)
-        for index, (detections,) in self.sequence.read(self._field):
-            if index in wanted:
-                yield index, self._draw(detections, frames.size, index)
-
-    def masks(self, places: Sequence[int]) -> list[np.ndarray]:
-        """Label maps of some of the labeled frames; beyond the video's end, of the last one.
-
-        Raises:
-            HS2SError: if the video or a mask cannot be read
-        """
-        frames = _open(self)
-        maps = {}
-        for index in {self._index(place) for place in places}:
-            maps[index] = self._draw(self.sequence.read_at(self._field, index), frames.size, index)
-        return [maps[self._index(place)] for place in places]
-
-    def frames(self, places: Sequence[int]) -> list[np.ndarray]:
-        """The pictures of some of the labeled frames: only those are decoded, each once.
-
-        Raises:
-            VideoError: if the video cannot be read
-        """
-        frames = self.open()
-        pictures = {index: frames[index] for index in sorted({self._index(place) for place in places})}
-        return [pictures[self._index(place)] for place in places]
-
-    def load(self) -> Frames:
-        """Opens it, and leaves out labels after its end."""
-        frames = self.sequence.open()
-        frames.verify_length()  # makes seeking exact
-        beyond = [index for index in self.indices if index >= len(frames)]
-        if beyond:
-            last = self.sequence.number(len(frames) - 1)
-            reason = f": {frames.incomplete}" if frames.incomplete else ""
-            logger.warning("Masks after the last frame, %d, of %s are left out%s", last, self.name, reason)
-            self.indices = self.indices[: -len(beyond)]
-        if not self.indices:
-            raise VideoError(frames.incomplete or "none of its frames has a mask before the video's end")
-        return frames
-
-    def _index(self, place: int) -> int:
-        return self.indices[min(place, len(self.indices) - 1)]
-
-    def _draw(self, detections: fo.Detections | None, size: tuple[int, int], index: int) -> np.ndarray:
+    def label_map(self, index: int, size: tuple[int, int]) -> np.ndarray:
         try:
-            return _label_map(detections, size, self._numbers)
+            return _label_map(self._sequence.read_at(self._field, index), size, self._numbers)
         except HS2SError as error:
-            raise HS2SError(f"frame {self.sequence.number(index)}, {error}") from error
-
-
-@lru_cache(maxsize=_OPEN)
-def _open(video: StoredVideo) -> Frames:
-    return video.load()
+            raise HS2SError(f"frame {self._sequence.number(index)}, {error}") from error
 
 
 @dataclass(frozen=True)

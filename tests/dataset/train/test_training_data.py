@@ -10,45 +10,50 @@ import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 from fiftyone_kit import COLORS, H, T, W, detection, picture, prompts, truth
-from training_data_kit import CONFIG, assert_shows, dataset_sources, labeled
+from training_data_kit import CONFIG, assert_shows, dataset_sources, labeled, opened
 
 from fiftyone_hs2s.dataset.train import training_data
 from fiftyone_hs2s.dataset.train.training_data import StoredVideo, read_videos
+from fiftyone_hs2s.training.data.annotated_video import open_video
 from fiftyone_hs2s.training.data.mix import MixedClips, draw_batches
 from fiftyone_hs2s.training.data.videos import VideoClips
 
 
 def test_label_maps_and_frames_of_a_video(dataset, video):
     dataset.add_sample(labeled(video))
-    (stored,) = read_videos(dataset, "frames.gt")
-    assert len(stored) == T
+    stored = opened(dataset, "frames.gt")
+    assert len(stored.indices) == T
     places = [7, 2, 2, 11]
-    for place, frame, label_map in zip(places, stored.frames(places), stored.masks(places), strict=True):
+    for place, frame, label_map in zip(
+        places, stored.pictures(places), stored.label_maps(places), strict=True
+    ):
         assert_shows(frame, label_map, place + 1, {0: 1, 1: 2})
     assert [index for index, _ in stored.truth()] == list(range(T))
-    assert len(stored.open()) == T
+    assert len(stored.frames) == T
 
 
 def test_sparse_frames_are_those_that_are_labeled(dataset, video):
     sample = labeled(video, [3, 8, 12])
     sample.frames[5]["note"] = "a frame without the field"
     dataset.add_sample(sample)
-    (stored,) = read_videos(dataset, "gt")
+    stored = opened(dataset, "gt")
     assert stored.indices == [2, 7, 11]
+    (video,) = read_videos(dataset, "gt")
+    assert video.spacing == 4  # clips take smaller steps
     for number, frame, label_map in zip(
-        (3, 8, 12), stored.frames(range(3)), stored.masks(range(3)), strict=True
+        (3, 8, 12), stored.pictures(range(3)), stored.label_maps(range(3)), strict=True
     ):
         assert_shows(frame, label_map, number, {0: 1, 1: 2})
 
 
 def test_only_the_frames_of_a_clip_are_decoded(dataset, video, monkeypatch):
     dataset.add_sample(labeled(video))
-    (stored,) = read_videos(dataset, "gt")
+    stored = opened(dataset, "gt")
     read = []
     monkeypatch.setattr(
-        type(stored.open()), "__getitem__", lambda frames, index: read.append(index) or picture(1)
+        type(stored.frames), "__getitem__", lambda frames, index: read.append(index) or picture(1)
     )
-    stored.frames([4, 9, 4])
+    stored.pictures([4, 9, 4])
     assert read == [4, 9]
 
 
@@ -64,9 +69,9 @@ def test_an_object_keeps_its_number_by_identity(dataset, video):
         ]
         sample.frames[number]["gt"] = fo.Detections(detections=both if number != 2 else both[::-1])
     dataset.add_sample(sample)
-    (stored,) = read_videos(dataset, "gt")
+    stored = opened(dataset, "gt")
     for number, frame, label_map in zip(
-        (1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True
+        (1, 2, 3), stored.pictures(range(3)), stored.label_maps(range(3)), strict=True
     ):
         assert_shows(frame, label_map, number, {0: 1, 1: 2})
 
@@ -75,9 +80,9 @@ def test_an_object_that_comes_later_gets_the_next_number(dataset, video):
     sample = labeled(video, [1, 2], indices=[1])
     sample.frames[3]["gt"] = prompts(3)
     dataset.add_sample(sample)
-    (stored,) = read_videos(dataset, "gt")
+    stored = opened(dataset, "gt")
     for number, frame, label_map in zip(
-        (1, 2, 3), stored.frames(range(3)), stored.masks(range(3)), strict=True
+        (1, 2, 3), stored.pictures(range(3)), stored.label_maps(range(3)), strict=True
     ):
         assert_shows(frame, label_map, number, {1: 1} if number < 3 else {0: 2, 1: 1})
 
@@ -89,8 +94,8 @@ def test_nothing_is_learned_from_boxes_without_masks(dataset, video):
     sample.frames[2]["gt"].detections.append(fo.Detection(label="blue", index=1, bounding_box=box))
     sample.frames[3]["gt"].detections.append(fo.Detection(label="blue", index=1, bounding_box=[0, 0, 0, 0]))
     dataset.add_sample(sample)
-    (stored,) = read_videos(dataset, "gt")
-    first, second, third = stored.masks(range(3))
+    stored = opened(dataset, "gt")
+    first, second, third = stored.label_maps(range(3))
     assert set(np.unique(first)) == set(np.unique(third)) == {0, 1}
     np.testing.assert_array_equal(second == 255, truth(2)[1])
     np.testing.assert_array_equal(second == 1, truth(2)[0])
@@ -99,19 +104,19 @@ def test_nothing_is_learned_from_boxes_without_masks(dataset, video):
 def test_clips_views_give_the_frames_of_the_clip(dataset, video):
     dataset.add_sample(labeled(video))
     clips = dataset.to_clips([[(3, 5), (8, 10)]])
-    first, second = read_videos(clips, "frames.gt")
-    assert len(first) == len(second) == 3
+    first, second = map(open_video, read_videos(clips, "frames.gt"))
+    assert len(first.indices) == len(second.indices) == 3
     for offset, stored in ((3, first), (8, second)):
         for place, (frame, label_map) in enumerate(
-            zip(stored.frames(range(3)), stored.masks(range(3)), strict=True), offset
+            zip(stored.pictures(range(3)), stored.label_maps(range(3)), strict=True), offset
         ):
             assert_shows(frame, label_map, place, {0: 1, 1: 2})
 
 
 def test_filters_of_a_view_hold(dataset, video):
     dataset.add_sample(labeled(video))
-    (stored,) = read_videos(dataset.filter_labels("frames.gt", fo.ViewField("index") == 1), "gt")
-    (frame,), (label_map,) = stored.frames([0]), stored.masks([0])
+    stored = opened(dataset.filter_labels("frames.gt", fo.ViewField("index") == 1), "gt")
+    (frame,), (label_map,) = stored.pictures([0]), stored.label_maps([0])
     assert_shows(frame, label_map, 1, {1: 1})
 
 
@@ -120,9 +125,11 @@ def test_ordered_groups_of_images_are_videos(dataset, tmp_path):
         path = tmp_path / f"{number}.png"
         cv2.imwrite(str(path), cv2.cvtColor(picture(number), cv2.COLOR_RGB2BGR))
         dataset.add_sample(fo.Sample(filepath=str(path), sequence="a", at=number, gt=prompts(number)))
-    (stored,) = read_videos(dataset.group_by("sequence", order_by="at"), "gt")
-    assert len(stored) == 4
-    for number, frame, label_map in zip((4, 2), stored.frames([3, 1]), stored.masks([3, 1]), strict=True):
+    stored = opened(dataset.group_by("sequence", order_by="at"), "gt")
+    assert len(stored.indices) == 4
+    for number, frame, label_map in zip(
+        (4, 2), stored.pictures([3, 1]), stored.label_maps([3, 1]), strict=True
+    ):
         assert_shows(frame, label_map, number, {0: 1, 1: 2})
 
 
@@ -184,17 +191,17 @@ def test_thousands_of_videos_start_as_fast_as_a_few(dataset, video, monkeypatch)
         sample.frames[number] = fo.Frame(gt=shown.copy())
     dataset.add_sample(sample)
     copy_sample(dataset, 1999)
-    opened, drawn = [], []
-    load, draw = StoredVideo.load, training_data._label_map
-    monkeypatch.setattr(StoredVideo, "load", lambda stored: opened.append(stored) or load(stored))
+    started, drawn = [], []
+    start, draw = StoredVideo.open, training_data._label_map
+    monkeypatch.setattr(StoredVideo, "open", lambda stored: started.append(stored) or start(stored))
     monkeypatch.setattr(training_data, "_label_map", lambda *args: drawn.append(args) or draw(*args))
     few, many = (VideoClips(read_videos(view, "gt")) for view in (dataset.take(20, seed=1), dataset))
-    assert len(many.videos) == 2000 and not opened and not drawn
+    assert len(many.videos) == 2000 and not started and not drawn
     assert len(pickle.dumps(many)) < 2000 * 1000  # a worker gets less than a kilobyte of each
     for clips in (few, many):
-        opened.clear(), drawn.clear()
+        started.clear(), drawn.clear()
         assert clips.sample(np.random.default_rng(0), 2, (64, 96)) is not None
-        assert len(opened) == 1 and 1 <= len(drawn) <= 2  # each frame once
+        assert len(started) == 1 and 1 <= len(drawn) <= 2  # each frame once
 
 
 def test_a_dataset_that_takes_the_name_of_a_deleted_one(video):
@@ -203,7 +210,7 @@ def test_a_dataset_that_takes_the_name_of_a_deleted_one(video):
         dataset = fo.Dataset("comes-and-goes")
         try:
             dataset.add_sample(labeled(video, numbers))
-            (stored,) = read_videos(dataset, "gt")
-            assert len(stored.masks(range(len(numbers)))) == len(numbers)
+            stored = opened(dataset, "gt")
+            assert len(stored.label_maps(range(len(numbers)))) == len(numbers)
         finally:
             dataset.delete()

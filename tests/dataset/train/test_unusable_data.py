@@ -8,7 +8,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone_kit import T, detection, picture, prompts, truth, write_video
-from training_data_kit import CONFIG, dataset_sources, labeled
+from training_data_kit import CONFIG, dataset_sources, labeled, opened
 
 from fiftyone_hs2s.dataset.train.training_data import _label_map, read_videos
 from fiftyone_hs2s.errors import HS2SError
@@ -58,9 +58,9 @@ def test_labels_beyond_the_video_s_end_are_said_and_left_out(dataset, video, cap
     dataset.add_sample(sample)
     for samples, indices in ((dataset, [2, T - 1]), (dataset.to_clips([[(4, T + 9)]]), [T - 4])):
         caplog.clear()
-        (stored,) = read_videos(samples, "gt")
         with caplog.at_level(logging.WARNING):
-            beyond, last = stored.frames([len(indices), len(indices) - 1])
+            stored = opened(samples, "gt")
+        beyond, last = stored.pictures([len(indices), len(indices) - 1])
         assert stored.indices == indices
         np.testing.assert_array_equal(beyond, last)  # what was planned before it was opened
         assert f"Masks after the last frame, {T}, of " in caplog.text and sample.id in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from training_kit import write_square
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import write_label_map
 from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
-from fiftyone_hs2s.training.data.videos import VideoClips, list_videos
+from fiftyone_hs2s.training.data.video_folders import list_videos
+from fiftyone_hs2s.training.data.videos import VideoClips
 
 
 @pytest.fixture
@@ -73,19 +75,20 @@ def test_excluded_sequences_are_never_read(data: Path) -> None:
 def test_a_video_that_cannot_be_read_is_named_and_left_out(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (good,), (bad,) = list_videos(data / "video/made"), list_videos(data / "video/made")
-    bad.name, bad.frames = (
-        "broken",
-        lambda places: (_ for _ in ()).throw(HS2SError("Cannot read the picture x.jpg")),
-    )
-    clips = VideoClips([good, bad])
+    for part in ("JPEGImages", "Annotations"):
+        shutil.copytree(data / "video/made" / part / "square", data / "video/made" / part / "broken")
+    (data / "video/made/JPEGImages/broken/00000.jpg").write_bytes(b"")
+    (data / "video/made/Annotations/no-frames").mkdir()
+    with caplog.at_level(logging.WARNING):
+        clips = VideoClips(list_videos(data / "video/made"))
+    assert "Left out no-frames: There is no folder" in caplog.text
+    caplog.clear()
     rng = np.random.default_rng(0)
     with caplog.at_level(logging.WARNING):
         drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(20)]
     assert sum(clip is None for clip in drawn) == 1
-    assert [record.getMessage() for record in caplog.records] == [
-        "Left out broken: Cannot read the picture x.jpg"
-    ]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("Left out broken: The first frame") and "00000.jpg" in message
     clips.weights[:] = 0
     with pytest.raises(HS2SError, match="None of the videos can be read"):
         clips.sample(rng, 2, (64, 96))

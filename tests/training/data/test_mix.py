@@ -9,7 +9,8 @@ import torch
 from training_kit import write_square
 
 from fiftyone_hs2s.training.data.mix import MixedClips
-from fiftyone_hs2s.training.data.videos import VideoClips, list_videos
+from fiftyone_hs2s.training.data.video_folders import list_videos
+from fiftyone_hs2s.training.data.videos import VideoClips
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import pytest
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.training.clip_sources import folder_sources
+from fiftyone_hs2s.training.data.annotated_video import open_video
 from fiftyone_hs2s.training.data.augment import NEARER, draw_zoom, zoomed_views
 from fiftyone_hs2s.training.data.clip import Clip, read_mask
 from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
-from fiftyone_hs2s.training.data.videos import LONG_STEP, MAX_STEP, VideoClips, _places, list_videos
+from fiftyone_hs2s.training.data.video_folders import list_videos
+from fiftyone_hs2s.training.data.videos import LONG_STEP, MAX_STEP, VideoClips, _places
 from fiftyone_hs2s.training.run_config import TrainingConfig
 
 SIZE = (96, 160)
@@ -90,9 +92,9 @@ def test_pictures_that_are_frames_of_a_video_are_videos_too(data: Path, tmp_path
     }
     (tmp_path / "open/made/sequences.json").write_text(json.dumps(listing))
     (video,) = list_videos(tmp_path / "open/made", exclude=["held-out"])
-    assert video.name == "walk" and len(video) == 3 and video.spacing == 20
+    assert video.name == "walk" and len(video.indices) == 3 and video.spacing == 20
     pictures = {image.stem: mask for image, mask in list_pictures(tmp_path / "open/made")}
-    for mask, stem in zip(video.masks(range(3)), "203", strict=True):
+    for mask, stem in zip(open_video(video).label_maps(range(3)), "203", strict=True):
         np.testing.assert_array_equal(mask, read_mask(pictures[stem]))
     values = {"model": "hs2s-lite", "stages": [{"steps": 1}], "videos": ["open/*"]}
     ((source, weight),) = folder_sources(TrainingConfig.from_dict(values), tmp_path)
@@ -110,8 +112,11 @@ def test_the_official_archive_of_davis(data: Path, tmp_path: Path) -> None:
                 folder = tmp_path / part / "480p" / name
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, folder / f"{t:05}{Path(file).suffix}")
-    assert [(video.name, len(video)) for video in list_videos(tmp_path)] == [("bear", 3), ("cows", 3)]
+    assert [(video.name, video.indices) for video in list_videos(tmp_path)] == [
+        ("bear", [0, 1, 2]),
+        ("cows", [0, 1, 2]),
+    ]
     (tmp_path / "ImageSets/2017").mkdir(parents=True)
     (tmp_path / "ImageSets/2017/train.txt").write_text("bear\nunknown\n")
     (video,) = list_videos(tmp_path)
-    np.testing.assert_array_equal(video.masks([1])[0], read_mask(pictures[1][1]))
+    np.testing.assert_array_equal(open_video(video).label_maps([1])[0], read_mask(pictures[1][1]))
