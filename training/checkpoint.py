@@ -31,8 +31,8 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         return torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise HS2SError(
-            f"{path} is damaged or cannot be read: remove it, or choose another run folder;"
-            " the last averaged weights are beside it, to start from (init)"
+            f"{path} is damaged or cannot be read: remove it, or choose another place;"
+            " the last averaged weights are beside it"
         ) from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from fiftyone_hs2s.hints import Box, Hint, View
 from fiftyone_hs2s.masks import VOID, fit_mask, object_ids
 from fiftyone_hs2s.training.data.augment import jitter_color
 from fiftyone_hs2s.training.data.clip import read_image, read_mask
+from fiftyone_hs2s.training.data.pictures import Picture
 
 STORED = 384
 """Pixels of a side of a stored view: two to three times the network's, for views of other scales."""
@@ -46,23 +46,23 @@ class Stored:
         )
 
 
-def store(pictures: Iterable[tuple[Path, Path]], rng: np.random.Generator, most: int) -> list[Stored]:
+def store(pictures: Iterable[Picture], rng: np.random.Generator, most: int) -> list[Stored]:
     """Cuts the objects of pictures out with their surroundings.
 
     Args:
-        pictures: the files of picture and label map
+        pictures: each with its label map; those that cannot be read are named and left out
         rng: draws which are kept
         most: objects to keep
     """
     found: list[Stored] = []
     order = list(pictures)
     rng.shuffle(order)
-    for image_path, mask_path in order:
+    for source, mask in order:
         if len(found) >= most:
             break
         try:
-            image = read_image(image_path)
-            labels = fit_mask(read_mask(mask_path), image.shape[:2])
+            image = read_image(source)
+            labels = fit_mask(read_mask(mask), image.shape[:2])
         except HS2SError as error:
             logger.warning("Left out: %s", error)
             continue
