@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
+
+from fiftyone_hs2s.errors import HS2SError
+
+T = TypeVar("T")
 
 Direction = Literal["forward", "backward", "both"]
 """Which way objects are tracked."""
@@ -19,6 +23,17 @@ UNTILS: tuple[Until, ...] = get_args(Until)
 MASK_NETWORK, GRABCUT = "hs2s-mask", "grabcut"
 MASK_MAKERS = (MASK_NETWORK, GRABCUT)
 """What makes masks of boxes and points and needs nothing else, the best first."""
+
+
+def check_choice(name: str, value: Any, choices: tuple[T, ...]) -> T:
+    """Gives the one of the choices that the value is.
+
+    Raises:
+        HS2SError: if it is none of them
+    """
+    if value not in choices:
+        raise HS2SError(f"{name}={value!r} is unknown: choose one of {', '.join(map(str, choices))}")
+    return choices[choices.index(value)]
 
 
 def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:

@@ -12,7 +12,7 @@ from fiftyone_hs2s.errors import HS2SError
 
 EXAMPLES = """\
 examples:
-  hs2s train --config tiny --dataset my-videos --field frames.ground_truth --run runs/tiny
+  hs2s train --config tiny --dataset my-videos --gt-field frames.ground_truth --run runs/tiny
   hs2s train --config finetune --data FOLDER --set "videos=[DAVIS]" --run runs/mine
   hs2s train --config hs2s-lite --data FOLDER --run runs/hs2s-lite --set lr=1e-4
   accelerate launch --num_processes 4 -m fiftyone_hs2s.training --config hs2s-resnet50 ...
@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--config", required=True, help="YAML file, or the name of one in training/configs")
     parser.add_argument("--data", type=Path, help="folder below which the config's data folders are")
     parser.add_argument("--dataset", help="a FiftyOne dataset of videos or images, with or instead of --data")
-    parser.add_argument("--field", help="its field with the masks, such as frames.ground_truth")
+    parser.add_argument("--gt-field", help="its field with the masks, such as frames.ground_truth")
     parser.add_argument("--val", help="a FiftyOne dataset of videos with that field, to validate on")
     parser.add_argument(
         "--run", required=True, type=Path, help="folder: checkpoint, weights, log, TensorBoard"
@@ -98,5 +98,5 @@ def _read_dataset(args: argparse.Namespace) -> dict[str, Any]:
         return {}
     from fiftyone_hs2s.dataset.train.material import read_material, read_validation
 
-    read = dict(read_material(args.dataset, args.field)._asdict()) if args.dataset is not None else {}
-    return {**read, "validation": read_validation(args.val, args.field)} if args.val is not None else read
+    read = dict(read_material(args.dataset, args.gt_field)._asdict()) if args.dataset is not None else {}
+    return {**read, "validation": read_validation(args.val, args.gt_field)} if args.val is not None else read

@@ -30,7 +30,7 @@ class SequenceImporter(foud.GenericSampleDatasetImporter):
         dataset_dir: the data set's folder
         sequences: names of those to import; None for all, or those of the split
         split: a list in the data set's ``ImageSets`` such as ``val``, or a text file
-        field: the frame field for the masks
+        field: the frame field for the masks; FiftyOne keeps ``label_field`` from such importers
         void: the value of pixels that belong to no object in 16-bit masks
         fps: frames per second
         videos: folder for the videos that are made of the frames; by default one in FiftyOne's folder for

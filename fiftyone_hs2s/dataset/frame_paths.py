@@ -11,6 +11,8 @@ from fiftyone_hs2s.dataset.compat import Samples, is_image_groups
 KEYFRAME = "keyframe"
 """Attribute of detections whose mask was given, as the App's tracks have it: its timeline marks such
 frames."""
+PROPAGATION = "propagation"
+"""Attribute of detections in which trackers sign, as FiftyOne's do; ours also say what a mask was made of."""
 _PREFIX = "frames."
 
 
@@ -27,6 +29,11 @@ def is_frame_path(path: str) -> bool:
 def frame_path(name: str, is_video: bool = True) -> str:
     """The path of a field of the frames."""
     return f"{_PREFIX}{name}" if is_video else name
+
+
+def joined_path(path: str) -> str:
+    """The path that gives the values of all frames of a sample in one list."""
+    return f"frames[].{field_name(path)}" if is_frame_path(path) else path
 
 
 def field_path(samples: Samples, name: str) -> str:

@@ -31,12 +31,12 @@ _CRF = 12
 
 
 def import_sequences(
-    root: PathLike,
+    dataset_dir: PathLike,
     sequences: Sequence[str] | None = None,
     name: str | None = None,
     *,
     split: str | None = None,
-    field: str = "ground_truth",
+    label_field: str = "ground_truth",
     void: int | None = None,
     fps: float = 24,
     videos: PathLike | None = None,
@@ -59,11 +59,11 @@ def import_sequences(
     the dataset has.
 
     Args:
-        root: the folder
+        dataset_dir: the data set's folder
         sequences: names of those to import; None for all that have annotations, or those of the split
         name: of the dataset, to which samples are added if there is one; None for a new dataset
         split: a list in the data set's ``ImageSets`` such as ``val`` or ``2016/val``, or a text file
-        field: the frame field for the masks
+        label_field: the frame field for the masks
         void: the value of pixels that belong to no object in 16-bit masks, such as 10000 in KITTI MOTS
         fps: frames per second: 24 for DAVIS and SA-V; 30 for YouTube-VOS with all frames, 6 with every fifth
         videos: folder for the videos; by default one in FiftyOne's folder for datasets, which is kept even if
@@ -80,7 +80,7 @@ def import_sequences(
             imported
     """
     is_new = name is None or not fo.dataset_exists(name)
-    found = SequenceFolders(root, sequences, split, field, void, fps)
+    found = SequenceFolders(dataset_dir, sequences, split, label_field, void, fps)
     dataset = open_dataset(name, persistent)
     folder = Path(videos or Path(fo.config.default_dataset_dir) / dataset.name) / found.root.name
     there, errors = set(dataset.values("filepath")), []
@@ -100,10 +100,6 @@ def import_sequences(
     return dataset
 
 
-import_davis = import_sequences
-"""The former name."""
-
-
 class SequenceFolders:
     """The sequences of a data set, to be made into samples; arguments as for :func:`import_sequences`.
 
@@ -117,19 +113,19 @@ class SequenceFolders:
 
     def __init__(
         self,
-        root: PathLike,
+        dataset_dir: PathLike,
         sequences: Sequence[str] | None = None,
         split: str | None = None,
-        field: str = "ground_truth",
+        label_field: str = "ground_truth",
         void: int | None = None,
         fps: float = 24,
     ) -> None:
-        self.root = Path(root).resolve()
+        self.root = Path(dataset_dir).resolve()
         self._images, self._masks = _parts(self.root)
         if sequences is None:
             sequences = list(list_sequences(self._masks)) if split is None else read_split(self.root, split)
         self.names = list(sequences)
-        self._classes, self._field, self._void, self._fps = _classes(self.root), field, void, fps
+        self._classes, self._field, self._void, self._fps = _classes(self.root), label_field, void, fps
 
     def video(self, folder: Path, name: str) -> Path:
         """Where the video of a sequence lies."""

@@ -7,9 +7,7 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.errors import HS2SError
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom edge in pixels of the frame."""
+from fiftyone_hs2s.hints import Box
 
 _FAR = 4.0
 """Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge reaches

@@ -6,22 +6,19 @@ Everything that needs the objects of a frame reads them here: prompts, scores, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import fiftyone as fo
 import numpy as np
 from scipy import ndimage
 
-from fiftyone_hs2s.dataset.frame_paths import KEYFRAME
+from fiftyone_hs2s.dataset.frame_paths import KEYFRAME, PROPAGATION
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.masks import join_masks
-
-if TYPE_CHECKING:
-    from fiftyone_hs2s.dataset.sequences import LabeledSequence
 
 ObjectKey = tuple["str | int | None", ...]
 KINDS = ("instance", "index", "label")
@@ -68,38 +65,6 @@ class Identity:
         return " ".join(parts) or f"instance {self.instance}"
 
 
-def list_names(samples: fo.Dataset | fo.DatasetView, field: str, most: int = 10) -> list[str]:
-    """The names of the objects in a field, by label and index.
-
-    Args:
-        samples: videos, clips, or images
-        field: the field with the detections, with ``frames.`` where it is one of frames
-        most: how many of the samples are looked at
-    """
-    path = field.replace("frames.", "frames[].", 1)
-    rows = samples[:most].values([f"{path}.detections.{part}" for part in ("label", "index")])
-    found = {
-        pair
-        for labels, indices in zip(*rows, strict=True)
-        for pair in zip(labels or (), indices or (), strict=True)
-    }
-    ordered = sorted(found, key=lambda pair: (pair[0] or "", -1 if pair[1] is None else pair[1]))
-    return [Identity(label, index).name for label, index in ordered]
-
-
-Census = list[tuple[int, list[Identity]]]
-"""The objects that the detections of each frame name, by frame index."""
-
-
-def census(sequence: LabeledSequence, field: str) -> Iterator[tuple[int, list[Identity]]]:
-    """Who is on each frame that has the field, by frame index, without reading masks."""
-    paths = ("label", "index", "instance._id")
-    for index, columns in sequence.read(*(f"{field}.detections.{path}" for path in paths)):
-        nothing = [None] * len(columns[0])
-        rows = zip(*(column or nothing for column in columns), strict=True)
-        yield index, [Identity(label, number, instance and str(instance)) for label, number, instance in rows]
-
-
 @dataclass
 class FrameObject:
     """An object as one frame shows it."""
@@ -144,24 +109,36 @@ def read_objects(
     for detection in detections.detections if detections else ():
         mask = detection_mask(detection, size)
         if mask is not None:
-            _add_object(objects, detection, mask, kind)
+            add_object(objects, Identity.of(detection), mask, [detection], kind)
     return objects
 
 
-def _add_object(
-    objects: dict[ObjectKey, FrameObject], detection: fo.Detection, mask: np.ndarray, kind: str
+def add_object(
+    objects: dict[ObjectKey, FrameObject],
+    identity: Identity,
+    mask: np.ndarray,
+    detections: Sequence[fo.Detection] = (),
+    kind: str = "instance",
 ) -> None:
-    identity = Identity.of(detection)
+    """Adds an object, or a part of one, to those of its frame, by its key.
+
+    Raises:
+        HS2SError: if one index or instance stands for two labels
+    """
+    key = free_key(objects, identity, kind)
+    if key in objects:
+        check_same(key, objects[key].identity, identity)
+        objects[key].mask = objects[key].mask | mask
+        objects[key].detections += detections
+    else:
+        objects[key] = FrameObject(mask, identity, [*detections])
+
+
+def free_key(others: Collection[ObjectKey], identity: Identity, kind: str = "instance") -> ObjectKey:
+    """The key of an object among others of its frame; several of one label and nothing else are numbered."""
     key = identity.key(kind)
-    if key[0] == "label":
-        count = sum(other[:2] == key for other in objects)
-        key = (*key, count + 1) if count else key
-    if key not in objects:
-        objects[key] = FrameObject(mask, identity, [detection])
-        return
-    check_same(key, objects[key].identity, identity)
-    objects[key].mask = objects[key].mask | mask
-    objects[key].detections.append(detection)
+    count = sum(other[:2] == key for other in others) if key[0] == "label" else 0
+    return (*key, count + 1) if count else key
 
 
 def render(
@@ -282,7 +259,7 @@ def label_map_to_detections(
         if object_id in prompts:
             detection[KEYFRAME] = True
             if (origin := prompts[object_id]) is not None:
-                detection["propagation"] = dict(origin)
+                detection[PROPAGATION] = dict(origin)
         detections.append(detection)
     return fo.Detections(detections=detections)
 

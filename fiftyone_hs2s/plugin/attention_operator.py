@@ -8,8 +8,8 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.census import list_names
 from fiftyone_hs2s.dataset.fields import detections_fields
-from fiftyone_hs2s.dataset.objects import list_names
 
 from . import forms
 from .execution import Outcome, execute

@@ -39,7 +39,7 @@ class Train(MaskOperator):
         forms.check_requirements()
         configs = presets()
         field_choice(
-            inputs, ctx.target_view(), "field", "Masks", "The true masks", prefer=("ground_truth", "gt")
+            inputs, ctx.target_view(), "gt_field", "Masks", "The true masks", prefer=("ground_truth", "gt")
         )
         forms.choice(inputs, "config", configs, "Preset", "finetune", required=True)
         forms.choice(inputs, "length", _LENGTHS, "Length", "minutes", required=True)
@@ -110,7 +110,7 @@ class Train(MaskOperator):
         check_name(name, overwrite)
         check_training_field(samples, field)
         params = {
-            "field": field_path(samples, field_name(field)),
+            "gt_field": field_path(samples, field_name(field)),
             "name": name,
             "config": config,
             "length": "minutes" if minutes is not None else "steps" if steps is not None else "config",
@@ -138,7 +138,7 @@ def _train(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     length, validation = params.get("length"), params.get("validation")
     return finetune(
         ctx.target_view(),
-        params["field"],
+        params["gt_field"],
         params["name"],
         params.get("config") or "finetune",
         minutes=params.get("minutes") if length == "minutes" else None,

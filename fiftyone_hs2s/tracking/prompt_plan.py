@@ -9,8 +9,8 @@ from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES
-from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, check_choice
+from fiftyone_hs2s.errors import MaskError, VideoError
 from fiftyone_hs2s.tracking.frames import Frames
 
 MasksByFrame = Mapping[int, Mapping[int, np.ndarray]]
@@ -115,8 +115,8 @@ def plan_prompts(
     """
     if isinstance(prompts, PromptPlan):
         return prompts
-    _check_choice("direction", direction, DIRECTIONS)
-    _check_choice("choice of prompt frames", prompt_frames, PROMPT_FRAMES)
+    check_choice("direction", direction, DIRECTIONS)
+    check_choice("prompt_frames", prompt_frames, PROMPT_FRAMES)
     source = prompts if isinstance(prompts, Prompts) else MaskArrays(prompts)
     anchors = {index: list(ids) for index, ids in sorted(source.ids().items()) if ids}
     if not anchors:
@@ -193,8 +193,3 @@ class MissingFrameError(VideoError):
 def missing_frame(index: int, frames: Frames) -> MissingFrameError:
     """The error that says why a frame of a video is missing."""
     return MissingFrameError(index, frames.incomplete or f"The video has {len(frames)} frames.")
-
-
-def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise HS2SError(f'There is no {what} "{value}": take one of {", ".join(choices)}.')

@@ -32,7 +32,7 @@ def calls(monkeypatch, tmp_path):
 
 def test_a_dataset_is_read_and_handed_in(calls, dataset, video, tmp_path, capsys):
     dataset.add_sample(prompted_sample(video, "gt"))
-    options = ["--dataset", dataset.name, "--val", dataset.name, "--field", "frames.gt", "--set", "lr=0.5"]
+    options = ["--dataset", dataset.name, "--val", dataset.name, "--gt-field", "frames.gt", "--set", "lr=0.5"]
     assert (
         main(["train", "--config", "tiny", "--run", str(tmp_path / "run"), *options, "--minutes", "3"]) == 0
     )
@@ -47,7 +47,16 @@ def test_a_dataset_is_read_and_handed_in(calls, dataset, video, tmp_path, capsys
 def test_images_are_handed_in(calls, dataset, video, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), picture(1))
     dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), gt=prompts(1)))
-    options = ["--dataset", dataset.name, "--field", "gt", "--run", str(tmp_path / "run"), "--config", "tiny"]
+    options = [
+        "--dataset",
+        dataset.name,
+        "--gt-field",
+        "gt",
+        "--run",
+        str(tmp_path / "run"),
+        "--config",
+        "tiny",
+    ]
     assert main(["train", *options]) == 0
     assert [path for path, _ in calls[0]["pictures"]] == [tmp_path / "a.png"] and calls[0]["videos"] == []
 
@@ -74,8 +83,8 @@ def test_a_dataset_takes_its_field(dataset, video, tmp_path, capsys):
     dataset.add_sample(prompted_sample(video, "gt"))
     options = ["--config", "tiny", "--run", str(tmp_path / "run"), "--dataset", dataset.name]
     assert main(["train", *options]) == 2
-    assert "Name the field with the masks of the dataset (--field)" in capsys.readouterr().err
-    assert main(["train", *options, "--field", "frames.other"]) == 2
+    assert "Name the field with the masks of the dataset (--gt-field)" in capsys.readouterr().err
+    assert main(["train", *options, "--gt-field", "frames.other"]) == 2
     assert "has no Detections field 'frames.other': choose one of gt" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ from fiftyone_hs2s import (
     evaluate_propagation,
     find_failures,
     finetune,
-    import_davis,
+    import_sequences,
     propagate,
 )
 
@@ -125,7 +125,7 @@ def test_an_import_that_fails(tmp_path, one_bar):
         (tmp_path / part / "clip").mkdir(parents=True)
     (tmp_path / "Annotations" / "clip" / "00000.png").touch()
     with one_bar("1 of 1 sequence"), pytest.raises(HS2SError):
-        import_davis(tmp_path, progress=True)
+        import_sequences(tmp_path, progress=True)
 
 
 CONFIG = (

@@ -82,7 +82,17 @@ def test_hs2s_track(environment, home, video):
 def test_hs2s_train(environment, home, dataset, video):
     dataset.add_sample(prompted_sample(video, "gt"))
     stages = "stages=[{steps: 2, size: [64, 96], length: 2, batch: 1}]"
-    command = ["train", "--config", "tiny", "--dataset", dataset.name, "--field", "frames.gt", "--run", "run"]
+    command = [
+        "train",
+        "--config",
+        "tiny",
+        "--dataset",
+        dataset.name,
+        "--gt-field",
+        "frames.gt",
+        "--run",
+        "run",
+    ]
     said = run(environment, home, "hs2s", *command, "--set", stages, "--workers", 0)
     assert "weights: run/weights.safetensors" in said
     described = run(environment, home, "hs2s", "weights", "info", "run/weights.safetensors")

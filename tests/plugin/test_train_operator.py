@@ -81,8 +81,8 @@ def test_it_is_delegated_unless_one_chooses_otherwise(operator, labeled):
 def test_form(labeled, video):
     properties = form(URI, labeled)
     assert "refusal" not in properties
-    assert properties["field"].type.values == ["frames.ground_truth"]
-    assert properties["field"].default == "frames.ground_truth"
+    assert properties["gt_field"].type.values == ["frames.ground_truth"]
+    assert properties["gt_field"].default == "frames.ground_truth"
     assert properties["config"].type.values == ["finetune", "tiny"]
     assert properties["length"].type.values == ["minutes", "steps", "config"]
     assert properties["minutes"].default == 10 and "steps" not in properties
@@ -116,7 +116,7 @@ def test_form_takes_images_with_instance_masks(dataset, tmp_path):
     dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), instances=found))
     properties = form(URI, dataset, name="a")
     assert "refusal" not in properties
-    assert properties["field"].type.values == ["instances"]
+    assert properties["gt_field"].type.values == ["instances"]
 
 
 def test_form_refuses_what_cannot_work(dataset, labeled, video):
@@ -164,7 +164,7 @@ def test_form_asks_before_a_model_is_replaced(labeled, models):
 def test_what_the_form_says_is_done(labeled, calls):
     labeled.save_view("held out", labeled.limit(1))
     params = {
-        "field": "frames.ground_truth",
+        "gt_field": "frames.ground_truth",
         "name": "squares",
         "config": "tiny",
         "length": "steps",

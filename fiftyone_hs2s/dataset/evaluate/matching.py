@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import fiftyone as fo
 
+from fiftyone_hs2s.dataset.census import Census, census
 from fiftyone_hs2s.dataset.objects import (
     KINDS,
-    Census,
     FrameObjects,
     ObjectKey,
-    census,
     check_distinct,
     read_objects,
     render,

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fiftyone_hs2s.dataset.census import census
 from fiftyone_hs2s.dataset.evaluate.matching import keys_in_order
 from fiftyone_hs2s.dataset.objects import (
     Identity,
     ObjectKey,
-    census,
     check_distinct,
     check_same,
     read_objects,

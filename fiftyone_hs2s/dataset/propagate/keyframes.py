@@ -18,14 +18,13 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.frame_paths import KEYFRAME
+from fiftyone_hs2s.dataset.frame_paths import KEYFRAME, PROPAGATION
 from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, check_distinct, is_prompt
 
-PROPAGATION = "propagation"
-"""Attribute of detections that a tracker made, in FiftyOne's words."""
 METHOD = "hs2s"
 
-Box = tuple[float, ...]
+RelativeBox = tuple[float, ...]
+"""Left, top, width and height in 0..1, as FiftyOne has boxes."""
 
 
 def propagation_of(detection: fo.Detection) -> dict[str, Any]:
@@ -92,7 +91,7 @@ class ObjectTrack:
     identity: Identity
     keyframes: dict[int, Keyframe] = field(default_factory=dict)
     parents: dict[int, dict[str, str]] = field(default_factory=dict)
-    boxes: set[Box] = field(default_factory=set)
+    boxes: set[RelativeBox] = field(default_factory=set)
 
 
 def read_tracks(
@@ -108,7 +107,7 @@ def read_tracks(
         HS2SError: if objects cannot be told apart
     """
     tracks: dict[ObjectKey, ObjectTrack] = {}
-    boxes: Counter[tuple[ObjectKey, Box]] = Counter()
+    boxes: Counter[tuple[ObjectKey, RelativeBox]] = Counter()
     for index, detections in labels:
         drawn = [d for d in (detections.detections if detections else ()) if is_box(d) and d.bounding_box]
         for detection in drawn:
@@ -151,9 +150,8 @@ def sign_keyframe(detection: fo.Detection, run_id: str) -> None:
 
     What the mask was made of, if it was, stays noted: ``prompt`` and ``mask_maker``.
     """
-    origin = detection[PROPAGATION] if detection.has_field(PROPAGATION) else {}
     signature = {"method": METHOD, "run_id": run_id, "parent_keyframes": [], "mask": _digest([detection])}
-    detection[PROPAGATION] = {**origin, **signature}
+    detection[PROPAGATION] = {**propagation_of(detection), **signature}
 
 
 def signed(
@@ -235,8 +233,8 @@ def _may_be(detection: fo.Detection, found: fo.Detection) -> bool:
     return key == key_of(found) or key == ("label", found.label)
 
 
-def _overlap(box: Box, other: Box) -> float:
-    """Intersection over union of two boxes: left, top, width, height."""
+def _overlap(box: RelativeBox, other: RelativeBox) -> float:
+    """Intersection over union of two boxes."""
     sides = [
         max(min(a + c, b + d) - max(a, b), 0)
         for a, b, c, d in zip(box[:2], other[:2], box[2:], other[2:], strict=True)

@@ -12,7 +12,7 @@ import fiftyone as fo
 import fiftyone.core.models as fom
 
 from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames, check_choice
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import label_map_to_detections
@@ -239,14 +239,3 @@ def _numbered(prompts: DatasetPrompts) -> Iterator[None]:
         yield
     except MissingFrameError as error:
         raise error.numbered_from(prompts.first_number) from error
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> Any:
-    """Returns the value if it is one of the choices.
-
-    Raises:
-        HS2SError: if it is not
-    """
-    if value not in choices:
-        raise HS2SError(f"{name}={value!r} is unknown: choose one of {', '.join(choices)}")
-    return value

@@ -16,7 +16,15 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.dataset.labels import pixel_box
-from fiftyone_hs2s.dataset.objects import FrameObject, Identity, ObjectKey, check_same, read_objects
+from fiftyone_hs2s.dataset.objects import (
+    FrameObject,
+    Identity,
+    ObjectKey,
+    add_object,
+    check_same,
+    free_key,
+    read_objects,
+)
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.hints import Hint
 from fiftyone_hs2s.masks import VOID, fit_mask
@@ -78,7 +86,7 @@ def read_polylines(label: fo.Polylines, size: Size, targets: Mapping[int, str]) 
             raise HS2SError(f"its polyline {_named(identity)} is a line, not an area: close it (closed=True)")
         mask = _fill(polyline.points, size)
         if mask.any():
-            _add(masks, identity, mask)
+            add_object(masks, identity, mask)
     return FramePrompts(masks, {})
 
 
@@ -106,7 +114,7 @@ def read_segmentation(label: fo.Segmentation, size: Size, targets: Mapping[int, 
         found.remove(VOID)
     masks: dict[ObjectKey, FrameObject] = {}
     for value in found:
-        _add(masks, Identity(targets.get(value, f"object {value}"), value), values == value)
+        add_object(masks, Identity(targets.get(value, f"object {value}"), value), values == value)
     return FramePrompts(masks, {})
 
 
@@ -189,25 +197,11 @@ def _keyed(hinted: Iterable[tuple[Identity, Hint, str]]) -> dict[ObjectKey, Hint
     """By key; what has only a label that another one has is numbered, as for masks."""
     found: dict[ObjectKey, HintedObject] = {}
     for identity, hint, kind in hinted:
-        key = identity.key()
-        if key[0] == "label":
-            count = sum(other[:2] == key for other in found)
-            key = (*key, count + 1) if count else key
-        elif key in found:
+        key = free_key(found, identity)
+        if key in found:
             raise HS2SError(f"{key[0]} {key[1]} is there twice on one frame: keep one")
         found[key] = HintedObject(hint, identity, kind)
     return found
-
-
-def _add(masks: dict[ObjectKey, FrameObject], identity: Identity, mask: np.ndarray) -> None:
-    key = identity.key()
-    if key[0] == "label":
-        count = sum(other[:2] == key for other in masks)
-        key = (*key, count + 1) if count else key
-    if key in masks:
-        check_same(key, masks[key].identity, identity)
-        mask = masks[key].mask | mask
-    masks[key] = FrameObject(mask, identity, [])
 
 
 def _fill(shapes: list[list[tuple[float, float]]], size: Size) -> np.ndarray:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import fiftyone as fo
 
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames, check_choice
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.find_sequences import check_disjoint, find_sequences
 from fiftyone_hs2s.dataset.propagate.in_place import find_in_place
-from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.propagation_run import PropagationRun
 from fiftyone_hs2s.dataset.propagate.status import StatusField

@@ -10,7 +10,7 @@ from uuid import uuid4
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.choices import DIRECTIONS, UNTILS, Direction, Until
+from fiftyone_hs2s.choices import DIRECTIONS, UNTILS, Direction, Until, check_choice
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim
 from fiftyone_hs2s.dataset.coloring import color_by_instance
@@ -29,7 +29,7 @@ from fiftyone_hs2s.dataset.propagate.keyframes import (
     sign_keyframe,
 )
 from fiftyone_hs2s.dataset.propagate.made_masks import make_masks
-from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, check_choice, load_model
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
 from fiftyone_hs2s.dataset.propagate.prompt_readers import read_detections
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all, whole_sequences

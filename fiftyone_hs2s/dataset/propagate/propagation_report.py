@@ -93,6 +93,7 @@ class PropagationReport:
         text = ", ".join(f"{len(names)} {what}" for what, names in parts.items() if names) or "nothing to do"
         boxes = "1 box without a mask" if self.boxes == 1 else f"{self.boxes} boxes without masks"
         made = "".join(
-            f"; {count} started from {what.replace('box', 'boxes', 1)}" for what, count in self.made.items()
+            f"; {count} {'mask' if count == 1 else 'masks'} made ({what})"
+            for what, count in self.made.items()
         )
         return f"{text}{made}; {boxes} ignored" if self.boxes else f"{text}{made}"

@@ -79,7 +79,7 @@ class FineTuned:
 @explained
 def finetune(
     samples: Samples,
-    field: str,
+    gt_field: str,
     name: str,
     config: str | Path = "finetune",
     *,
@@ -99,7 +99,7 @@ def finetune(
 
     Args:
         samples: videos, clips of videos, ordered groups of images, or images with instance masks
-        field: the field with the masks: a frame field of videos (``frames.`` may be left out), a field of
+        gt_field: the field with the masks: a frame field of videos (``frames.`` may be left out), a field of
             images
         name: name for the model; letters, digits, ``-``, ``_`` and ``.``
         config: ``"finetune"``, ``"tiny"``, or another name of ``training/configs``, or a YAML file
@@ -126,13 +126,13 @@ def finetune(
     check_name(name, overwrite)
     check_folder()
     check_packages()
-    check_training_field(samples, field)
+    check_training_field(samples, gt_field)
     settings = _settings(config, minutes, steps)
     from fiftyone_hs2s.dataset.train.material import read_material
     from fiftyone_hs2s.training.api import train
 
-    samples, sequences = _split(samples, validation, field)
-    videos, pictures = read_material(samples, field)
+    samples, sequences = _split(samples, validation, gt_field)
+    videos, pictures = read_material(samples, gt_field)
     start = None if settings.init == "shipped" else settings.init
     before = _score(start, settings, sequences) if settings.init else None
     with TemporaryDirectory(prefix="hs2s-finetune-") if run is None else nullcontext(run) as folder:

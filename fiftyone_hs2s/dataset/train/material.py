@@ -64,5 +64,7 @@ def _load(samples: Samples | str) -> Samples:
 
 def _named(field: str | None) -> str:
     if not field:
-        raise HS2SError("Name the field with the masks of the dataset (--field), such as frames.ground_truth")
+        raise HS2SError(
+            "Name the field with the masks of the dataset (--gt-field), such as frames.ground_truth"
+        )
     return field

@@ -16,11 +16,12 @@ import fiftyone as fo
 import numpy as np
 from PIL import ExifTags, Image
 
+from fiftyone_hs2s.dataset.census import census
 from fiftyone_hs2s.dataset.fields import check_detections
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_path
 from fiftyone_hs2s.dataset.labels import pixel_box
-from fiftyone_hs2s.dataset.objects import ObjectKey, census, check_distinct, render
+from fiftyone_hs2s.dataset.objects import ObjectKey, check_distinct, render
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError

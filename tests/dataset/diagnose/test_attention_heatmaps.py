@@ -9,7 +9,7 @@ import pytest
 from fiftyone_kit import H, W, color_model, picture, prompts, truth
 
 from fiftyone_hs2s import HS2SError, attention_heatmaps, load_model
-from fiftyone_hs2s.dataset.objects import list_names
+from fiftyone_hs2s.dataset.census import list_names
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def boxes_only(sample, numbers, **attributes):
 def test_a_box_gets_its_mask_and_stays_the_label_that_it_was(dataset, sample, boxes_model):
     boxes_only(sample, [4], index=0, tags=["mine"])
     (before,) = stored(sample, 4)
-    assert str(run(dataset, boxes_model)) == "1 tracked; 1 started from boxes by by-color"
+    assert str(run(dataset, boxes_model)) == "1 tracked; 1 mask made (box by by-color)"
     (label,) = stored(sample, 4)
     assert label["_id"] == before["_id"] and label["tags"] == ["mine"] and label["keyframe"]
     assert label["propagation"]["prompt"] == "box"

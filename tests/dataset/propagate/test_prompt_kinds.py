@@ -60,7 +60,7 @@ def segmentation(number):
 
 
 KINDS = {"boxes": boxes, "polylines": polylines, "points": points, "segmentation": segmentation}
-MADE = {"boxes": "; 2 started from boxes by by-color", "points": "; 2 started from points by by-color"}
+MADE = {"boxes": "; 2 masks made (box by by-color)", "points": "; 2 masks made (points by by-color)"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -91,7 +91,7 @@ def test_a_box_gets_its_mask_first(sample, model):
     label.mask = None
     sample.save()
     report = propagate_object(sample, "gt", 4, label.id, model)
-    assert str(report) == "1 tracked; 1 started from boxes by by-color"
+    assert str(report) == "1 tracked; 1 mask made (box by by-color)"
     assert labels_of(sample, 4)[0].id == label.id
     assert labels_of(sample, 4)[0]["propagation"]["prompt"] == "box"
     assert frames_with(sample, 0) == list(range(4, T + 1))

@@ -166,11 +166,11 @@ def test_images_are_trained_on(dataset, tmp_path, config):
 
 def test_what_cannot_work_is_refused_before_any_training(labeled, config, monkeypatch):
     monkeypatch.setattr("fiftyone_hs2s.training.api.train", lambda *a, **k: pytest.fail("trained"))
-    given = {"samples": labeled, "field": "gt", "name": "a", "config": config}
+    given = {"samples": labeled, "gt_field": "gt", "name": "a", "config": config}
     for options, message in (
         ({"name": "hs2s-lite"}, "is a built-in model"),
         ({"name": "a b"}, "cannot name a model"),
-        ({"field": "nothing"}, "has no Detections field 'nothing': choose one of gt"),
+        ({"gt_field": "nothing"}, "has no Detections field 'nothing': choose one of gt"),
         ({"minutes": 1, "steps": 1}, "give one of them"),
         ({"steps": 0}, "above 0"),
         ({"minutes": -1}, "above 0"),
