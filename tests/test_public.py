@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -34,6 +38,26 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(fiftyone_hs2s, name)
     assert value.__doc__
     assert name in dir(fiftyone_hs2s)
+
+
+def test_every_public_method_says_what_it_does() -> None:
+    """Of functions and classes ruff says so; overriding methods take the words of what they override."""
+    silent = []
+    for found in pkgutil.walk_packages(fiftyone_hs2s.__path__, "fiftyone_hs2s."):
+        if found.name.endswith("__main__") or ".plugin.path" in found.name:
+            continue
+        module = import_module(found.name)
+        for name, value in vars(module).items():
+            if name.startswith("_") or not inspect.isclass(value) or value.__module__ != module.__name__:
+                continue
+            silent += [
+                f"{module.__name__}.{name}.{method}"
+                for method, function in vars(value).items()
+                if not method.startswith("_")
+                and isinstance(function, FunctionType | property | classmethod | staticmethod)
+                and not inspect.getdoc(getattr(value, method))
+            ]
+    assert silent == []
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -71,11 +71,13 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the last choice, or the newest evaluation."""
         self._refresh(ctx)
         self._beside_video(ctx)
 
     @guarded
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the newest evaluation of the dataset that was opened."""
         self._refresh(ctx)
 
     @guarded

@@ -35,6 +35,7 @@ class RunsPanel(foo.Panel):
         )
 
     def on_load(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the runs of this server."""
         self.look(ctx)
 
     def look(self, ctx: foo.ExecutionContext) -> None:

@@ -50,12 +50,15 @@ class InPlace:
         return getattr(self._sequence, name)
 
     def read(self, field: str) -> Iterator[tuple[int, tuple[fo.Detections | None]]]:
+        """The keyframes and boxes of each labeled frame, by its index."""
         return ((index, (_prompts(labels),)) for index, (labels,) in self._sequence.read(field))
 
     def read_at(self, field: str, index: int) -> fo.Detections | None:
+        """The keyframes and boxes of one frame."""
         return _prompts(self._sequence.read_at(field, index))
 
     def write(self, field: str, labels: Mapping[int, fo.Detections]) -> None:
+        """Writes what a run found beside what is to stay."""
         new = {
             index: merged(self._there(index), found.detections, self.tracks)
             for index, found in labels.items()
@@ -63,9 +66,11 @@ class InPlace:
         self._sequence.write(field, new)
 
     def has_labels(self, field: str) -> bool:
+        """Whether any frame has a label that a run of ours made."""
         return any(True for _ in self._ours())
 
     def clear(self, field: str) -> None:
+        """Removes what runs of ours made."""
         for index in list(self._ours()):
             labels = self._there(index)
             kept = [d for d in (labels.detections if labels else ()) if not is_ours(d)]

@@ -53,6 +53,7 @@ class PropagationRun:
     """Whether the run has added the label field."""
 
     def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> PropagationReport:
+        """Does the sequences that are not finished, one after the other; gives what was done."""
         todo = [sequence for sequence in sequences if not self._is_finished(sequence)]
         self.total = len(todo)
         with self.model:
