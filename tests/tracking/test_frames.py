@@ -197,6 +197,18 @@ def test_folder_in_natural_order(tmp_path):
     assert frames.reversed().names == ["f10", "f2", "f1"]
 
 
+def test_images_in_the_order_of_a_list(tmp_path):
+    names = ["b/2.png", "a/10.png", "b/1.png"]
+    for value, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.full((8, 10, 3), 50 * value, np.uint8))
+    frames = open_frames([tmp_path / name for name in names])
+    assert [int(frame[0, 0, 0]) for frame in frames] == [0, 50, 100] and frames.size == (8, 10)
+    assert frames.names == ["2", "10", "1"]
+    with pytest.raises(VideoError, match=r"first frame .*nowhere\.png is missing, damaged or no image"):
+        open_frames([str(tmp_path / "nowhere.png")])
+
+
 def test_folder_without_images(tmp_path):
     with pytest.raises(VideoError, match="no images"):
         open_frames(tmp_path)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.training.clip_sources import folder_sources
-from fiftyone_hs2s.training.data.annotated_video import open_video
 from fiftyone_hs2s.training.data.augment import NEARER, draw_zoom, zoomed_views
-from fiftyone_hs2s.training.data.clip import Clip, read_mask
+from fiftyone_hs2s.training.data.clip import Clip
 from fiftyone_hs2s.training.data.pictures import PictureClips, list_pictures
 from fiftyone_hs2s.training.data.video_folders import list_videos
 from fiftyone_hs2s.training.data.videos import LONG_STEP, MAX_STEP, VideoClips, _places
-from fiftyone_hs2s.training.run_config import TrainingConfig
 
 SIZE = (96, 160)
 
@@ -80,43 +74,3 @@ def test_all_instances_are_tracked_where_several_objects_are_wanted(data: Path) 
 def _shown(clip: Clip, label: int) -> tuple[np.ndarray, np.ndarray]:
     there = (clip.masks == label).any(axis=(1, 2))
     return clip.frames[there], clip.masks[there]
-
-
-def test_pictures_that_are_frames_of_a_video_are_videos_too(data: Path, tmp_path: Path) -> None:
-    shutil.copytree(data / "images/made", tmp_path / "open/made")
-    (tmp_path / "open/other/Masks").mkdir(parents=True)
-    listing = {
-        "walk": [{"frame": 20 * n, "stem": str(stem)} for n, stem in enumerate((2, 0, 3))],
-        "held-out": [{"frame": n, "stem": str(n)} for n in range(2)],
-        "views": [{"frame": 300 * n, "stem": str(n)} for n in range(3)],  # too far apart
-    }
-    (tmp_path / "open/made/sequences.json").write_text(json.dumps(listing))
-    (video,) = list_videos(tmp_path / "open/made", exclude=["held-out"])
-    assert video.name == "walk" and len(video.indices) == 3 and video.spacing == 20
-    pictures = {image.stem: mask for image, mask in list_pictures(tmp_path / "open/made")}
-    for mask, stem in zip(open_video(video).label_maps(range(3)), "203", strict=True):
-        np.testing.assert_array_equal(mask, read_mask(pictures[stem]))
-    values = {"model": "hs2s-lite", "stages": [{"steps": 1}], "videos": ["open/*"]}
-    ((source, weight),) = folder_sources(TrainingConfig.from_dict(values), tmp_path)
-    assert isinstance(source, VideoClips) and weight == 1
-    with pytest.raises(HS2SError, match=r"Annotations or sequences\.json below"):
-        folder_sources(TrainingConfig.from_dict({**values, "videos": ["open/other"]}), tmp_path)
-
-
-def test_the_official_archive_of_davis(data: Path, tmp_path: Path) -> None:
-    """A folder of the resolution in between, and a list of the sequences to learn from."""
-    pictures = list_pictures(data / "images/made")
-    for name in ("bear", "cows"):
-        for t, (image, mask) in enumerate(pictures[:3]):
-            for part, file in (("JPEGImages", image), ("Annotations", mask)):
-                folder = tmp_path / part / "480p" / name
-                folder.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, folder / f"{t:05}{Path(file).suffix}")
-    assert [(video.name, video.indices) for video in list_videos(tmp_path)] == [
-        ("bear", [0, 1, 2]),
-        ("cows", [0, 1, 2]),
-    ]
-    (tmp_path / "ImageSets/2017").mkdir(parents=True)
-    (tmp_path / "ImageSets/2017/train.txt").write_text("bear\nunknown\n")
-    (video,) = list_videos(tmp_path)
-    np.testing.assert_array_equal(open_video(video).label_maps([1])[0], read_mask(pictures[1][1]))
