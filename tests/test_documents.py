@@ -76,3 +76,19 @@ def test_workflows_and_citation_are_yaml_with_what_they_need():
     for path in REPO.glob(".github/ISSUE_TEMPLATE/*.yml"):
         assert "blank_issues_enabled" in (form := yaml.safe_load(path.read_text())) or form["body"]
     assert yaml.safe_load((REPO / "CITATION.cff").read_text())["cff-version"] == "1.2.0"
+
+
+def test_the_walks_name_what_is_there():
+    """Files, and in them or among all the functions and classes that a step names."""
+    text = (REPO / "CONTRIBUTING.md").read_text()
+    steps = re.findall(r"^\d+\. (.+(?:\n    .+)*)", text.split("## Two walks")[1].split("\n## ")[0], re.M)
+    assert len(steps) == 20
+    package = REPO / "fiftyone_hs2s"
+    everywhere = "\n".join(path.read_text() for path in package.rglob("*.py"))
+    for step in steps:
+        files = re.findall(r"`([\w/]+\.py)`", step)
+        named = re.findall(r"`([A-Za-z_]\w+)(?:\(\))?`", step)
+        assert files and named
+        here = "\n".join((package / file).read_text() for file in files)
+        assert re.search(rf"(?:def|class) {named[0]}\b", here), f"{files} have no {named[0]}"
+        assert [name for name in named if not re.search(rf"(?:def|class) {name}\b", everywhere)] == []
