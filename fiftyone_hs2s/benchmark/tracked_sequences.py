@@ -78,13 +78,13 @@ def _track_sequence(
     on_frame: Callable[[Progress], object],
 ) -> SequenceReport:
     from fiftyone_hs2s.adaptation import adapted_tracker
-    from fiftyone_hs2s.tracking import Steps, open_frames, plan_prompts
+    from fiftyone_hs2s.tracking import PromptPlan, Steps, open_frames, plan_prompts
     from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
 
     images, masks = check_sequence(data, name)
     frames = open_frames(images)
     prompts = MaskFiles(masks, frames, void)
-    plan = plan_prompts(frames, prompts)
+    plan: PromptPlan = plan_prompts(frames, prompts)
     prepare_folder(folder)
     tracker = adapted_tracker(tracker, frames, plan, adapt)
     start = time.perf_counter()
@@ -96,7 +96,7 @@ def _track_sequence(
         "frames": [frames.name(index) for index in range(len(frames))],
         "size": list(frames.size),
         "prompts": {frames.name(index): ids for index, ids in plan.anchors.items()},
-        "num_annotated": len(prompts.indices),
+        "num_annotated": len(prompts),
         "num_frames": len(confidence),
         "seconds": time.perf_counter() - start,
         "confidence": confidence,

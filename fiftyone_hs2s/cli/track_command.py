@@ -1,4 +1,4 @@
-"""``hs2s track``: masks on one or a few frames in, masks on all frames out."""
+"""``hs2s track``: masks, boxes or points on one or a few frames in, masks on all frames out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fiftyone_hs2s.cli.evaluate_command import positive
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
 from fiftyone_hs2s.cli.network_arguments import add_network_arguments, make_tracker
 from fiftyone_hs2s.cli.output import check_outputs, write_json
+from fiftyone_hs2s.cli.prompt_arguments import add_prompt_arguments, check_prompt_arguments, read_prompts
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_files.layouts import IMAGES, find_part, list_label_maps, list_sequences, read_split
 from fiftyone_hs2s.masks import read_written
@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     Found = dict[str, dict[int, float]]  # {frame name: {object id: confidence}}
 
 DESCRIPTION = """\
-Tracks objects through a video, from their masks on one frame or a few.
+Tracks objects through a video, from their masks on one frame or a few, or from boxes or points on one frame.
 
 A mask is an indexed PNG: 0 is background, 1, 2, ... are the objects. One PNG belongs to the first frame; the
 PNGs of a folder belong to the frames they are named after (the frames of a video file are named 00000, 00001,
 ...).
+
+A box, or points, become a mask by a mask maker. The objects are numbered in the order of the boxes, then of
+the points.
 
 The root of a data set in the layout of DAVIS, YouTube-VOS or SA-V, which holds JPEGImages and Annotations, is
 tracked sequence by sequence, each from the masks in Annotations (or in --mask), to a folder of its own in
@@ -49,24 +52,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Adds ``track`` to the commands of ``hs2s``."""
     parser = subparsers.add_parser(
         "track",
-        help="track objects through a video, from a mask",
+        help="track objects through a video, from masks, boxes or points",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "video", type=Path, metavar="VIDEO_OR_FOLDER", help="video file, folder of images, or data set"
     )
-    parser.add_argument("--mask", type=Path, metavar="PNG_OR_FOLDER", help="where the objects are")
     parser.add_argument(
         "--split",
         metavar="NAME",
         help="sequences of a data set: a list in its ImageSets such as val, or a text file",
-    )
-    parser.add_argument(
-        "--void",
-        type=positive,
-        metavar="N",
-        help="value of pixels to ignore in 16-bit masks (KITTI MOTS: 10000)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the masks")
     parser.add_argument(
@@ -87,6 +83,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write confidences and figures to this JSON file"
     )
+    add_prompt_arguments(parser)
     add_network_arguments(parser)
     parser.set_defaults(func=run)
 
@@ -103,10 +100,9 @@ def run(args: argparse.Namespace) -> int:
     tracker = cache(partial(make_tracker, args))
     if images := find_part(args.video, IMAGES):
         return _track_data_set(args, images, tracker)
-    if args.mask is None or args.split:
-        raise HS2SError(
-            "--mask is missing: it says where the objects are." if args.mask is None else NO_SPLIT
-        )
+    check_prompt_arguments(args)
+    if args.split:
+        raise HS2SError("--split is for a data set: a video has none.")
     report = _track_video(args, tracker)
     if args.json:
         write_json(args.json, report)
@@ -115,14 +111,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-NO_SPLIT = "--split is for a data set: a video has none."
-
-
 def _track_data_set(args: argparse.Namespace, images: Path, tracker: Callable[[], Tracker]) -> int:
     """Tracks the sequences one by one; one that cannot be tracked is named, and the others are tracked all
     the same."""
     if args.overlay:
         raise HS2SError("--overlay is for one video: give one sequence of the data set.")
+    if args.box or args.points:
+        raise HS2SError("--box and --points are for one video: give one sequence of the data set.")
     masks = list_sequences(args.mask or args.video)
     names = read_split(args.video, args.split) if args.split else list(masks)
     reports, failed = {}, []
@@ -156,14 +151,14 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
     from fiftyone_hs2s.files import prepare_folder
     from fiftyone_hs2s.overlay import write_overlay
     from fiftyone_hs2s.tracking import Steps, open_frames, plan_prompts
-    from fiftyone_hs2s.tracking.folders import MaskFiles, track_to_folder
+    from fiftyone_hs2s.tracking.folders import track_to_folder
 
     frames = open_frames(args.video)
-    prompts = MaskFiles(args.mask, frames, args.void)
-    _keep_inputs(args, prompts.files)
+    given = read_prompts(args, frames)
+    _keep_inputs(args, given.files)
     prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
-    plan = plan_prompts(frames, prompts, args.direction, args.prompt_frames)
+    plan = plan_prompts(frames, given.prompts, args.direction, args.prompt_frames)
     tracker = adapted_tracker(make_tracker(), frames, plan, args.adapt)
     start = time.perf_counter()
     with reporting() as report:
@@ -174,13 +169,15 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
         f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in"
         f" {args.out}"
     )
+    if given.made:
+        print(f"{len(given.made)} masks made by {args.mask_maker}, on frame {frames.name(plan.first)}")
     if args.overlay:
         label_maps = _label_maps(frames, found, args.out)
         with reporting() as report:
             shown = counted(frames, len(frames), report, "frame")
             write_overlay(args.overlay, shown, label_maps, frames.fps or 25)
         print(f"overlay: {args.overlay}")
-    return _report(args, tracker, steps, found, seconds)
+    return {**_report(args, tracker, steps, found, seconds), "made_masks": given.made}
 
 
 def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarray | None]:

@@ -207,6 +207,6 @@ def _encode(frames: Frames, video: Path, fps: float) -> None:
 
 def _masks(files: MaskFiles, size: tuple[int, int]) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
     """The masks by frame number, of the video's size: sides of odd length have been made even."""
-    for index in files.indices:
+    for index in files:
         padding = [(0, side % 2) for side in size]
         yield index + 1, {i: np.pad(mask, padding, "edge") for i, mask in files.masks(index).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,10 @@ from fiftyone_hs2s.tracking.tracker import Tracker
 logger = logging.getLogger(__name__)
 
 
-class MaskFiles:
-    """Prompts in PNG files: each is read once to learn which objects it shows, and when its masks are asked
-    for.
+class MaskFiles(Mapping[int, dict[int, np.ndarray]]):
+    """Prompts in PNG files, by the 0-based index of their frame.
+
+    Each file is read once to learn which objects it shows, and when its masks are asked for.
 
     Args:
         path: a PNG for the first frame; or a folder of PNGs, or of a folder of PNGs for each object, named as
@@ -43,7 +44,7 @@ class MaskFiles:
         self._sequence = MaskSequence(path, void) if path.is_dir() else None
         self._names = {0: ""} if self._sequence is None else _match_names(self._sequence, frames)
         self._ids: dict[int, list[int]] = {}
-        if not any(self._ids_of(index) for index in self.indices):
+        if not any(self._ids_of(index) for index in self):
             raise MaskError(
                 f"The mask {path} shows no object: an object's pixels have its id, 1, 2, ... (255 means"
                 " void)."
@@ -51,14 +52,18 @@ class MaskFiles:
         if self._sequence and self._sequence.note:
             logger.warning("The masks in %s: %s", path, self._sequence.note)
 
-    @property
-    def indices(self) -> list[int]:
-        """The frames that have a file, 0-based and ascending."""
-        return sorted(self._names)
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._names))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> dict[int, np.ndarray]:
+        return self.masks(index)
 
     def ids(self) -> dict[int, list[int]]:
         """The ids of the objects with pixels, by frame index."""
-        return {index: self._ids_of(index) for index in self.indices}
+        return {index: self._ids_of(index) for index in self}
 
     def _ids_of(self, index: int) -> list[int]:
         if index not in self._ids:

@@ -91,7 +91,10 @@ def read_polylines(label: fo.Polylines, size: Size, targets: Mapping[int, str]) 
 
 
 def read_segmentation(label: fo.Segmentation, size: Size, targets: Mapping[int, str]) -> FramePrompts:
-    """Each value of the mask but 0 is an object, known by that value; of an RGB mask each color but black."""
+    """Each value of the mask but 0 is an object, known by that value; of an RGB mask each color but black.
+
+    An object without a name is labeled with its value, as FiftyOne does where it makes detections of them.
+    """
     try:
         values = label.get_mask()
     except Exception as error:
@@ -114,7 +117,7 @@ def read_segmentation(label: fo.Segmentation, size: Size, targets: Mapping[int, 
         found.remove(VOID)
     masks: dict[ObjectKey, FrameObject] = {}
     for value in found:
-        add_object(masks, Identity(targets.get(value, f"object {value}"), value), values == value)
+        add_object(masks, Identity(targets.get(value, str(value)), value), values == value)
     return FramePrompts(masks, {})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fiftyone as fo
+import fiftyone.utils.labels as foul
 import numpy as np
 import pytest
 from fiftyone_kit import COLORS, H, T, W, assert_right, color_model, found, picture, prompts, truth
@@ -156,18 +157,22 @@ def test_a_dataset_like_mose(tmp_path, dataset, model):
             Image.fromarray(values).save(mask)
             sample = fo.Sample(str(path), sequence_id=sequence, frame_number=number)
             sample["ground_truth"] = fo.Segmentation(mask_path=str(mask))
-            if number == 1:
-                sample["first"] = fo.Segmentation(mask_path=str(mask))
             samples.append(sample)
     dataset.add_samples(samples, progress=False)
     groups = dataset.group_by("sequence_id", order_by="frame_number")
-    report = propagate(groups, model, prompt_field="first", label_field="pred", skip_failures=False)
+    report = propagate(groups, model, prompt_field="ground_truth", label_field="pred", skip_failures=False)
     assert len(report.complete) == 2
     for sample in dataset:
         masks = {d.index - 1: d for d in sample.pred.detections}
         assert sorted(masks) == sorted(COLORS)
-    with pytest.raises(HS2SError, match="segmentations_to_detections"):
+    with pytest.raises(
+        HS2SError, match=r"segmentations_to_detections\(dataset, 'ground_truth', 'ground_truth_masks'\)"
+    ):
         evaluate_propagation(groups, "pred", "ground_truth")
+    foul.segmentations_to_detections(dataset, "ground_truth", "ground_truth_masks", progress=False)
+    results = evaluate_propagation(groups, "pred", "ground_truth_masks", "eval")
+    assert results.JF > 0.9 and len(results.objects) == 4 and not results.problems
+    assert min(dataset.exists("eval_JF").values("eval_JF")) > 0.8
 
 
 def test_the_built_in_maker_finds_the_squares():

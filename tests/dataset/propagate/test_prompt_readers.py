@@ -60,7 +60,7 @@ def test_each_value_of_a_segmentation_is_an_object(tmp_path):
         cv2.imwrite(str(tmp_path / "m.png"), values)
         found = read(label, {7: "sky"}).masks
         assert {key: (item.identity.label, item.mask.sum()) for key, item in found.items()} == {
-            ("index", 1): ("object 1", 10 * W),
+            ("index", 1): ("1", 10 * W),
             ("index", 7): ("sky", 10 * W),
         }
 
