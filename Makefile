@@ -1,5 +1,7 @@
 # Thin on purpose: tools/setup.sh installs, fiftyone_hs2s/demo runs.
 PYTHON_OF_VENV = .venv/bin/python
+# In alphabetical order: files of few tests are the slow ones, and would be left to one worker at the end.
+PYTEST = $(PYTHON_OF_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 DEMO = $(PYTHON_OF_VENV) -m fiftyone_hs2s.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MASK),--mask "$(MASK)")
 
 .PHONY: help setup demo app test lint docs notebooks
@@ -23,10 +25,9 @@ app: setup
 	@$(DEMO) --app
 
 test: setup
-	@$(PYTHON_OF_VENV) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) $(ARGS)
 	@$(if $(ARGS),,echo "once more as in the App's server, which keeps no dataset objects:")
-	@$(if $(ARGS),,FIFTYONE_SINGLETON_CACHE=false $(PYTHON_OF_VENV) -m pytest -n 2 --dist loadfile \
-		-m "not slow and not browser" tests/dataset tests/plugin)
+	@$(if $(ARGS),,FIFTYONE_SINGLETON_CACHE=false $(PYTEST) -m "not slow and not browser" tests/dataset tests/plugin)
 
 lint: setup
 	@$(PYTHON_OF_VENV) -m ruff check --quiet .

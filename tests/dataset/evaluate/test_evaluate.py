@@ -132,10 +132,10 @@ def test_one_sample_or_row_of_a_view(scored_dataset, video):
         evaluate(fo.Sample(filepath="alone.mp4"), "one")
 
 
-@pytest.mark.parametrize("clips", [False, True])
-def test_worker_processes_find_the_same(scored_dataset, video, clips):
+@pytest.mark.slow
+def test_worker_processes_find_the_same(scored_dataset, video):
     scored_dataset.add_samples([labeled_sample(video, pred=lambda number: None), labeled_sample(video)])
-    samples = scored_dataset.to_clips([[(1, 6), (7, 12)], [], [(2, 9)]]) if clips else scored_dataset
+    samples = scored_dataset.to_clips([[(1, 6), (7, 12)], [], [(2, 9)]])
     bars: list[int] = []
     alone = evaluate(samples, "alone", protocol="all")
     paths = (
@@ -149,7 +149,7 @@ def test_worker_processes_find_the_same(scored_dataset, video, clips):
         samples, "both", protocol="all", num_workers=2, progress=lambda bar: bars.append(bar.iteration)
     )
     assert (results.objects, results.problems) == (alone.objects, alone.problems)
-    assert len(results.objects) == (6 if clips else 4)
+    assert len(results.objects) == 6
     assert results.series == alone.series
     assert scored_dataset.values([path.replace("alone", "both") for path in paths]) == scored_dataset.values(
         [*paths]
