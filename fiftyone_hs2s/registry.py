@@ -1,4 +1,4 @@
-"""Models of one's own, by name: a weights file each, in a folder that no update of this package touches."""
+"""Your own models, by name: a weights file each, in a folder that no update of this package touches."""
 
 from __future__ import annotations
 

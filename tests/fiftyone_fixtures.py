@@ -23,7 +23,7 @@ def video(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def broken_video(tmp_path_factory) -> Path:
-    """A video of 60 frames that breaks off half-way."""
+    """A video of 60 frames that ends half-way."""
     from fiftyone_kit import H, T, W, picture, write_video
 
     # All frames take about as many bytes.

@@ -90,12 +90,12 @@ def test_every_result_is_printed_and_given_as_a_table(name: str) -> None:
 
 def test_a_report_of_a_propagation_tells_of_every_sample(capsys: pytest.CaptureFixture) -> None:
     report = fiftyone_hs2s.PropagationReport(
-        ["a"], {"b": "it breaks off"}, {"c": "no mask"}, ["d"], {"e": "process 7"}
+        ["a"], {"b": "it ends early"}, {"c": "no mask"}, ["d"], {"e": "process 7"}
     )
     table = report.to_dataframe()
     assert list(table.itertuples(index=False, name=None)) == [
         ("a", "complete", ""),
-        ("b", "incomplete", "it breaks off"),
+        ("b", "incomplete", "it ends early"),
         ("c", "failed", "no mask"),
         ("d", "skipped", ""),
         ("e", "claimed", "process 7"),
@@ -103,7 +103,7 @@ def test_a_report_of_a_propagation_tells_of_every_sample(capsys: pytest.CaptureF
     report.print()
     head, *rest = capsys.readouterr().out.splitlines()
     assert head == "1 tracked, 1 incomplete, 1 failed, 1 finished before, 1 left to another run"
-    assert rest == ["c: no mask", "b: it breaks off", "e: process 7"]
+    assert rest == ["c: no mask", "b: it ends early", "e: process 7"]
     assert fiftyone_hs2s.PropagationReport().to_dataframe().empty
 
 

@@ -50,7 +50,7 @@ def run_benchmark(
         dataset_dir: the data set, see :func:`find_benchmark`
         out_dir: a folder of its own for ``masks/<sequence>/<frame>.png``, ``results.json``, ``objects.csv``
             and the zip file for the evaluation server, where there is one
-        model: name of a model, or a tracker with settings of one's own; None for the default model
+        model: name of a model, or a tracker with your own settings; None for the default model
         split: the sequences, see :func:`find_benchmark`; None for all that have masks
         kind: ``davis2016``, ``davis2017``, ``youtube-vos``, ``mose``, ``lvos`` or ``sa-v``; None to tell by
             the files
@@ -61,7 +61,7 @@ def run_benchmark(
         method: name for the table; None for that of the model
         num_workers: processes that score; more than one needs ``if __name__ == "__main__":`` in a script
         skip_failures: continue with the next sequence where one cannot be tracked; else its error is raised
-        overwrite: begin anew in a folder that holds a benchmark with other settings
+        overwrite: start over in a folder that holds a benchmark with other settings
         progress: see :data:`fiftyone_hs2s.progress.ProgressOption`
 
     Raises:

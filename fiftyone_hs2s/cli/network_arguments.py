@@ -34,7 +34,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         "--reset-period",
         type=int,
         metavar="N",
-        help="start the recurrent state anew every N frames (0: never; default: as the model says)",
+        help="restart the recurrent state every N frames (0: never; default: as the model says)",
     )
     network.add_argument(
         "--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ..."

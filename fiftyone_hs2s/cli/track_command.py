@@ -43,7 +43,7 @@ tracked sequence by sequence, each from the masks in Annotations (or in --mask),
 --out.
 
 Writes one indexed PNG per tracked frame to the folder --out, under the frame's own name and at the video's
-size: that is one sequence in DAVIS layout. If the video breaks off, what was tracked until there is kept, and
+size: that is one sequence in DAVIS layout. If the video ends early, what was tracked until there is kept, and
 the exit status is 2.
 """
 
@@ -75,7 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--prompt-frames",
         choices=("first", "all"),
         default="first",
-        help="start each object from its first mask (default), or anchor it anew at each of its masks",
+        help="start each object from its first mask (default), or anchor it again at each of its masks",
     )
     parser.add_argument(
         "--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames"
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command.
 
     Returns:
-        the exit status: 0, or 2 if a video broke off
+        the exit status: 0, or 2 if a video ended early
 
     Raises:
         HS2SError: if the input is wrong, or something cannot be written

@@ -94,18 +94,18 @@ def check_there(dataset: fo.Dataset, sample_ids: Sequence[str] = (), fields: Seq
     """
     document = _document(dataset)
     if document is None:
-        raise DatabaseError(f"the dataset {dataset.name!r} was deleted meanwhile")
+        raise DatabaseError(f"the dataset {dataset.name!r} was deleted in the meantime")
     name, there = document["name"], _fields(document)
     for field in fields:
         if field not in there:
             raise DeletedFieldError(
-                f"the field {field!r} of the dataset {name!r} was deleted meanwhile: if it is wanted, run "
-                "dataset.reload() and this again"
+                f"the field {field!r} of the dataset {name!r} was deleted in the meantime: if it is wanted, "
+                "run dataset.reload() and this again"
             )
     wanted = [ObjectId(sample_id) for sample_id in sample_ids]
     found = foo.get_db_conn()[document["sample_collection_name"]].count_documents({"_id": {"$in": wanted}})
     if found < len(set(wanted)):
-        raise HS2SError(f"{_listed(sample_ids)} of the dataset {name!r} was deleted meanwhile")
+        raise HS2SError(f"{_listed(sample_ids)} of the dataset {name!r} was deleted in the meantime")
 
 
 def declared_fields(dataset: fo.Dataset) -> set[str]:

@@ -116,7 +116,7 @@ class TrackExporter(foud.BatchDatasetExporter):
 
     format: ClassVar[str] = "davis"
 
-    def __init__(  # FiftyOne hands on what is named here
+    def __init__(  # FiftyOne passes on what is named here
         self,
         export_dir: PathLike | None = None,
         field: str | None = None,
@@ -135,7 +135,7 @@ class TrackExporter(foud.BatchDatasetExporter):
         self.report: ExportReport | None = None
 
     def export_samples(self, sample_collection: Samples, progress: ProgressOption = None) -> None:
-        """Exports the samples; what came of it is in ``report``."""
+        """Exports the samples; the outcome is in ``report``."""
         if self.export_dir is None:
             raise HS2SError("there is no folder to export to: give the export_dir")
         field = self._field or _only_field(sample_collection)

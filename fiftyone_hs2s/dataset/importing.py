@@ -154,7 +154,7 @@ def _parts(root: Path) -> tuple[Path, Path]:
 
 
 def _classes(root: Path) -> Mapping[str, Mapping[int, str]]:
-    """The objects' classes in the data set's ``meta.json``, by sequence and id; a file that is of no use
+    """The objects' classes in the data set's ``meta.json``, by sequence and id; a file that cannot be used
     is named."""
     file = root / "meta.json"
     try:

@@ -10,7 +10,7 @@ from fiftyone_hs2s.dataset.compat import Samples, build_view, root_dataset, view
 
 
 class StoredView:
-    """Holds a dataset or a view; another process makes it anew at its first use.
+    """Holds a dataset or a view; another process makes it again at its first use.
 
     Args:
         samples: the dataset or the view

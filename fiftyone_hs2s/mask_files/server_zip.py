@@ -88,7 +88,7 @@ def _encoded(
         size = first if expected is None else expected[frame]
         if label_map.dtype != np.uint8:
             raise MaskError(
-                f"{where} is {label_map.dtype}: the server reads ids up to 254, number the objects anew."
+                f"{where} is {label_map.dtype}: the server reads ids up to 254, renumber the objects."
             )
         if size is not None and label_map.shape != tuple(size):
             raise MaskError(

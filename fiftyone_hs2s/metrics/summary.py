@@ -27,7 +27,7 @@ def summarize(
 ) -> Evaluation:
     """Scores sequences by a protocol.
 
-    What is odd (ids that are not in the truth, objects that the protocol passes over) is listed in
+    What is odd (ids that are not in the truth, objects that the protocol skips) is listed in
     ``problems``; it does not count. Unlike the official code nothing of this ends the evaluation.
 
     Args:

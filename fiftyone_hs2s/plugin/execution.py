@@ -1,4 +1,4 @@
-"""How an operator does its work: beside the App, which shows how far it is and what came of it, or in a
+"""How an operator does its work: beside the App, which shows its progress and its outcome, or in a
 queue."""
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def execute(
 ) -> Iterator[Any]:
     """Does an operator's work.
 
-    In the App the work continues in a thread, whatever becomes of the page, and the operator is over at once:
-    the panel of the runs shows how far the work is and what came of it. FiftyOne's own windows ("Executing",
-    and one that opens anew at each progress) would cover the App meanwhile. Only what is started over an open
+    In the App the work continues in a thread, whatever becomes of the page, and the operator is done at once:
+    the panel of the runs shows its progress and its outcome. FiftyOne's own windows ("Executing", and one
+    that opens again at each progress) would cover the App all the while. Only what is started over an open
     sample, where that panel cannot be opened, and what is called from Python, is waited for.
 
     Args:
@@ -53,7 +53,7 @@ def execute(
         title: what is done
         work: the work, called with a function that is told how far it is: in words, or with a
             :class:`Progress`
-        outcome: says what came of the work, given what it returned
+        outcome: tells the outcome of the work, given what it returned
 
     Yields:
         what the App is to do
@@ -75,8 +75,8 @@ def execute(
 
 
 def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
-    """Tells the App, once, what came of a run that is over: problems in a window that stays, else in a short
-    note.
+    """Tells the App, once, the outcome of a run that has ended: problems in a window that stays, else a
+    short note.
 
     Yields:
         what the App is to do
@@ -105,7 +105,7 @@ def problems_of(run: Run) -> list[tuple[str, str]]:
 
 
 def describe(run: Run) -> str:
-    """How far a run is, or what came of it."""
+    """The progress of a run, or its outcome."""
     if run.state == "finished":
         return run.outcome.text
     if run.state == "failed":

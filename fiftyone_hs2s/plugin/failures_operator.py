@@ -42,7 +42,7 @@ class FindFailures(MaskOperator):
         samples = ctx.target_view()
         default = field_choice(inputs, samples, "pred_field", "Predictions", "The propagated masks")
         pred, truth, key = ctx.params.get("pred_field"), chosen(ctx, "gt_field"), _eval_key(ctx)
-        note = "Uses its scores; None to score anew, or without ground truth"
+        note = "Uses its scores; None to score again, or without ground truth"
         evaluation_choice(inputs, ctx.dataset, note, pred or default)
         if not key:
             what = "The true masks; None if there are none, or to track back"

@@ -31,7 +31,7 @@ _DIRECTION_LABELS = {
 }
 _MATCH_LABELS = {
     "identity": "By identity: instance, index or label",
-    "first_frame": "By overlap on their first frame: for trackers that number objects anew, such as SAM 2",
+    "first_frame": "By overlap on their first frame: for trackers that renumber objects, such as SAM 2",
 }
 _PROMPT_LABELS = {
     "first": "The first mask of each object",
@@ -176,5 +176,5 @@ def match_input(inputs: types.Object) -> None:
 def paper_model_inputs(inputs: types.Object) -> None:
     """Adds what the paper's model takes: its weights, and how long its recurrent state may add up."""
     inputs.str("weights", required=True, label="Weights", description="Path of a .safetensors file")
-    about = "Frames after which the recurrent state starts anew, such as 20 for long videos; empty for never"
+    about = "Frames after which the recurrent state restarts, such as 20 for long videos; empty for never"
     inputs.int("reset_period", min=1, label="Reset period", description=about)

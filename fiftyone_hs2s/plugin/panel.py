@@ -112,7 +112,7 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def reload(self, ctx: foo.ExecutionContext) -> None:
-        """Looks for evaluations that were made, changed or deleted meanwhile."""
+        """Looks for evaluations that were made, changed or deleted in the meantime."""
         if ctx.dataset is not None:
             ctx.dataset.reload()
         self._refresh(ctx)

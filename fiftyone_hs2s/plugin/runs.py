@@ -37,7 +37,7 @@ class Run:
         title: what is done
         dataset: name of the dataset
         work: the work, called with a function that is told how far it is: in words, or with a
-            :class:`Progress`; it returns what came of it
+            :class:`Progress`; it returns the outcome
 
     Attributes:
         state: ``"running"``, ``"finished"``, ``"failed"`` or ``"canceled"``
@@ -45,7 +45,7 @@ class Run:
         label: how far it is, in words
         outcome: what the work returned, once it is finished
         error: what the work raised, once it has failed
-        announced: whether the App was told what came of it
+        announced: whether the App was told the outcome
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The panel of the runs: how far work is that was started in the App, what came of it, and a way to cancel
+"""The panel of the runs: the progress and outcome of work that was started in the App, and a way to cancel
 it."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RunsPanel(foo.Panel):
         self.look(ctx)
 
     def look(self, ctx: foo.ExecutionContext) -> None:
-        """Shows how far the runs are; what came of them is announced by the first panel that learns of it."""
+        """Shows the progress of the runs; their outcome is announced by the first panel that learns of it."""
         for run in list_runs(ctx.dataset_name):
             if run.state != "running" and not run.announced:
                 for _ in announce(ctx, run):

@@ -27,7 +27,7 @@ class Tracks:
         labels: what each object is, by id from 1
         frames: the name of every frame, in order
         fps: frames per second
-        read: reads the labeled frames in order: 0-based index and masks; each call starts anew
+        read: reads the labeled frames in order: 0-based index and masks; each call starts over
         images: opens the frames themselves, uint8 (H, W, 3) RGB, in order; None if there are none
         video: the file that holds exactly these frames, if there is one
         every: only each of so many frames is exported, from the first on

@@ -37,7 +37,7 @@ def track(
     Memory does not grow with the video. For "both" the backward pass runs first, and its label maps wait in a
     temporary folder; objects from it have their mask (0 or 1) as probability.
 
-    A video that breaks off ends the iteration early; :class:`Steps` tells.
+    A video that ends early stops the iteration; :class:`Steps` tells.
 
     Args:
         tracker: it is reset first

@@ -119,12 +119,12 @@ class ImageSource(Source):
         for index in range(start, self.count if stop is None else min(stop, self.count)):
             frame = read_image(self.files[index], self._bits)
             if frame is None or frame.shape[:2] != self.size:
-                self._break_off(index, frame)
+                self._end_early(index, frame)
                 return
             yield frame
 
-    def _break_off(self, index: int, frame: np.ndarray | None) -> None:
-        """A frame that cannot be used ends the video: going on without it would lose the objects
+    def _end_early(self, index: int, frame: np.ndarray | None) -> None:
+        """A frame that cannot be used ends the video: continuing without it would lose the objects
         unnoticed."""
         height, width = self.size
         what = (
@@ -132,7 +132,7 @@ class ImageSource(Source):
             if frame is None
             else f"is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width} pixels"
         )
-        reason = f"The frames in {self.label} break off at {self.files[index].name}, which {what}."
+        reason = f"The frames in {self.label} end early at {self.files[index].name}, which {what}."
         self.flaw = Flaw(index, reason)
 
 

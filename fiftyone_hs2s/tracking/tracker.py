@@ -159,7 +159,7 @@ class Tracker:
         """Where in its first frame an object looks now: what its pixels are matched with (figure 1 of the
         paper).
 
-        The first frame is the one on which it was started or anchored last. It is worked out when asked for,
+        The first frame is the one on which it was started or anchored last. It is computed when asked for,
         from what is kept anyway.
 
         Returns:

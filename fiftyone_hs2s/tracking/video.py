@@ -121,7 +121,7 @@ class VideoSource(Source):
         number = reading.number
         if reading.is_cut:
             total = f" of {reading.announced}" if reading.announced > number else ""
-            reason = f"breaks off after {number}{total} frames"
+            reason = f"ends early, after {number}{total} frames"
         elif reading.damaged_at:
             reason = (
                 f"is damaged after {reading.damaged_at} frames: those that follow may be missing or wrong"

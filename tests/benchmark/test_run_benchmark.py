@@ -155,12 +155,12 @@ def test_a_bad_sequence_is_named_and_the_others_go_on(tmp_path, capsys):
     (root / "ImageSets/2017/val.txt").write_text("bear\ncows\ndog\ngone\n")
     result = run_benchmark(root, tmp_path / "out", tracker(), split="val")
     assert result.tracked == ["dog"] and list(result.failed) == ["bear", "cows", "gone"]
-    assert f"break off at {NAMES[4]}.png" in result.failed["bear"]
+    assert f"end early at {NAMES[4]}.png" in result.failed["bear"]
     assert "is damaged" in result.failed["cows"] and "There is no folder" in result.failed["gone"]
     assert list(result.evaluation.sequences) == ["dog"] and result.zip_file is None
     result.print()
     assert "1 of 4 sequences tracked" in capsys.readouterr().out
-    with pytest.raises(HS2SError, match=r"bear cannot be tracked: .* break off"):
+    with pytest.raises(HS2SError, match=r"bear cannot be tracked: .* end early"):
         run_benchmark(root, tmp_path / "other", tracker(), split="val", skip_failures=False)
     clean = root / f"JPEGImages/480p/bear/{NAMES[3]}.png"
     (root / f"JPEGImages/480p/bear/{NAMES[4]}.png").write_bytes(clean.read_bytes())

@@ -260,7 +260,7 @@ def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
     wait_until(lambda: playhead(app) == [before + 1] * 2, SLOW / 1000, "the line follows the keys")
     assert app.frame(FPS) == before + 1
     app.page.locator(MODAL_PANEL).get_by_role("button", name="Refresh").click()
-    app.page.wait_for_timeout(2000)  # until the picture is painted, and the curves are drawn anew
+    app.page.wait_for_timeout(2000)  # until the picture is painted, and the curves are drawn again
     wait_until(lambda: playhead(app) == [before + 1] * 2, SLOW / 1000, "the line is back where the video is")
     app.screenshot("modal")
 

@@ -51,7 +51,7 @@ def test_folder_of_masks_belongs_to_the_frames_of_the_same_names(hs2s):
     )
 
 
-def test_all_prompts_anchor_anew(hs2s):
+def test_all_prompts_anchor_again(hs2s):
     assert hs2s("--prompt-frames", "all", mask="masks")[0] == 0
     np.testing.assert_array_equal(read_label_map("out/IMG_11.png"), read_label_map("masks/IMG_11.png"))
 
@@ -136,7 +136,7 @@ def test_video_file_that_breaks_off_keeps_what_was_tracked(hs2s, cut_video, dire
     count = len(os.listdir("out"))
     assert 5 < count < 35
     assert f"{count} frames" in printed
-    assert f"breaks off after {count} of 40 frames" in error
+    assert f"ends early, after {count} of 40 frames" in error
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 4096])

@@ -55,7 +55,7 @@ def test_sample(two, model, caplog):
         two, model, **FIELDS, batch_size=2, progress=at_step(5, lambda: another(two).delete_samples(gone))
     )
     (why,) = report.failed.values()
-    assert why == f"sample {gone} of the dataset {two.name!r} was deleted meanwhile"
+    assert why == f"sample {gone} of the dataset {two.name!r} was deleted in the meantime"
     assert len(report.complete) == 1
     assert "Traceback" not in caplog.text
     assert not two._frame_collection.count_documents({"_sample_id": gone})
@@ -71,7 +71,7 @@ def test_label_field(two, model, step):
     if step == 1:
         propagate(two.limit(1), model, **FIELDS)
     with pytest.raises(
-        HS2SError, match=r"the field 'frames.pred' .* was deleted meanwhile: if it is wanted, run"
+        HS2SError, match=r"the field 'frames.pred' .* was deleted in the meantime: if it is wanted, run"
     ):
         propagate(two, model, **FIELDS, batch_size=2, overwrite=True, progress=at_step(step, delete))
     assert_readable(two)
@@ -80,7 +80,7 @@ def test_label_field(two, model, step):
 
 
 def test_status_field(two, model):
-    with pytest.raises(HS2SError, match=r"the field 'pred_status' .* was deleted meanwhile"):
+    with pytest.raises(HS2SError, match=r"the field 'pred_status' .* was deleted in the meantime"):
         propagate(
             two, model, **FIELDS, progress=at_step(5, lambda: another(two).delete_sample_field("pred_status"))
         )
@@ -90,7 +90,7 @@ def test_status_field(two, model):
 def test_dataset(video, model):
     dataset = fo.Dataset()
     dataset.add_samples([prompted_sample(video, "gt") for _ in range(2)])
-    with pytest.raises(HS2SError, match=rf"the dataset '{dataset.name}' was deleted meanwhile"):
+    with pytest.raises(HS2SError, match=rf"the dataset '{dataset.name}' was deleted in the meantime"):
         propagate(
             dataset,
             model,

@@ -215,7 +215,7 @@ def test_without_truth_confidence_and_agreement():
         ([1, 1, 1, 0], [1, 0.2, 0.6, None], 0.6),  # the prompt came last
         ([1, 1, 0, 1], [0.9, 0, 0, 1], 0.9),  # what lies between does not matter
         ([0, 1, 0, 0], [0, 1, 0, 0], None),  # its prompt is all there is of it
-        ([1, 1, 1, 1], [None, 0.7, 1, 1], None),  # the way back broke off
+        ([1, 1, 1, 1], [None, 0.7, 1, 1], None),  # the way back ended early
         ([0, 0, 0, 0], [0, 0, 0, 0], None),
     ],
 )

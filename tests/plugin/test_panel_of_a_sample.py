@@ -62,7 +62,7 @@ def test_playhead_follows_each_sample_on_a_timeline_of_its_own(evaluated, video)
         followed = panel.shown["playhead"].view.to_json()
         assert made["timeline_name"] == followed["timeline_name"] == f"timeline-{sample_id}"
     panel.do("reload")
-    assert "hidden" in panel.shown, "new curves, whose playhead has to follow anew"
+    assert "hidden" in panel.shown, "new curves, whose playhead has to follow again"
 
 
 def test_open_sample_without_scores(evaluated, video):

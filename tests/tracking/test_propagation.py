@@ -94,7 +94,7 @@ def test_both_equals_forward_and_backward_put_together():
         assert tracked.confidence == pytest.approx(expected[index].confidence)
 
 
-def test_first_takes_each_object_once_and_all_anchors_it_anew(tracker):
+def test_first_takes_each_object_once_and_all_anchors_it_again(tracker):
     frames, truth = moving()
     wrong = np.zeros((120, 214), bool)
     wrong[-20:, :20] = True  # on the gray ground

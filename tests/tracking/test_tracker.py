@@ -80,7 +80,7 @@ def test_late_join_equals_joining_a_tracker_of_its_own():
         np.testing.assert_allclose(a.probabilities[2], b.probabilities[2], atol=1e-4)
 
 
-def test_anchoring_anew_replaces_the_object():
+def test_anchoring_again_replaces_the_object():
     frames, truth = moving()
     tracker = color_tracker()
     tracker.add_objects(frames[3], truth[3])

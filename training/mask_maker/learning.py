@@ -36,7 +36,7 @@ class Settings:
     """A training of the mask maker.
 
     Attributes:
-        steps: optimizer steps in all; the learning rate falls in the course of them
+        steps: optimizer steps in all; the learning rate falls over their course
         batch: views of a step
         side: of the views, pixels
         rate: highest learning rate

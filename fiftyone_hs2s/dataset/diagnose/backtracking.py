@@ -32,7 +32,7 @@ def track_back(sequence: LabeledSequence, prediction: str, model: HS2SVideoModel
         J of the predictions with the backward track
 
     Raises:
-        HS2SError: if a mask is unusable, or the video breaks off
+        HS2SError: if a mask is unusable, or the video ends early
     """
     matching = Matching(sequence, None, prediction)
     if not matching.predicted_indices:
@@ -42,7 +42,7 @@ def track_back(sequence: LabeledSequence, prediction: str, model: HS2SVideoModel
     end = matching.predicted_indices[0 if direction == "backward" else -1]
     found: dict[int, dict[int, float]] = {}
     if matching.predicted_indices[-1] >= len(frames):
-        frames.verify_length()  # tells whether it breaks off
+        frames.verify_length()  # tells whether it ends early
         raise _lost(sequence, frames)
     try:
         plan = model.plan(frames, sequence_prompts(sequence, prediction, frames), direction, "first")

@@ -24,7 +24,7 @@ class FailureReport:
             ``severity``, ``explanation``
         track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has
             made of it
-        problems: samples that could not be looked at, and why
+        problems: samples that could not be examined, and why
         field: the field that holds the events
         match: how predicted objects were matched with true ones; None without ground truth
     """
@@ -41,7 +41,7 @@ class FailureReport:
         return dict(Counter(row["kind"] for row in self.events).most_common())
 
     def print(self) -> None:
-        """Prints the events, worst first, and what could not be looked at."""
+        """Prints the events, worst first, and what could not be examined."""
         columns = ("kind", "object", "first", "last", "severity", "explanation")
         rows = sorted(self.events, key=lambda row: -row["severity"])
         lines = [(row["sample_id"], *(_cell(row[name]) for name in columns)) for row in rows]

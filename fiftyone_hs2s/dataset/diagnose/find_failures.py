@@ -76,9 +76,9 @@ def find_failures(
     it.
 
     With ``track_back`` each object is tracked from its last predicted mask back to the first one, its prompt.
-    A track that went astray does not find back: where the two ways differ is a ``disagreement``, and
-    ``<key>_track_back_J`` is J of the prompts with what came back, mean over the sample's objects. Nothing
-    else is written, and the memory does not grow with the video but for some numbers a frame.
+    A track that has lost its object does not return to its prompt: where the two tracks differ is a
+    ``disagreement``, and ``<key>_track_back_J`` is J of the prompts with what came back, mean over the
+    sample's objects. Nothing else is written, and the memory grows by no more than some numbers per frame.
 
     Args:
         samples: videos or clips, or one of them
@@ -125,7 +125,7 @@ def find_failures(
         for item in scored:
             found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
             events.setdefault(item.sample_id, []).extend(found)
-            report.track_back += _ways_back(item) if track_back else []
+            report.track_back += _prompt_agreements(item) if track_back else []
     key = eval_key or prediction
     _write(samples, report, key, events)
     if tag:
@@ -142,7 +142,7 @@ def _match(samples: Samples, match: str | None, gt_field: str | None, eval_key: 
     known = load_evaluation(samples, eval_key).config.match if eval_key else None
     if match is not None and known not in (None, match):
         raise HS2SError(
-            f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate anew"
+            f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate again"
         )
     return known or ((match or "identity") if gt_field else None)
 
@@ -170,7 +170,7 @@ def _other_run(
     return load_model() if track_back is True else load_model(track_back)
 
 
-def _ways_back(item: Series) -> list[dict[str, Any]]:
+def _prompt_agreements(item: Series) -> list[dict[str, Any]]:
     found = {number: prompt_agreement(scores) for number, scores in item.sequence.objects.items()}
     return [
         {"sample_id": item.sample_id, "object": object_name(item.names, number), "J": j}

@@ -1,4 +1,4 @@
-"""The series of a dataset's samples, for events and analyses: those of an evaluation, or made anew."""
+"""The series of a dataset's samples, for events and analyses: those of an evaluation, or new ones."""
 
 from __future__ import annotations
 

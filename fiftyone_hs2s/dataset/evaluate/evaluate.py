@@ -35,7 +35,7 @@ def evaluate_propagation(
     J&F.
 
     Objects are matched by identity: by ``instance`` if both fields share one, else by ``index``, else by
-    ``label``. For predictions that lost it (FiftyOne's SAM 2 numbers objects anew) ``match="first_frame"``
+    ``label``. For predictions that lost it (FiftyOne's SAM 2 renumbers objects) ``match="first_frame"``
     matches each true object with a predicted one, one to one, by their overlap on the first annotated frame
     that shows the true one; which with which is in the results' ``objects``, and what is doubtful in their
     ``problems``. Only frames with ground truth count, without those that the protocol leaves out. A mask that

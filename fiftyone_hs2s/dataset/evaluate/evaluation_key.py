@@ -49,7 +49,7 @@ def evaluation_key(method: foud.DetectionEvaluation, samples: Samples, eval_key:
 
     Raises:
         ClaimedError: if another run is making an evaluation of that name
-        HS2SError: if it was deleted meanwhile
+        HS2SError: if it was deleted in the meantime
     """
     dataset = root_dataset(samples)
     with Claim(dataset, f"the evaluation {eval_key!r}"):

@@ -63,7 +63,7 @@ class ScoredSequence:
     problem: str | None = None
     """What is odd about the identities."""
     matched: dict[int, str] = field(default_factory=dict)
-    """By number, what objects were matched with where that went by overlap."""
+    """By number, what objects were matched with, where they were matched by overlap."""
 
 
 def score_sequence(
@@ -143,7 +143,7 @@ def _identity_problem(matching: Matching, sequence: SequenceScores) -> str | Non
     """What is odd about which object was taken for which."""
     if matching.by_overlap:
         return matching.doubts
-    hint = '; if identities were lost, match="first_frame" goes by overlap'
+    hint = '; if identities were lost, match="first_frame" matches by overlap'
     if matching.num_truth and not matching.shares_identity:
         return (
             "no predicted object has the instance, index or label of a true one: all of them count as"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INCOMPLETE_TAG = "incomplete"
-"""Tag of samples whose video broke off while ``apply_model()`` tracked them."""
+"""Tag of samples whose video ended early while ``apply_model()`` tracked them."""
 
 
 def load_model(

@@ -33,7 +33,7 @@ class PropagationReport:
 
     Attributes:
         complete: names of the samples that were tracked to their end
-        incomplete: samples whose video broke off, and why; what was tracked is kept
+        incomplete: samples whose video ended early, and why; what was tracked is kept
         failed: samples without any result, and why
         skipped: names of the samples that were finished before
         claimed: samples that another run is working on, and which

@@ -61,8 +61,8 @@ def repropagate(
         what was done; samples that have nothing to do again are ``skipped``
 
     Raises:
-        HS2SError: if the field cannot work, or is gone meanwhile; without ``skip_failures`` also if a sample
-            fails
+        HS2SError: if the field cannot work, or is gone in the meantime; without ``skip_failures`` also if a
+            sample fails
     """
     check_samples(samples)
     name = check_detections(samples, label_field)

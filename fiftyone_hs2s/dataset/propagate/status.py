@@ -23,7 +23,7 @@ class StatusField:
     """The sample field ``<label_field>_status``.
 
     It holds ``"started"`` while a sample is tracked (or when this was interrupted), then ``"complete"``,
-    ``"incomplete"`` where the video broke off, or ``"failed: "`` and why, if there are no masks. Clips of a
+    ``"incomplete"`` where the video ended early, or ``"failed: "`` and why, if there are no masks. Clips of a
     sample have entries of their own: ``"complete 10-40, failed 50-60: no frame has ..."``.
 
     Args:

@@ -103,7 +103,7 @@ def finetune(
             images
         name: name for the model; letters, digits, ``-``, ``_`` and ``.``
         config: ``"finetune"``, ``"tiny"``, or another name of ``training/configs``, or a YAML file
-        minutes: length of the run; the learning rate falls in the course of it
+        minutes: length of the run; the learning rate falls over its course
         steps: length of the run in optimizer steps, instead; the config's own by default
         validation: videos, clips of videos, or ordered groups of images with that field, to score the model
             on before and after. Their media are left out of training, as a whole; of clips, where both are
@@ -121,7 +121,7 @@ def finetune(
 
     Raises:
         HS2SError: if the name, the samples, the field, the validation or the config cannot be used, packages
-            are missing, models cannot be written, or the run in the folder is over already
+            are missing, models cannot be written, or the run in the folder is finished already
     """
     check_name(name, overwrite)
     check_folder()
@@ -149,8 +149,8 @@ def finetune(
             )
         if not watch.step:
             raise HS2SError(
-                f"the run in {folder} is over already: register its weights {weights} with register_model(), "
-                "or choose another folder, or more minutes or steps"
+                f"the run in {folder} is finished already: register its weights {weights} with "
+                "register_model(), or choose another folder, or more minutes or steps"
             )
         path = _register(name, weights, overwrite, keep=run is None)
         after = _score(path, settings, sequences)

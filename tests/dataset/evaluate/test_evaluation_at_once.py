@@ -114,7 +114,7 @@ def test_sample_deleted_meanwhile(two, monkeypatch):
     monkeypatch.setattr(workers, "score_sequence", delete_the_other)
     results = evaluate(two)
     assert {row["sample_id"] for row in results.objects} == {first}
-    message = f"sample {second} of the dataset {two.name!r} was deleted meanwhile"
+    message = f"sample {second} of the dataset {two.name!r} was deleted in the meantime"
     assert results.problems == [{"sample_id": second, "message": message}]
 
 
@@ -126,7 +126,9 @@ def test_scored_sample_deleted_before_its_scores_are_written(two):
 
 
 def test_field_deleted_meanwhile(two):
-    with pytest.raises(HS2SError, match=r"the field 'frames.pred' of the dataset .* was deleted meanwhile"):
+    with pytest.raises(
+        HS2SError, match=r"the field 'frames.pred' of the dataset .* was deleted in the meantime"
+    ):
         evaluate(two, progress=on_first(lambda: another(two).delete_frame_field("pred")))
     assert_readable(two)
     assert not another(two).list_evaluations()
@@ -135,5 +137,5 @@ def test_field_deleted_meanwhile(two):
 def test_dataset_deleted_meanwhile(video):
     dataset = fo.Dataset()
     dataset.add_samples([labeled_sample(video) for _ in range(2)])
-    with pytest.raises(HS2SError, match=rf"the dataset '{dataset.name}' was deleted meanwhile"):
+    with pytest.raises(HS2SError, match=rf"the dataset '{dataset.name}' was deleted in the meantime"):
         evaluate(dataset, progress=on_first(lambda: fo.delete_dataset(dataset.name)))

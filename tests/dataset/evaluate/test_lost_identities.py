@@ -1,4 +1,4 @@
-"""Predictions of other trackers, such as FiftyOne's SAM 2: numbered anew from 0, without instance or
+"""Predictions of other trackers, such as FiftyOne's SAM 2: numbered from 0, without instance or
 confidence."""
 
 from __future__ import annotations

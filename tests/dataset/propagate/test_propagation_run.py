@@ -101,7 +101,7 @@ def test_video_that_breaks_off_keeps_what_was_tracked(dataset, broken_video, mod
     sample.reload()
     assert sample.pred_status == "incomplete"
     assert 10 < len(found(sample)) < 50
-    assert "breaks off" in next(iter(report.incomplete.values()))
+    assert "ends early" in next(iter(report.incomplete.values()))
     assert str(run(dataset, model)) == "1 incomplete", "the video may have been mended since"
 
 

@@ -165,7 +165,7 @@ def test_a_correction_makes_the_track_better(dataset, sample, model):
 
 
 def test_a_keyframe_beside_ours_takes_its_place(dataset, tracked, model):
-    """A person draws a mask anew, where a run's label is, too."""
+    """A person draws a mask again, where a run's label is, too."""
     drawn = detection(truth(9)[0], label="square 0", index=0)
     tracked.frames[9].pred.detections.append(drawn)
     tracked.save()

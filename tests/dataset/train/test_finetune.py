@@ -129,7 +129,7 @@ def test_a_run_folder_is_kept_and_gone_on_with(labeled, config, tmp_path):
     assert result.steps == 2
     assert (tmp_path / "run/log.jsonl").parent.is_dir() and list_models()
     with pytest.raises(
-        HS2SError, match=r"run is over already: register its weights .*/run/weights.safetensors with"
+        HS2SError, match=r"run is finished already: register its weights .*/run/weights.safetensors with"
     ):
         finetune(labeled, "gt", "others", config, run=tmp_path / "run")
     assert list(list_models()) == ["squares"]

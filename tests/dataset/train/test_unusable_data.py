@@ -49,7 +49,7 @@ def test_a_video_that_breaks_off_is_named_and_left_out(dataset, video, broken_vi
     drawn = [clips.sample(rng, 2, (64, 96)) for _ in range(12)]
     assert sum(clip is not None for clip in drawn) > 6
     message = caplog.records[0].getMessage()
-    assert broken.id in message and "breaks off after" in message
+    assert broken.id in message and "ends early, after" in message
 
 
 def test_labels_beyond_the_video_s_end_are_said_and_left_out(dataset, video, caplog):
