@@ -97,7 +97,7 @@ def new_file(path: PathLike) -> Iterator[Path]:
     try:
         # What is a link still is a loop.
         if target.is_symlink() or (target.exists() and not target.is_file()):
-            raise HS2SError(f"{path} cannot be written: it is no regular file")
+            raise HS2SError(f"{path} cannot be written: it is not a regular file")
         name = f".{target.stem[:20]}.{uuid4().hex[:8]}{target.suffix[:20]}"
         target.with_name(name).touch(exist_ok=False)
         part = target.with_name(name)

@@ -57,7 +57,7 @@ def check_name(name: str, overwrite: bool = False) -> str:
     if problem := _problem(name):
         raise HS2SError(problem)
     if not overwrite and find_model(name):
-        raise HS2SError(f"there is a model {name!r} already: choose another name, or to overwrite it")
+        raise HS2SError(f"there is a model {name!r} already: choose another name, or choose to overwrite it")
     return name
 
 

@@ -49,7 +49,7 @@ def test_a_taken_name_is_refused_unless_it_may_be_overwritten(weights):
     store("cells", weights)
     weights.write_bytes(b"others")
     with pytest.raises(
-        HS2SError, match="there is a model 'cells' already: choose another name, or to overwrite it"
+        HS2SError, match="there is a model 'cells' already: choose another name, or choose to overwrite it"
     ):
         store("cells", weights)
     assert find_model("cells").read_bytes() == b"weights"

@@ -100,9 +100,9 @@ def find_benchmark(
             such as ``valid``, a list in the root such as ``sav_val``, or a text file with a sequence a line.
             None for all
         kind: one of :data:`BENCHMARKS`; None to tell by the files
-        seen: text file of the classes that were seen in training, one a line, for YouTube-VOS; by default the
-            categories of its training split, whose folder ``train`` with a ``meta.json`` may lie beside this
-            one
+        seen: text file of the classes that were seen in training, one per line, for YouTube-VOS; by default
+            the categories of its training split, whose folder ``train`` with a ``meta.json`` may lie beside
+            this one
 
     Raises:
         HS2SError: if the folder holds no such data set, or there is no such split
@@ -143,7 +143,7 @@ def _find_root(folder: Path, split: str | None) -> tuple[Path, Path, str | None]
         hint = (
             f"give one of its parts, {', '.join(inner)}, or its name as split" if inner else "give its root"
         )
-        raise HS2SError(f"{folder} is no data set with the folders {IMAGES} and {MASKS}: {hint}.")
+        raise HS2SError(f"{folder} is not a data set with the folders {IMAGES} and {MASKS}: {hint}.")
     return folder / chosen, inner[chosen], split
 
 

@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         metavar="FILE",
         help=(
-            "text file: the classes seen in training, one a line; default: those of the folder train beside"
+            "text file: the classes seen in training, one per line; default: those of the folder train beside"
             " FOLDER"
         ),
     )

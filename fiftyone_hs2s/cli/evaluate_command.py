@@ -73,7 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ),
     )
     parser.add_argument(
-        "--seen", type=Path, metavar="FILE", help="text file: the classes seen in training, one a line"
+        "--seen", type=Path, metavar="FILE", help="text file: the classes seen in training, one per line"
     )
     parser.set_defaults(func=run)
 

@@ -59,10 +59,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=0,
         metavar="SECONDS",
-        help=(
-            "let a copy of the network learn from the video's masks for so long before it is tracked"
-            " (default 0)"
-        ),
+        help="how long a copy of the network learns from the video's masks before tracking (default 0)",
     )
 
 

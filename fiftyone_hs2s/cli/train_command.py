@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace, signals: StopSignals) -> int:
     try:
         if args.resume and not checkpoint.is_file():
             raise HS2SError(
-                f"There is no checkpoint in {args.run} to resume from; leave --resume away to start there"
+                f"There is not a checkpoint in {args.run} to resume from; leave out --resume to start there"
             )
         from fiftyone_hs2s.training.packages import check_packages
 

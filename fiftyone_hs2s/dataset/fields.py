@@ -157,7 +157,7 @@ def check_fields(
     field = _schema(samples, root_dataset(samples)).get(label)
     if field is not None and not _holds_detections(field):
         raise HS2SError(
-            f"the label field {label_field!r} holds other values than Detections: choose another name"
+            f"the label field {label_field!r} holds something other than Detections: choose another name"
         )
     return prompts, label
 
@@ -181,7 +181,7 @@ def check_field(samples: Samples, field: str, role: str) -> str:
     if name not in detections_fields(samples):
         fix = field_fix(samples, name, "it has no such fields at all")
         raise HS2SError(
-            f"the {role} field {field!r} is no Detections field of the frames of"
+            f"the {role} field {field!r} is not a Detections field of the frames of"
             f" {root_dataset(samples).name!r}: {fix}"
         )
     return name

@@ -88,7 +88,7 @@ def _mask_pixels(detection: fo.Detection) -> np.ndarray | None:
     if pixels.dtype.kind not in "biuf":
         raise HS2SError(f"its mask holds values of the type {pixels.dtype}: masks must be 0 or 1")
     if pixels.ndim != 2:
-        raise HS2SError(f"its mask has shape {pixels.shape}: masks must be 2D, one value a pixel")
+        raise HS2SError(f"its mask has shape {pixels.shape}: masks must be 2D, one value per pixel")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise HS2SError("its mask holds values that are not finite: masks must be 0 or 1")
     if pixels.dtype.itemsize > 1 and len(np.unique(pixels[pixels != 0])) > 1:

@@ -31,7 +31,7 @@ def read_meta(file: Path) -> Meta:
     try:
         data = json.loads(read_text(file))
     except (ValueError, RecursionError) as error:
-        raise HS2SError(f"{file} is no meta.json of YouTube-VOS ({error}): give another file.") from error
+        raise HS2SError(f"{file} is not a meta.json of YouTube-VOS ({error}): give another file.") from error
     meta = Meta({}, {})
     for name, object_id, said in _objects(data):
         if isinstance(said.get("category"), str):
@@ -40,7 +40,7 @@ def read_meta(file: Path) -> Meta:
             meta.frames.setdefault(name, {})[object_id] = tuple(map(str, said["frames"]))
     if not meta.classes and not meta.frames:
         raise HS2SError(
-            f"{file} is no meta.json of YouTube-VOS: it has no videos, objects with a category or frames. "
+            f"{file} is not a meta.json of YouTube-VOS: it has no videos, objects with a category or frames. "
             "Give another file."
         )
     return meta

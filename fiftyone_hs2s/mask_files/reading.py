@@ -182,7 +182,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _damaged(path: Path, error: Exception) -> MaskError:
     reason = str(error).replace(str(path), "the file") or type(error).__name__
-    return MaskError(f"The mask {path} is damaged or no image ({reason}): save it again as an indexed PNG.")
+    return MaskError(
+        f"The mask {path} is damaged or not an image ({reason}): save it again as an indexed PNG."
+    )
 
 
 def _too_large(path: Path, what: str) -> MaskError:
@@ -247,8 +249,8 @@ def same_aspect(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def aspect_error(found: tuple[int, ...], size: tuple[int, int], name: str) -> MaskError:
     """Says that a mask of one size (H, W) does not fit a frame of another."""
     return MaskError(
-        f"The {name} is {_by(found)} pixels and the frame {_by(size)} (height x width), another aspect: "
-        "give a mask of the frame's size."
+        f"The {name} is {_by(found)} pixels and the frame {_by(size)} (height x width), of another aspect "
+        "ratio: give a mask of the frame's size."
     )
 
 

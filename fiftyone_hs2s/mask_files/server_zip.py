@@ -54,7 +54,7 @@ def write_server_zip(
             254
     """
     if server not in SERVERS:
-        raise HS2SError(f"There is no server form {server!r}: choose one of {', '.join(SERVERS)}.")
+        raise HS2SError(f"There is no server format {server!r}: choose one of {', '.join(SERVERS)}.")
     wanted = list(sequences if expected is None else expected)
     if lost := [name for name in wanted if name not in sequences]:
         raise MaskError(f"The server asks for sequences that were not tracked: {_some(lost)}.")
@@ -117,8 +117,8 @@ def _png(label_map: np.ndarray) -> bytes:
 def _check_name(name: str, what: str) -> None:
     if not _NAME.fullmatch(name):
         raise MaskError(
-            f"The {what} is called {name!r}, which no server knows: name folders and files as the data set"
-            " does."
+            f"The {what} is called {name!r}, which the server does not expect: name folders and files as the"
+            " data set does."
         )
 
 

@@ -123,14 +123,14 @@ class HS2SConfig:
         if len(set(self.references)) < len(self.references):
             raise HS2SError(f"Model {self.name!r}: 'references' names one twice")
         if not all(kernel % 2 for kernel in (self.kernel, self.skip_kernel, self.decoder_kernel)):
-            raise HS2SError(f"Model {self.name!r}: the size of a kernel is odd")
+            raise HS2SError(f"Model {self.name!r}: the size of a kernel must be odd")
         if min(self.std) <= 0:
-            raise HS2SError(f"Model {self.name!r}: 'std' is above 0")
+            raise HS2SError(f"Model {self.name!r}: 'std' must be above 0")
         if self.reset_period < 0:
-            raise HS2SError(f"Model {self.name!r}: 'reset_period' is a number of frames, or 0 for never")
+            raise HS2SError(f"Model {self.name!r}: 'reset_period' must be a number of frames, or 0 for never")
         if not 0 <= self.mask_stage <= 5 or (self.shared_trunk and self.mask_stage == 0):
             raise HS2SError(
-                f"Model {self.name!r}: 'mask_stage' is 0 to 5, and at least 1 with 'shared_trunk'"
+                f"Model {self.name!r}: 'mask_stage' must be 0 to 5, and at least 1 with 'shared_trunk'"
             )
         if self.image_decoder and (self.mask_stage < 5 or len(self.image_decoder) < 3):
             raise HS2SError(

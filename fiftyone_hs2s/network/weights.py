@@ -149,7 +149,7 @@ def read_config(path: str | Path) -> HS2SConfig:
     """Reads the configuration that a safetensors file was saved with."""
     config = _saved_config(Path(path))
     if config is None:
-        raise HS2SError(f"{path} has no HS2S configuration in its metadata; it is not a file of ours")
+        raise HS2SError(f"{path} has no HS2S configuration in its metadata; fiftyone-hs2s did not write it")
     return config
 
 
@@ -207,10 +207,10 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise HS2SError(
-            f"{path} is no checkpoint: it holds no state dict, neither by itself nor under 'model'"
+            f"{path} is not a checkpoint: it holds no state dict, neither by itself nor under 'model'"
         )
     if unnamed := [key for key in state if not isinstance(key, str)]:
-        raise HS2SError(f"{path} is no checkpoint of a network: {unnamed[0]!r} is no parameter's name")
+        raise HS2SError(f"{path} is not a checkpoint of a network: {unnamed[0]!r} is not a parameter's name")
     return state
 
 

@@ -69,7 +69,7 @@ def _show(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
 
     params = ctx.params
     if not params.get("frame"):
-        raise HS2SError("which frame is meant is missing: give its number")
+        raise HS2SError("no frame is given: give its number")
     progress("Loading the model")
     return attention_heatmaps(
         open_samples(ctx),

@@ -64,7 +64,7 @@ class ExportTracks(MaskOperator):
         if chosen not in _WITHOUT_MEDIA:
             what = "Copy the videos, too" if chosen == "cvat" else "Write the frames as JPEG files, too"
             inputs.bool("export_media", default=False, label="Media", description=what)
-        note = "Number objects from 1 whatever their index, for formats that only have small numbers"
+        note = "Number objects from 1 whatever their index, for formats that take small numbers only"
         inputs.bool("renumber", default=False, label="Renumber", description=note)
         note = "Replace the files of an earlier export"
         inputs.bool("overwrite", default=False, label="Overwrite", description=note)

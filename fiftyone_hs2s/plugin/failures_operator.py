@@ -50,7 +50,9 @@ class FindFailures(MaskOperator):
         if truth and not key:
             forms.match_input(inputs)
         if _has_truth(ctx):
-            note = "Up to so many true pixels an object counts as hidden; the paper takes 0, 50 and 100"
+            note = (
+                "An object with at most this many true pixels counts as hidden; the paper takes 0, 50 and 100"
+            )
             inputs.int("occlusion_area", default=0, min=0, label="Occluded up to", description=note)
         else:
             note = "To see where the backward track differs from the masks; takes as long as propagating them"
@@ -96,7 +98,7 @@ class FindFailures(MaskOperator):
         params["pred_field"] = prefix + check_field(samples, pred_field, "prediction")
         key = params.get("eval_key")
         if key and key not in evaluations_of(samples, params["pred_field"]):
-            raise HS2SError(f"{key!r} is no evaluation of {pred_field!r}: give another one, or none")
+            raise HS2SError(f"{key!r} is not an evaluation of {pred_field!r}: give another one, or none")
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 

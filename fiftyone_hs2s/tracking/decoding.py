@@ -171,7 +171,7 @@ def _open_container(path: Path) -> InputContainer:
         return av.open(f"file:{path}", metadata_errors="replace")
     except (av.FFmpegError, UnicodeError) as error:
         raise VideoError(
-            f"The video {path} cannot be opened: it is damaged, incomplete, or no video."
+            f"The video {path} cannot be opened: it is damaged, incomplete, or not a video."
         ) from error
 
 

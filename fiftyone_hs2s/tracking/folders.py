@@ -166,5 +166,5 @@ def track_to_folder(
 def _earlier_masks(folder: Path) -> Iterator[Path]:
     for file in list_label_maps(folder).values():
         if not is_label_map(file):
-            raise HS2SError(f"{file} is no label map that was written here: give another folder.")
+            raise HS2SError(f"{file} is not a label map that was written here: give another folder.")
         yield file

@@ -105,7 +105,7 @@ class ImageSource(Source):
         self.label = label or str(files[0].parent)
         first = read_image(self.files[0])
         if first is None:
-            raise VideoError(f"The first frame {self.files[0]} is missing, damaged or no image.")
+            raise VideoError(f"The first frame {self.files[0]} is missing, damaged or not an image.")
         self.size = first.shape[:2]
 
     @cached_property

@@ -100,7 +100,7 @@ def test_masks_of_two_runs_are_not_mixed(hs2s):
     Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save("out/photo.png")
     status, _, error = hs2s("--overwrite")
     assert (status, sorted(os.listdir("out"))) == (2, ["IMG_8.png", "photo.png", "report.json"])
-    assert "photo.png is no label map" in error
+    assert "photo.png is not a label map" in error
 
 
 def test_an_earlier_run_is_kept_until_the_first_new_mask_is_there(hs2s, monkeypatch):

@@ -69,7 +69,7 @@ def test_images_are_handed_in(calls, dataset, video, tmp_path):
         (["--data", "no-such"], "There is no usable clip"),
         (["--config", "no-such"], "No training config"),
         (["--set", "lr=fast"], "training setting 'lr' cannot be 'fast'"),
-        (["--resume"], "There is no checkpoint in "),
+        (["--resume"], "There is not a checkpoint in "),
     ],
 )
 def test_refusals_are_a_sentence(options, message, tmp_path, capsys):

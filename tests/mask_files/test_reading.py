@@ -236,7 +236,7 @@ def test_far_too_large_files_are_refused_by_their_heads(tmp_path, size, mode):
 def test_a_mask_of_another_aspect_is_refused_before_it_is_read(tmp_path):
     path = save(tmp_path / "m.png", WHITE)
     path.write_bytes(path.read_bytes()[:60])  # no pixels at all
-    with pytest.raises(MaskError, match="another aspect"):
+    with pytest.raises(MaskError, match="another aspect ratio"):
         read_label_map(path, (60, 60))
     assert mask_size(path) == (60, 80)
 

@@ -72,8 +72,8 @@ FULL = {"bear": {"00000": SIZE, "00001": SIZE}}
         ({"bear": [("00000", label_map()), ("00001", label_map(size=(10, 15)))]}, None, "10x15 pixels"),
         ({"bear": [("00000", label_map().astype(np.uint16))]}, None, "up to 254"),
         ({"bear": [("00000", label_map()), ("00000", label_map())]}, None, "twice"),
-        ({"../bear": [("00000", label_map())]}, None, "which no server knows"),
-        ({"bear": [("frame 0", label_map())]}, None, "which no server knows"),
+        ({"../bear": [("00000", label_map())]}, None, "which the server does not expect"),
+        ({"bear": [("frame 0", label_map())]}, None, "which the server does not expect"),
     ],
 )
 def test_what_a_server_would_refuse_is_refused_and_the_file_before_stays(tmp_path, masks, expected, says):

@@ -95,7 +95,9 @@ def test_tensors_that_are_no_plain_floats_are_refused(change) -> None:
 
 def test_a_checkpoint_with_numbers_for_names_is_refused(tmp_path: Path) -> None:
     torch.save({0: torch.zeros(1)}, tmp_path / "w.pth")
-    with pytest.raises(HS2SError, match=r"w\.pth is no checkpoint of a network: 0 is no parameter's name"):
+    with pytest.raises(
+        HS2SError, match=r"w\.pth is not a checkpoint of a network: 0 is not a parameter's name"
+    ):
         load_network("hs2s-resnet50", tmp_path / "w.pth")
 
 
@@ -158,7 +160,7 @@ def test_the_reset_period_of_a_file_is_its_own_unless_another_is_given(models: P
     for source in ({"name": "cells"}, {"name": "s2s-lite", "weights": file}):
         periods = [load_network(**source, reset_period=n).config.reset_period for n in (None, 0, 20)]
         assert periods == [7, 0, 20]
-    with pytest.raises(HS2SError, match="'reset_period' is a number of frames"):
+    with pytest.raises(HS2SError, match="'reset_period' must be a number of frames"):
         load_network("cells", reset_period=-1)
 
 

@@ -147,7 +147,7 @@ def test_failures_form_offers_evaluations_of_the_field_alone(scored_dataset):
     assert "eval_key" not in properties
     assert {"gt_field", "track_back"} <= set(properties)
     assert foo.execute_operator(uri("find_failures"), {"dataset": scored_dataset}, params=left).error is None
-    with pytest.raises(HS2SError, match="'ev' is no evaluation of 'new'"):
+    with pytest.raises(HS2SError, match="'ev' is not an evaluation of 'new'"):
         foo.get_operator(uri("find_failures"))(scored_dataset, "new", eval_key="ev")
 
 

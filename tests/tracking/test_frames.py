@@ -205,7 +205,7 @@ def test_images_in_the_order_of_a_list(tmp_path):
     frames = open_frames([tmp_path / name for name in names])
     assert [int(frame[0, 0, 0]) for frame in frames] == [0, 50, 100] and frames.size == (8, 10)
     assert frames.names == ["2", "10", "1"]
-    with pytest.raises(VideoError, match=r"first frame .*nowhere\.png is missing, damaged or no image"):
+    with pytest.raises(VideoError, match=r"first frame .*nowhere\.png is missing, damaged or not an image"):
         open_frames([str(tmp_path / "nowhere.png")])
 
 

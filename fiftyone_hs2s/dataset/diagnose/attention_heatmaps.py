@@ -138,7 +138,9 @@ def _check_label_field(samples: fo.Dataset | fo.DatasetView, label_field: str) -
         raise HS2SError(f"{label_field!r} cannot be a field name: use letters, digits and underscores")
     there = dataset.get_field(field_path(samples, name))
     if there is not None and getattr(there, "document_type", None) is not fo.Heatmap:
-        raise HS2SError(f"the field {label_field!r} holds other values than a Heatmap: choose another name")
+        raise HS2SError(
+            f"the field {label_field!r} holds something other than a Heatmap: choose another name"
+        )
     return name
 
 

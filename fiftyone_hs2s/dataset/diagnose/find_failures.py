@@ -153,7 +153,7 @@ def _other_run(
     """What to compare the predictions with: a field, or a model that tracks back."""
     if (other_field or track_back) and has_truth:
         raise HS2SError(
-            "other runs tell nothing where the truth is known: leave other_field and track_back out"
+            "other runs are not used where the truth is known: leave other_field and track_back out"
         )
     if other_field and track_back:
         raise HS2SError(

@@ -96,7 +96,7 @@ def new_series(
                 if match == "first_frame" and found.problem:
                     problems.append({"sample_id": sequence.sample_id, "message": found.problem})
             except HS2SError as error:
-                logger.warning("Passed over: %s", error)
+                logger.warning("Skipped: %s", error)
                 problems.append({"sample_id": sequence.sample_id, "message": str(error)})
                 continue
             yield Series(sequence.key, sequence.sample_id, found.names, found.sequence, protocol)

@@ -130,7 +130,7 @@ def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:
     if eval_key not in found:
         fix = f"choose one of {', '.join(found)}" if found else "run evaluate_propagation() first"
         raise HS2SError(
-            f"{eval_key!r} is no evaluation of propagated masks in {root_dataset(samples).name!r}: {fix}"
+            f"{eval_key!r} is not an evaluation of propagated masks in {root_dataset(samples).name!r}: {fix}"
         )
     results = samples.load_evaluation_results(eval_key)
     if not isinstance(results, PropagationResults):

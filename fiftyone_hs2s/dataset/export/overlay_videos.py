@@ -78,7 +78,7 @@ def _rgb(color: str) -> np.ndarray:
         return np.array(ImageColor.getrgb(color)[:3], np.uint8)
     except ValueError as error:
         raise HS2SError(
-            f"the App's color scheme has the color {color!r}, which is none: correct it"
+            f"the App's color scheme has the color {color!r}, which is not a color: correct it"
         ) from error
 
 
@@ -105,6 +105,6 @@ class OverlayWriter(TrackWriter):
                     count += 1
             if following is not None:
                 raise HS2SError(
-                    f"{tracks.name} has masks on frame {following[0] + 1}, which its video has not"
+                    f"{tracks.name} has masks on frame {following[0] + 1}, which its video does not have"
                 )
         return count

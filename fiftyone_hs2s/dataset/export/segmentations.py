@@ -93,7 +93,7 @@ def _add_field(samples: Samples, field: str) -> None:
     dataset, groups = root_dataset(samples), is_image_groups(samples)
     known = (dataset.get_field_schema() if groups else dataset.get_frame_field_schema() or {}).get(field)
     if known is not None and getattr(known, "document_type", None) is not fo.Segmentation:
-        raise HS2SError(f"the field {field!r} holds something else than Segmentation: choose another name")
+        raise HS2SError(f"the field {field!r} holds something other than Segmentation: choose another name")
     if not field.isidentifier():
         raise HS2SError(f"{field!r} cannot be a field name: use letters, digits and underscores")
     add = dataset.add_sample_field if groups else dataset.add_frame_field

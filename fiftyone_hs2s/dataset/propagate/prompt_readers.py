@@ -202,7 +202,7 @@ def _keyed(hinted: Iterable[tuple[Identity, Hint, str]]) -> dict[ObjectKey, Hint
     for identity, hint, kind in hinted:
         key = free_key(found, identity)
         if key in found:
-            raise HS2SError(f"{key[0]} {key[1]} is there twice on one frame: keep one")
+            raise HS2SError(f"{key[0]} {key[1]} appears twice on one frame: keep one")
         found[key] = HintedObject(hint, identity, kind)
     return found
 

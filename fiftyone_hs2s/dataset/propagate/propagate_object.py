@@ -90,7 +90,7 @@ def propagate_object(
     check_choice("until", until, UNTILS)
     sequences = whole_sequences(samples)
     if len(sequences) != 1:
-        raise HS2SError(f"objects of one frame are of one sample, and there are {len(sequences)}: choose one")
+        raise HS2SError(f"propagate_object() takes one sample, and there are {len(sequences)}: choose one")
     (sequence,) = sequences
     model = load_model(model) if model is None or isinstance(model, str) else model
     report, run_id = PropagationReport(), uuid4().hex
@@ -132,7 +132,7 @@ def _reach(
     """The first and last frame to track, 0-based."""
     first, last = (0, length - 1) if span is None else (number - first_number for number in span)
     if not 0 <= first <= index <= last:
-        raise HS2SError(f"span={span} is no range of frames with frame {index + first_number} in it")
+        raise HS2SError(f"span={span} is not a range of frames with frame {index + first_number} in it")
     first, last = max(first, 0), min(last, length - 1)
     return (index if direction == "forward" else first), (index if direction == "backward" else last)
 

@@ -40,7 +40,7 @@ class StatusField:
         field = dataset.get_field(self.name)
         if field is not None and not isinstance(field, fo.StringField):
             raise HS2SError(
-                f"the field {self.name!r} is in use, where it would be noted which samples are finished: "
+                f"the field {self.name!r} is in use, and the status of samples would be written to it: "
                 f"choose another label field than {label_field!r}"
             )
 

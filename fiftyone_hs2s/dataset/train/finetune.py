@@ -185,7 +185,7 @@ def _settings(config: str | Path, minutes: float | None, steps: int | None) -> T
     if minutes is None and steps is None:
         return settings
     if (minutes or steps or 0) <= 0:
-        raise HS2SError("the length of a fine-tuning is more than nothing: give minutes or steps above 0")
+        raise HS2SError("nothing would be trained: give minutes or steps above 0")
     factor = (steps or _UNLIMITED) / settings.steps
     stages = tuple(replace(stage, steps=max(1, round(stage.steps * factor))) for stage in settings.stages)
     return replace(settings, stages=stages, duration=minutes or settings.duration)
@@ -200,7 +200,7 @@ def _split(samples: Samples, validation: Samples | None, field: str) -> tuple[Sa
 
     rest = _without(samples, validation)
     if not len(rest):
-        raise HS2SError("all samples are in the validation: leave some to train on")
+        raise HS2SError("all samples are in the validation set: leave some to train on")
     return rest, scorable(read_validation(validation, field))
 
 

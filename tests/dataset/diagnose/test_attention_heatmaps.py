@@ -88,7 +88,7 @@ def test_what_cannot_be_shown(dataset, sample, video, broken_video, model, tmp_p
         ({"frame": 13}, "there is no frame 13: choose one from 1 to 12"),
         ({"frame": 9, "object": "dog"}, "no object 'dog': choose one of square 0 0, square 1 1"),
         ({"frame": 0}, "a number from 1"),
-        ({"frame": 9, "label_field": "gt"}, "holds other values than a Heatmap"),
+        ({"frame": 9, "label_field": "gt"}, "holds something other than a Heatmap"),
         ({"frame": 9, "label_field": "a b"}, "cannot be a field name"),
         ({"frame": 9, "prompt_field": "pred"}, "no Detections field"),
     ):

@@ -121,7 +121,7 @@ def test_clips_keep_the_videos_frame_numbers(occluded):
 
 def test_failures_of_nothing(occluded, tmp_path):
     with pytest.raises(
-        HS2SError, match=r"'nothing' is no evaluation of propagated masks.*run evaluate_propagation"
+        HS2SError, match=r"'nothing' is not an evaluation of propagated masks.*run evaluate_propagation"
     ):
         find_failures(occluded, "pred", eval_key="nothing")
     evaluate_propagation(occluded, "pred", "gt", "ev")

@@ -57,7 +57,7 @@ def test_groups_of_images_and_clips(hard, dataset, tmp_path):
 
 
 def test_what_cannot_be_is_said(hard):
-    with pytest.raises(HS2SError, match="'pred' holds something else than Segmentation"):
+    with pytest.raises(HS2SError, match="'pred' holds something other than Segmentation"):
         to_segmentations(hard, "pred", "pred")
     with pytest.raises(HS2SError, match="cannot be a field name"):
         to_segmentations(hard, "pred", "a b")

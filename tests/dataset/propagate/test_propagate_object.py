@@ -118,7 +118,7 @@ def test_boxes_of_an_object_that_has_a_mask_are_no_start_unless_chosen(sample, m
             {"objects": "dog"},
             "none of the objects is on frame 4 of the field 'gt', which has square 0",
         ),
-        ({"span": (5, 9)}, r"span=\(5, 9\) is no range of frames with frame 4 in it"),
+        ({"span": (5, 9)}, r"span=\(5, 9\) is not a range of frames with frame 4 in it"),
         ({"until": "never"}, "until='never' is unknown"),
         ({"direction": "up"}, "direction='up' is unknown"),
         ({"label_field": "pred"}, "pred"),

@@ -138,7 +138,7 @@ def test_groups_with_images_that_were_added_later_are_done_again(image_groups, d
     [
         (("gone", "pred"), "prompt field 'gone' of the dataset .* does not exist: choose one of gt"),
         (("frames.note", "pred"), "'note' .* holds nothing to start from"),
-        (("gt", "note"), "'note' holds other values than Detections"),
+        (("gt", "note"), "'note' holds something other than Detections"),
         (("gt", "a.b"), "'a.b' cannot be a field name"),
         (("gt", "taken"), "'taken_status' is in use"),
     ],
