@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.diagnose.attention_heatmaps import AttentionReport, attention_heatmaps
     from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
     from fiftyone_hs2s.dataset.diagnose.find_failures import find_failures
+    from fiftyone_hs2s.dataset.embed.compute_embeddings import EmbeddingReport, compute_embeddings
+    from fiftyone_hs2s.dataset.embed.track_patches import find_similar_tracks, track_patches
     from fiftyone_hs2s.dataset.evaluate.compare import (
         Comparison,
         compare_evaluations,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
     from fiftyone_hs2s.dataset.propagate.repropagate import repropagate
     from fiftyone_hs2s.dataset.train.finetune import FineTuned, finetune
+    from fiftyone_hs2s.dataset.workspace import save_workspace
     from fiftyone_hs2s.errors import HS2SError
     from fiftyone_hs2s.metrics import EventOptions
     from fiftyone_hs2s.network import default_weights, register_model
@@ -53,6 +56,8 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.diagnose.attention_heatmaps": ("AttentionReport", "attention_heatmaps"),
     "fiftyone_hs2s.dataset.diagnose.failure_report": ("FailureReport",),
     "fiftyone_hs2s.dataset.diagnose.find_failures": ("find_failures",),
+    "fiftyone_hs2s.dataset.embed.compute_embeddings": ("EmbeddingReport", "compute_embeddings"),
+    "fiftyone_hs2s.dataset.embed.track_patches": ("find_similar_tracks", "track_patches"),
     "fiftyone_hs2s.dataset.evaluate.compare": (
         "Comparison",
         "compare_evaluations",
@@ -70,6 +75,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.propagate.propagation_report": ("PropagationReport",),
     "fiftyone_hs2s.dataset.propagate.repropagate": ("repropagate",),
     "fiftyone_hs2s.dataset.train.finetune": ("FineTuned", "finetune"),
+    "fiftyone_hs2s.dataset.workspace": ("save_workspace",),
     "fiftyone_hs2s.errors": ("HS2SError",),
     "fiftyone_hs2s.metrics": ("EventOptions",),
     "fiftyone_hs2s.network": ("default_weights", "register_model"),
@@ -84,6 +90,7 @@ __all__ = [
     "Comparison",
     "DAVISDataset",
     "DatasetAnalysis",
+    "EmbeddingReport",
     "EventOptions",
     "ExportReport",
     "FailureReport",
@@ -98,10 +105,12 @@ __all__ = [
     "analyze",
     "attention_heatmaps",
     "compare_evaluations",
+    "compute_embeddings",
     "default_weights",
     "evaluate_propagation",
     "export_tracks",
     "find_failures",
+    "find_similar_tracks",
     "finetune",
     "import_sequences",
     "list_evaluations",
@@ -113,7 +122,9 @@ __all__ = [
     "register_model",
     "repropagate",
     "run_benchmark",
+    "save_workspace",
     "to_segmentations",
+    "track_patches",
 ]
 
 

@@ -3,16 +3,14 @@ ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timezone
 from typing import Any, TypeAlias, TypeGuard
 
 import fiftyone as fo
 import fiftyone.core.clips as foc
 from bson import ObjectId
 from fiftyone.core.sample import SampleView
-from pymongo import UpdateOne
 from pymongo.collection import Collection
 
 from fiftyone_hs2s.errors import HS2SError
@@ -64,16 +62,6 @@ def frame_collection(dataset: fo.Dataset) -> Collection | None:
     return _private(dataset, "_frame_collection")
 
 
-def add_frames(dataset: fo.Dataset, sample_id: str, numbers: Iterable[int]) -> None:
-    """Adds frames of a video that are not there yet; those that are stay as they are."""
-    frames = frame_collection(dataset)
-    assert frames is not None, "the dataset holds videos"
-    now, video = datetime.now(timezone.utc), ObjectId(sample_id)
-    new = {"_dataset_id": dataset_id(dataset), "created_at": now, "last_modified_at": now}
-    keys = ({"_sample_id": video, "frame_number": number} for number in numbers)
-    frames.bulk_write([UpdateOne(key, {"$setOnInsert": new}, upsert=True) for key in keys], ordered=False)
-
-
 def needs_frames(view: fo.DatasetView) -> bool:
     """Whether a view looks at the frames of its videos, as filters of their labels do."""
     return _private(view, "_needs_frames")()
@@ -93,6 +81,12 @@ def view_stages(samples: Samples) -> list[dict[str, Any]]:
 def build_view(dataset: fo.Dataset, stages: list[dict[str, Any]]) -> fo.DatasetView:
     """Makes a view of a dataset from its :func:`view_stages`."""
     return _private(fo.DatasetView, "_build")(dataset, stages)
+
+
+def add_to_sidebar_group(samples: Samples, paths: list[str], name: str) -> None:
+    """Lists fields in a group of the App's sidebar, made if there is none; elsewhere only if it cannot be."""
+    with suppress(HS2SError):
+        _private(samples, "_add_paths_to_sidebar_group")(paths, name)
 
 
 def delete_empty_sidebar_group(samples: Samples, name: str) -> None:

@@ -64,6 +64,10 @@ class Identity:
         parts = [str(part) for part in (self.label, self.index) if part is not None]
         return " ".join(parts) or f"instance {self.instance}"
 
+    def is_called(self, name: int | str) -> bool:
+        """Whether this is what a user calls the object: its index, label, both, or the id of its instance."""
+        return name in (self.index, self.label, self.instance, self.name)
+
 
 @dataclass
 class FrameObject:

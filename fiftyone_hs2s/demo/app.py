@@ -13,7 +13,7 @@ import fiftyone.plugins as fop
 REPO = Path(__file__).resolve().parents[2]
 
 
-def open_app(dataset: fo.Dataset) -> None:
+def open_app(dataset: fo.Dataset, workspace: fo.Space) -> None:
     """Serves the App until it is interrupted; opens a browser if there is a screen."""
     with tempfile.TemporaryDirectory(prefix="hs2s-plugins-") as folder:
         _offer_plugin(Path(folder))
@@ -21,7 +21,7 @@ def open_app(dataset: fo.Dataset) -> None:
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         )
         address = fo.config.default_app_address or "127.0.0.1"
-        session = fo.launch_app(dataset, address=address, remote=not screen)
+        session = fo.launch_app(dataset, spaces=workspace, address=address, remote=not screen)
         print(f"\nThe App is at {session.url} (Ctrl-C ends it)", flush=True)
         session.wait(-1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,8 +12,11 @@ import fiftyone as fo
 import numpy as np
 from PIL import Image
 
+from fiftyone_hs2s.dataset.diagnose.find_failures import find_failures
+from fiftyone_hs2s.dataset.evaluate.evaluate import evaluate_propagation
 from fiftyone_hs2s.dataset.propagate.model import load_model
 from fiftyone_hs2s.dataset.propagate.propagate import propagate
+from fiftyone_hs2s.dataset.workspace import save_workspace
 from fiftyone_hs2s.demo import demo_clip as clip
 from fiftyone_hs2s.demo.app import open_app
 from fiftyone_hs2s.demo.clip_files import make_clip
@@ -22,12 +24,12 @@ from fiftyone_hs2s.demo.dataset import TRACKED, TRUTH, open_dataset, put_video, 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import new_file, prepare_folder
 from fiftyone_hs2s.masks import join_masks, list_label_maps, read_label_map
-from fiftyone_hs2s.metrics import SequenceScorer, summarize
 from fiftyone_hs2s.overlay import contact_sheet, draw_overlay, write_overlay
 from fiftyone_hs2s.tables import percent, text_table
 from fiftyone_hs2s.tracking import Frames, open_frames
 from fiftyone_hs2s.tracking.folders import MaskFiles
 
+EVALUATION = f"{TRACKED}_eval"
 SHEET_FRAMES, SHEET_WIDTH = 12, 480  # pictures on the contact sheet, pixels of each
 
 
@@ -42,7 +44,8 @@ def run(args: argparse.Namespace) -> None:
     if not args.app or args.video or not len(open_dataset(args.dataset)):
         track_and_show(args)
     if args.app:
-        open_app(fo.load_dataset(args.dataset))
+        dataset = fo.load_dataset(args.dataset)
+        open_app(dataset, save_workspace(dataset))
 
 
 def track_and_show(args: argparse.Namespace) -> None:
@@ -68,24 +71,22 @@ def track_and_show(args: argparse.Namespace) -> None:
     frames = open_frames(video)
     label_maps = list(read_label_maps(dataset[sample.id], TRACKED, frames.size))
     if len(truth) > 1:
-        print_scores(truth, label_maps, labels)
+        score(dataset.select(sample.id))
     size, device = "x".join(map(str, frames.size[::-1])), model.tracker.device
     print(f"\n{report.frames} frames of {size} at {speed:.1f} frames per second on {device}, labels stored")
     print(f"dataset:       {dataset.name}, field frames.{TRACKED} (make app shows it)")
     _draw(frames, label_maps, args.out / video.stem)
 
 
-def print_scores(
-    truth: Sequence[np.ndarray], tracked: Sequence[np.ndarray | None], labels: dict[int, str]
-) -> None:
-    """Prints J, F and J&F per object, over all frames but the first and the last, as DAVIS does."""
-    scorer = SequenceScorer()
-    for true, predicted in zip(truth, tracked, strict=True):
-        scorer.update(true, predicted)
-    result = summarize({"clip": scorer.finish()})
-    rows = [[labels[o.object_id], *map(percent, (o.J.mean, o.F.mean, o.JF))] for o in result.results]
-    mean = ["mean", *map(percent, (result.J, result.F, result.JF))]
+def score(sample: fo.DatasetView) -> None:
+    """Scores the tracked masks, looks for failures, and prints J, F and J&F of each object, over all frames
+    but the first and the last, as DAVIS does."""
+    results = evaluate_propagation(sample, TRACKED, TRUTH, EVALUATION)
+    report = find_failures(sample, TRACKED, eval_key=EVALUATION)
+    rows = [[row["name"], *map(percent, (row["J"], row["F"], row["JF"]))] for row in results.objects]
+    mean = ["mean", *map(percent, (results.J, results.F, results.JF))]
     print("\n" + text_table([["object", "J", "F", "J&F"], *rows, mean]))
+    print(f"\nevents:        {report}")
 
 
 def _demo_clip(folder: Path) -> tuple[Path, list[np.ndarray], dict[int, str]]:

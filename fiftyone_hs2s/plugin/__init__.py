@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fiftyone.operators import executor
+
 from .version_check import check_version
 
 _FOUND = find_spec("fiftyone_hs2s")
@@ -30,20 +32,26 @@ from .panel import HS2SPanel
 from .propagate_operator import Propagate
 from .repropagate_operator import Repropagate
 from .runs_panel import RunsPanel
+from .similar_operator import FindSimilarTracks
 from .train_operator import Train
 
-PARTS = (
+PARTS: tuple[type, ...] = (
     Propagate,
     Repropagate,
     Evaluate,
     FindFailures,
     Analyze,
     ShowAttention,
+    FindSimilarTracks,
     Train,
     ExportTracks,
     HS2SPanel,
     RunsPanel,
 )
+if hasattr(executor, "do_execute_pipeline"):  # else FiftyOne only has pipelines in its Enterprise version
+    from .pipeline_operator import PropagateAndCheck
+
+    PARTS += (PropagateAndCheck,)
 
 
 def register(plugin: Any) -> None:

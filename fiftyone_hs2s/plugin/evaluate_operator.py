@@ -15,7 +15,7 @@ from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .execution import Outcome, execute, named
+from .execution import Outcome, execute, named, stage_context
 from .work import MaskOperator, field_choice, target
 
 _PROTOCOLS = {
@@ -47,7 +47,7 @@ class Evaluate(MaskOperator):
             else "Its name; empty for that of the field and _eval"
         )
         inputs.str("eval_key", label="Evaluation key", description=note)
-        forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
+        protocol_input(inputs)
         forms.match_input(inputs)
         check_own_truth(ctx.params.get("pred_field"), ctx.params.get("gt_field"))
         key = ctx.params.get("eval_key") or (default_key(pred) if pred else None)
@@ -58,6 +58,8 @@ class Evaluate(MaskOperator):
             inputs.view("replaced", types.Notice(label=text))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        ctx = stage_context(ctx)
+
         def outcome(results: Any) -> Outcome:
             text = f"J&F {results.JF:.3f}, J {results.J:.3f}, F {results.F:.3f}"
             text += " (objects matched on their first frame)" * (results.config.match == "first_frame")
@@ -104,6 +106,11 @@ def _evaluate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any
     return evaluate_propagation(
         ctx.target_view(), *fields, _key(ctx), ctx.params["protocol"], match=match, progress=progress
     )
+
+
+def protocol_input(inputs: types.Object) -> None:
+    """Adds the choice of the objects and frames that count."""
+    forms.choice(inputs, "protocol", _PROTOCOLS, "Protocol", "davis2017", required=True)
 
 
 def default_key(field: str) -> str:

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
 
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import reason
 
-from .runs import Event, Run, throttle
+from .runs import Event, Run, list_runs, throttle
 
 PANEL = "hs2s_runs"
 
@@ -30,9 +31,32 @@ class Outcome(NamedTuple):
     """A window's schema and values to show it in, instead of a short note."""
     fields: tuple[str, ...] = ()
     """Fields that the App is to show, which leaves new ones unticked."""
+    view: fo.DatasetView | None = None
+    """What the App is to show."""
 
     def __str__(self) -> str:
         return ". ".join([self.text, *(f"{name}: {why}" for name, why in self.problems)])
+
+
+def stage_context(ctx: foo.ExecutionContext) -> foo.ExecutionContext:
+    """The context of a stage of a pipeline; another context as it is.
+
+    FiftyOne gives all stages one context, in which it changes the request alone: parameters would be those of
+    the pipeline's form, and a stage that works on in a thread would get those of the next one.
+    """
+    if not is_stage(ctx):
+        return ctx
+    if not ctx.delegated:  # else it tells how far it is
+        return ExecutionContext(
+            ctx.request_params, executor=ctx.executor, operator_uri=ctx.operator_uri, pipeline=ctx.pipeline
+        )
+    ctx.params = ctx.request_params.get("params") or {}
+    return ctx
+
+
+def is_stage(ctx: foo.ExecutionContext) -> bool:
+    """Whether an operator runs as a stage of a pipeline; older versions of FiftyOne have none."""
+    return getattr(ctx, "pipeline", None) is not None
 
 
 def execute(
@@ -46,7 +70,8 @@ def execute(
     In the App the work continues in a thread, whatever becomes of the page, and the operator is done at once:
     the panel of the runs shows its progress and its outcome. FiftyOne's own windows ("Executing", and one
     that opens again at each progress) would cover the App all the while. Only what is started over an open
-    sample, where that panel cannot be opened, and what is called from Python, is waited for.
+    sample, where that panel cannot be opened, and what is called from Python, is waited for. The next stage
+    of a pipeline starts when the one before is finished.
 
     Args:
         ctx: the operator's context
@@ -63,14 +88,17 @@ def execute(
         ctx.set_progress(progress=1.0, label=f"Finished: {outcome(work(queued))}")
         return
     in_app = "spaces" in ctx.request_params
-    run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)))
+    pipeline = ctx.pipeline if is_stage(ctx) else None
+    before = next((run for run in list_runs(ctx.dataset_name) if pipeline and run.pipeline is pipeline), None)
+    run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)), pipeline, before)
     run.start()
     if in_app and not ctx.current_sample:
-        yield ctx.ops.open_panel(PANEL, layout="vertical")
+        if before is None:
+            yield ctx.ops.open_panel(PANEL, layout="vertical")
         return
     run.wait()
     yield from announce(ctx, run)
-    if run.error is not None and not in_app:
+    if run.error is not None and (pipeline or not in_app):
         raise run.error
 
 
@@ -85,6 +113,10 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     yield ctx.ops.reload_dataset()
     if run.state == "finished" and run.outcome.fields:
         yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, *run.outcome.fields])))
+    if run.state == "finished" and run.outcome.view is not None:
+        if ctx.current_sample:  # may not be in it
+            yield ctx.ops.close_sample()
+        yield ctx.ops.set_view(run.outcome.view)
     if run.error is not None:
         yield _window(ctx, f"{run.title} failed", describe(run), problems_of(run))
     elif run.state == "canceled":
@@ -110,7 +142,7 @@ def describe(run: Run) -> str:
         return run.outcome.text
     if run.state == "failed":
         return reason(run.error) if isinstance(run.error, Exception) else repr(run.error)
-    return "What was done by then is kept" if run.state == "canceled" else run.label
+    return run.label
 
 
 def named(samples: fo.Dataset | fo.DatasetView, problems: Iterable[dict[str, str]]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from fiftyone_hs2s.dataset.fields import check_field, check_own_truth, check_sam
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .execution import Outcome, execute, named
+from .execution import Outcome, execute, named, stage_context
 from .work import MaskOperator, Samples, chosen, evaluation_choice, evaluations_of, field_choice, target
 
 
@@ -71,6 +71,8 @@ class FindFailures(MaskOperator):
         check_own_truth(pred, None if key else truth)
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        ctx = stage_context(ctx)
+
         def outcome(report: Any) -> Outcome:
             return Outcome(f"{report.field}: {report}", named(ctx.dataset, report.problems))
 

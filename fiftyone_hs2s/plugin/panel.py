@@ -227,6 +227,9 @@ class HS2SPanel(foo.Panel):
             panel.btn(
                 "attention", label="Where objects look", on_click="@hs2s/hs2s/show_attention", prompt=True
             )
+            panel.btn(
+                "similar", label="Find similar tracks", on_click="@hs2s/hs2s/find_similar_tracks", prompt=True
+            )
             panel.btn("redo", label="Redo beside corrections", on_click="@hs2s/hs2s/repropagate", prompt=True)
         panel.btn("reload", label="Refresh", on_click=self.reload)
         return types.Property(panel)

@@ -38,11 +38,13 @@ class Run:
         dataset: name of the dataset
         work: the work, called with a function that is told how far it is: in words, or with a
             :class:`Progress`; it returns the outcome
+        pipeline: the pipeline that the run is a stage of
+        before: the run that must be finished before
 
     Attributes:
         state: ``"running"``, ``"finished"``, ``"failed"`` or ``"canceled"``
         progress: the part that is done, 0..1; None while that is unknown
-        label: how far it is, in words
+        label: how far it is, in words; of a canceled run, what became of it
         outcome: what the work returned, once it is finished
         error: what the work raised, once it has failed
         announced: whether the App was told the outcome
@@ -53,15 +55,18 @@ class Run:
         title: str,
         dataset: str,
         work: Callable[[Callable[[Event], None]], Any],
+        pipeline: object | None = None,
+        before: Run | None = None,
     ) -> None:
         self.id, self.title, self.dataset = uuid4().hex[:8], title, dataset
+        self.pipeline = pipeline
         self.state: Literal["running", "finished", "failed", "canceled"] = "running"
         self.progress: float | None = None
         self.label = "Starting"
         self.outcome: Any = None
         self.error: BaseException | None = None
         self.announced = False
-        self._work = work
+        self._work, self._before = work, before
         self._canceled = ThreadEvent()
         self._thread = Thread(target=self._run, name=f"hs2s-{title}", daemon=True)
 
@@ -87,18 +92,29 @@ class Run:
 
     def _run(self) -> None:
         try:
+            self._wait_for_turn()
             self.outcome = self._work(self._report)
             self.state = "finished"
-        except Canceled:
+        except Canceled as reason:
+            self.label = str(reason)
             self.state = "canceled"
         except BaseException as error:
             logger.warning("%s: failed", self.title, exc_info=not isinstance(error, HS2SError))
             self.error = error
             self.state = "failed"
 
+    def _wait_for_turn(self) -> None:
+        if self._before is None:
+            return
+        self.label = f"Waiting for: {self._before.title}"
+        self._before.wait()
+        if self._before.state != "finished":
+            self.announced = True  # with the run before
+            raise Canceled(f"{self._before.title}: {self._before.state}")
+
     def _report(self, event: Event) -> None:
         if self._canceled.is_set():
-            raise Canceled
+            raise Canceled("What was done by then is kept")
         self.label = str(event)
         if isinstance(event, Progress):
             self.progress = event.progress

@@ -14,9 +14,10 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
-from .forms import NONE
 
 Samples = fo.Dataset | fo.DatasetView
+NONE = "(none)"
+"""A choice that no field or evaluation can have as its name: the App cannot empty a drop-down menu."""
 
 
 class MaskOperator(foo.Operator):
@@ -29,6 +30,8 @@ class MaskOperator(foo.Operator):
     """Whether the work is queued unless one chooses otherwise."""
     risk: ClassVar[str] = "medium"
     """FiftyOne's risk level: ``low`` reads, ``medium`` writes fields, ``high`` writes files on the server."""
+    as_generator: ClassVar[bool] = True
+    """Whether ``execute()`` yields what the App is to do; a pipeline has none."""
     check = staticmethod(check_samples)
     """Refuses samples that the operator cannot work on."""
 
@@ -39,7 +42,7 @@ class MaskOperator(foo.Operator):
             label=self.label,
             description=self.description,
             dynamic=True,
-            execute_as_generator=True,
+            execute_as_generator=self.as_generator,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
             default_choice_to_delegated=self.delegated,

@@ -26,6 +26,8 @@ from fiftyone.core.labels import Segmentation as Segmentation
 from fiftyone.core.labels import TemporalDetection as TemporalDetection
 from fiftyone.core.labels import TemporalDetections as TemporalDetections
 from fiftyone.core.odm import ColorScheme as ColorScheme
+from fiftyone.core.odm import Panel as Panel
+from fiftyone.core.odm import Space as Space
 from fiftyone.core.sample import Sample as Sample
 from fiftyone.core.session import launch_app as launch_app
 from fiftyone.core.utils import report_progress as report_progress

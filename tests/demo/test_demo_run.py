@@ -51,6 +51,15 @@ def test_the_demo_clip_is_tracked_scored_and_shown(
     assert dataset.persistent and len(dataset) == 1
     assert dataset.values("frames.ground_truth.detections.index") == [[[1, 2]] * 4]
     assert all(dataset.values("frames.hs2s.detections.label", unwind=True))
+    assert dataset.list_evaluations() == ["hs2s_eval"] and dataset.has_sample_field("hs2s_events")
+
+
+def test_the_app_opens_with_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(run, "open_app", lambda dataset, workspace: opened.append((dataset, workspace)))
+    assert main(["--out", str(tmp_path), "--app"]) == 0
+    ((dataset, workspace),) = opened
+    assert dataset.load_workspace("HS2S") == workspace
 
 
 def test_a_second_run_makes_no_second_clip_and_no_second_sample(tmp_path: Path) -> None:

@@ -182,11 +182,7 @@ def _look(
 
 def _choose(identities: dict[int, Identity], chosen: int | str | None) -> list[int]:
     """The ids of the objects that are meant."""
-    found = [
-        i
-        for i, identity in identities.items()
-        if chosen is None or chosen in (identity.index, identity.label, identity.instance, identity.name)
-    ]
+    found = [i for i, identity in identities.items() if chosen is None or identity.is_called(chosen)]
     if not found:
         raise HS2SError(
             f"there is no object {chosen!r}: choose one of {_names(identities, list(identities))}"

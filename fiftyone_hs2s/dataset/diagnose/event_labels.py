@@ -10,6 +10,13 @@ from fiftyone_hs2s.metrics import Event
 
 Names = Mapping[int, str]
 """What to call the objects, by number."""
+EVENT_ATTRIBUTES: dict[str, type[fo.Field]] = {
+    "kind": fo.StringField,
+    "object": fo.StringField,
+    "explanation": fo.StringField,
+    "severity": fo.FloatField,
+}
+"""What an event's label has beside FiftyOne's own attributes."""
 
 
 def kind_in_words(label: str) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, add_to_sidebar_group, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.diagnose.event_labels import (
+    EVENT_ATTRIBUTES,
     Names,
     explanation,
     kind_in_words,
@@ -193,12 +194,17 @@ def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> 
             summaries[name][sample_id] = value
     summaries["track_back_J"] = dict.fromkeys(events) | _sample_means(report.track_back)
     dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
-    everything.set_values(report.field, labels, key_field="id", dynamic=True)
+    for name, kind in EVENT_ATTRIBUTES.items():
+        dataset.add_sample_field(f"{report.field}.detections.{name}", kind)
+    everything.set_values(report.field, labels, key_field="id")
+    written = []
     for name, values in summaries.items():
         if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
             continue  # a field that nobody asked for
         dataset.add_sample_field(f"{key}_{name}", FAILURE_FIELDS[name])
         everything.set_values(f"{key}_{name}", values, key_field="id")
+        written.append(f"{key}_{name}")
+    add_to_sidebar_group(dataset, written, key)
 
 
 def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:

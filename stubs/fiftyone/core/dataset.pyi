@@ -3,6 +3,7 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.fields import Field
+from fiftyone.core.odm import Space
 from fiftyone.core.sample import Sample
 from fiftyone.core.view import DatasetView
 
@@ -42,6 +43,14 @@ class Dataset(SampleCollection):
         self,
         name: str,
         view: DatasetView,
+        description: str | None = ...,
+        color: str | None = ...,
+        overwrite: bool = ...,
+    ) -> None: ...
+    def save_workspace(
+        self,
+        name: str,
+        workspace: Space,
         description: str | None = ...,
         color: str | None = ...,
         overwrite: bool = ...,

@@ -12,4 +12,10 @@ class ColorScheme:
 class DatasetAppConfig:
     color_scheme: ColorScheme | None
 
+class Panel:
+    def __init__(self, **kwargs: Any) -> None: ...
+
+class Space:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
 def get_db_conn() -> Database[dict[str, Any]]: ...

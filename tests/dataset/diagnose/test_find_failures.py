@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fiftyone as fo
 import pytest
 from evaluation_kit import labels, shifted
 from failure_kit import LOST, found
@@ -23,7 +24,20 @@ def test_events_from_ground_truth(occluded):
     assert lost.label == "lost: square 0"
     clips = occluded.to_clips("pred_events")
     assert sorted(clips.values("support")) == [[5, 7], [8, 12], [8, 12]]
-    assert "pred_events.detections.severity" in occluded.get_field_schema(flat=True)
+
+
+def sidebar(dataset: fo.Dataset) -> dict[str, list[str]]:
+    return {group.name: group.paths for group in dataset.app_config.sidebar_groups}
+
+
+def test_the_sidebar_filters_events_also_where_there_are_none(scored_dataset):
+    find_failures(scored_dataset, "gt")
+    assert not scored_dataset.first().gt_events.detections
+    schema = scored_dataset.get_field_schema(flat=True)
+    assert {f"gt_events.detections.{name}" for name in ("kind", "object", "explanation", "severity")} <= {
+        *schema
+    }
+    assert {"gt_num_occlusions", "gt_worst_event"} <= {*sidebar(scored_dataset)["gt"]}
 
 
 def test_events_are_told_in_words(three):
@@ -61,12 +75,15 @@ def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
     sample = occluded.first()
     assert found(sample) == {"occlusion": [5, 7], "reappearance": [8, 12], "lost": [8, 12]}
     assert sample.ev_worst_event == "lost"
+    assert {"ev_J", "ev_worst_event"} <= {*sidebar(occluded)["ev"]}
     occluded.rename_evaluation("ev", "other")
     assert occluded.values("other_num_occlusions") == [1]
     occluded.delete_evaluation("other")
     assert not [
         name for name in FAILURE_FIELDS if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))
     ]
+    groups = sidebar(occluded)
+    assert "ev" not in groups and not [path for path in groups["other"] if path.startswith("other_")]
 
 
 def test_events_without_ground_truth(occluded):

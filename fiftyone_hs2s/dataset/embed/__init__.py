@@ -1,0 +1,1 @@
+"""What tracked objects look like: embeddings, and tracks that are alike."""

@@ -1,0 +1,47 @@
+"""A workspace of the App: the samples, and beside them what says where their masks fail."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+
+from fiftyone_hs2s.dataset.compat import Samples, root_dataset
+from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
+from fiftyone_hs2s.errors import HS2SError
+
+NAME = "HS2S"
+_PANEL = "hs2s_panel"
+
+
+def save_workspace(samples: Samples, eval_key: str | None = None) -> fo.Space:
+    """Saves the workspace ``HS2S`` with the dataset, in place of an earlier one: the grid, the panel HS2S,
+    and a histogram of J&F.
+
+    The App offers it at the top right. To open it at once: ``fo.launch_app(dataset, spaces=workspace)``.
+
+    Args:
+        samples: the dataset, or a view of it
+        eval_key: the evaluation whose scores the histogram shows; the newest one by default. Without any
+            there is no histogram
+
+    Returns:
+        the workspace
+
+    Raises:
+        HS2SError: if there is no such evaluation
+    """
+    dataset = root_dataset(samples)
+    keys = list_evaluations(dataset)
+    if eval_key is not None and eval_key not in keys:
+        raise HS2SError(
+            f"{eval_key!r} is no evaluation of propagated masks: choose one of {', '.join(keys) or 'none'}"
+        )
+    key = eval_key or (keys[-1] if keys else None)
+    beside = fo.Space(children=[fo.Panel(type=_PANEL)])
+    if key:
+        histogram = fo.Space(children=[fo.Panel(type="Histograms", state={"plot": f"{key}_JF"})])
+        beside = fo.Space(children=[beside, histogram], orientation="vertical", sizes=[0.68, 0.32])
+    grid = fo.Space(children=[fo.Panel(type="Samples", pinned=True)])
+    workspace = fo.Space(children=[grid, beside], orientation="horizontal", sizes=[0.55, 0.45])
+    about = "Samples, where their masks fail, and how good they are"
+    dataset.save_workspace(NAME, workspace, description=about, overwrite=True)
+    return workspace
