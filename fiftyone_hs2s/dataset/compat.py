@@ -3,14 +3,16 @@ ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any, TypeAlias, TypeGuard
 
 import fiftyone as fo
 import fiftyone.core.clips as foc
 from bson import ObjectId
 from fiftyone.core.sample import SampleView
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 
 from fiftyone_hs2s.errors import HS2SError
@@ -60,6 +62,16 @@ def sample_collection(dataset: fo.Dataset) -> Collection:
 def frame_collection(dataset: fo.Dataset) -> Collection | None:
     """Where the database keeps the frames of a dataset of videos; None if it has none."""
     return _private(dataset, "_frame_collection")
+
+
+def add_frames(dataset: fo.Dataset, sample_id: str, numbers: Iterable[int]) -> None:
+    """Adds frames of a video that are not there yet; those that are stay as they are."""
+    frames = frame_collection(dataset)
+    assert frames is not None, "the dataset holds videos"
+    now, video = datetime.now(timezone.utc), ObjectId(sample_id)
+    new = {"_dataset_id": dataset_id(dataset), "created_at": now, "last_modified_at": now}
+    keys = ({"_sample_id": video, "frame_number": number} for number in numbers)
+    frames.bulk_write([UpdateOne(key, {"$setOnInsert": new}, upsert=True) for key in keys], ordered=False)
 
 
 def needs_frames(view: fo.DatasetView) -> bool:

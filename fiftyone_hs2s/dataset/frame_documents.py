@@ -12,7 +12,13 @@ from typing import Any
 import fiftyone as fo
 from bson import ObjectId
 
-from fiftyone_hs2s.dataset.compat import aggregate_frames, frame_collection, needs_frames, root_dataset
+from fiftyone_hs2s.dataset.compat import (
+    add_frames,
+    aggregate_frames,
+    frame_collection,
+    needs_frames,
+    root_dataset,
+)
 from fiftyone_hs2s.dataset.frame_paths import frame_path
 
 _LISTS = {"Detections": "detections", "Polylines": "polylines", "Keypoints": "keypoints"}
@@ -55,24 +61,24 @@ def write_frames(
 ) -> None:
     """Writes the labels of some frames of a video, and adds the frames that are not in the database yet.
 
+    Samples and frames are not read as a whole: another run may have added fields that the dataset's object
+    does not know. Nor are frames replaced that it adds meanwhile.
+
     Args:
         samples: a view of the one sample, without filters
         sample_id: the video sample
         field: the field's name, without ``frames.``
         by_number: the labels by frame number
     """
+    if not by_number:
+        return
+    add_frames(root_dataset(samples), sample_id, by_number)
     query = {"frame_number": {"$in": list(by_number)}}
-    found = {
-        document["frame_number"]: str(document["_id"])
+    values = {
+        str(document["_id"]): by_number[document["frame_number"]]
         for document in frame_documents(samples, sample_id, (1, None), query)
     }
-    frames = samples.first().frames
-    for number in sorted(by_number.keys() - found.keys()):
-        frames.add_frame(number, fo.Frame(**{field: by_number[number]}))
-    frames.save()
-    if found:
-        values = {frame_id: by_number[number] for number, frame_id in found.items()}
-        samples.set_values(frame_path(field), values, key_field=frame_path("id"))
+    samples.set_values(frame_path(field), values, key_field=frame_path("id"))
 
 
 def value_at(document: dict[str, Any], path: str) -> Any:

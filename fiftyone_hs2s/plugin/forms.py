@@ -20,6 +20,8 @@ from fiftyone_hs2s.registry import list_models
 REQUIREMENTS = ("pydantic", "av", "safetensors", "torch", "torchvision")
 """What is needed beyond FiftyOne's own requirements; the plugin's requirements.txt lists the same."""
 
+NONE = "(none)"
+"""A choice that no field or evaluation can have as its name: the App cannot empty a drop-down menu."""
 IGNORE = "none"
 """Choice of a mask maker: boxes and points are ignored."""
 _LIKELY_PROMPTS = (("prompt", "prompts"), "ground_truth")
@@ -120,6 +122,15 @@ def prompt_field_input(
     default = fields[0] if len(fields) == 1 else next(iter(likely), None)
     names = {name: name for name in fields}
     choice(inputs, "prompt_field", names, "Prompt field", default, about, required=True)
+
+
+def further_field_input(inputs: types.Object, samples: Samples, first: str | None) -> None:
+    """Adds the choice of a second prompt field beside the first one, or of none."""
+    fields = [field_prefix(samples) + name for name in prompt_fields(samples)]
+    others = {name: name for name in fields if name != first}
+    if first and others:
+        about = "More objects, or more of the same ones; of a mask and a box of one object the mask counts"
+        choice(inputs, "further_field", {NONE: "None"} | others, "Further prompt field", NONE, about)
 
 
 def mask_maker_input(inputs: types.Object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
@@ -20,7 +20,7 @@ from fiftyone_hs2s.registry import list_models
 
 from . import forms
 from .execution import Outcome, execute, stage_context
-from .work import Samples, target
+from .work import Samples, chosen, target
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
@@ -68,6 +68,7 @@ class Propagate(foo.Operator):
     def _fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()
         forms.prompt_field_input(inputs, samples)
+        forms.further_field_input(inputs, samples, ctx.params.get("prompt_field"))
         output = f"{forms.field_prefix(samples)}hs2s"
         inputs.str("label_field", default=output, label="Output field", description="For the results")
         forms.model_input(inputs, _BRING_WEIGHTS)
@@ -84,13 +85,11 @@ class Propagate(foo.Operator):
             description="Also do samples that are finished already",
         )
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
-            prompts, label = check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+            prompts, label = check_fields(samples, _prompt_fields(ctx), ctx.params["label_field"])
             if not ctx.params.get("overwrite") and prompts != (label,):
                 StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
             boxes = ctx.params.get("mask_maker") != forms.IGNORE
-            outlook = plan(
-                samples, ctx.params["prompt_field"], label, bool(ctx.params.get("overwrite")), boxes
-            )
+            outlook = plan(samples, prompts, label, bool(ctx.params.get("overwrite")), boxes)
             inputs.view("plan", types.Notice(label=str(outlook)))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
@@ -104,7 +103,7 @@ class Propagate(foo.Operator):
     def __call__(
         self,
         samples: Samples,
-        prompt_field: str,
+        prompt_field: str | Sequence[str],
         label_field: str,
         delegate: bool = False,
         **params: Any,
@@ -113,7 +112,7 @@ class Propagate(foo.Operator):
 
         Args:
             samples: the videos
-            prompt_field: the frame field with the masks, boxes or points to start from
+            prompt_field: the frame field, or two, with the masks, boxes or points to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
             **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
@@ -125,10 +124,20 @@ class Propagate(foo.Operator):
         Raises:
             HS2SError: if the fields cannot work
         """
-        (prompt,), label = check_fields(samples, prompt_field, label_field)
+        prompts, label = check_fields(samples, prompt_field, label_field)
+        if len(prompts) > 2:
+            raise HS2SError("the operator takes one or two prompt fields; hs2s.propagate() takes more")
         prefix = forms.field_prefix(samples)
-        params = {"prompt_field": prefix + prompt, "label_field": prefix + label, **params}
+        names = ("prompt_field", "further_field")
+        params |= {name: prefix + prompt for name, prompt in zip(names, prompts, strict=False)}
+        params["label_field"] = prefix + label
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
+
+
+def _prompt_fields(ctx: foo.ExecutionContext) -> list[str]:
+    """The prompt field, and perhaps a further one."""
+    first, further = ctx.params["prompt_field"], chosen(ctx, "further_field")
+    return [first] if further in (None, first) else [first, further]
 
 
 def _outcome(report: PropagationReport) -> Outcome:
@@ -145,7 +154,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
     given = {} if model in list_models() else params  # another model's may be left in the form
     if not params.get("label_field"):
         raise HS2SError("the output field has no name: give one for the results")
-    fields = {"prompt_field": params["prompt_field"], "label_field": params["label_field"]}
+    fields = {"prompt_field": _prompt_fields(ctx), "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
     maker = params.get("mask_maker") or MASK_MAKERS[0]
     progress("Loading the model")

@@ -14,10 +14,9 @@ from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
+from .forms import NONE
 
 Samples = fo.Dataset | fo.DatasetView
-NONE = "(none)"
-"""A choice that no field or evaluation can have as its name: the App cannot empty a drop-down menu."""
 
 
 class MaskOperator(foo.Operator):

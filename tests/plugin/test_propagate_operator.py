@@ -95,6 +95,23 @@ def test_form_asks_for_weights_that_are_not_shipped(operator, dataset, sample):
     assert not properties["reset_period"].required
 
 
+def test_a_further_prompt_field(operator, dataset, sample):
+    assert "further_field" not in form(operator, dataset, prompt_field="frames.gt")
+    red, blue = sample.frames[4].gt.detections
+    sample.frames[4]["more"] = fo.Detections(detections=[blue.copy()])
+    sample.frames[4].gt.detections = [red]
+    sample.save()
+    offered = form(operator, dataset, prompt_field="frames.gt")["further_field"]
+    assert (offered.type.values, offered.default) == (["(none)", "frames.more"], "(none)")
+    execute(dataset, further_field="frames.more")
+    operator(dataset, ["gt", "more"], "again")
+    with pytest.raises(HS2SError, match="one or two prompt fields"):
+        operator(dataset, ["gt", "more", "gt"], "third")
+    sample.reload()
+    for field in ("pred", "again"):
+        assert_right(found(sample, field), range(4, T + 1))
+
+
 def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monkeypatch, models):
     monkeypatch.setenv("HS2S_MODELS", str(tmp_path))
     (tmp_path / "cells.safetensors").write_bytes(b"")

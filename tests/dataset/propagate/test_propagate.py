@@ -128,3 +128,15 @@ def test_prefix_makes_no_difference(dataset, sample, model):
     assert_right(found(sample), range(4, T + 1))
     assert "pred" in dataset.get_frame_field_schema()
     assert not any(name.startswith("frames") and name != "frames" for name in dataset.get_field_schema())
+
+
+def test_a_field_that_another_process_has_added_meanwhile(dataset, sample, model, monkeypatch):
+    """As in the App's server, where each run has an object of its own for the dataset."""
+    monkeypatch.setattr(fo.config, "singleton_cache", False)
+    other = fo.load_dataset(dataset.name)
+    assert other is not dataset
+    for samples, field in ((dataset, "one"), (other, "two")):
+        assert len(run(samples, model, label_field=field).complete) == 1
+    (seen,) = fo.load_dataset(dataset.name)
+    for field in ("one", "two"):
+        assert_right(found(seen, field), range(4, T + 1))
