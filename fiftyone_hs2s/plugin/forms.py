@@ -129,7 +129,7 @@ def further_field_input(inputs: types.Object, samples: Samples, first: str | Non
     fields = [field_prefix(samples) + name for name in prompt_fields(samples)]
     others = {name: name for name in fields if name != first}
     if first and others:
-        about = "More objects, or more of the same ones; of a mask and a box of one object the mask counts"
+        about = "Its objects are tracked too; a mask counts before a box or points of the same object"
         choice(inputs, "further_field", {NONE: "None"} | others, "Further prompt field", NONE, about)
 
 
