@@ -64,6 +64,9 @@ def test_made_pages_name_every_command_and_public_name(monkeypatch):
 def test_one_version():
     listed = yaml.safe_load((REPO / "fiftyone.yml").read_text())
     assert listed["version"] == __version__
+    cited = yaml.safe_load((REPO / "CITATION.cff").read_text())
+    assert cited["version"] == __version__
+    assert f"## [{__version__}] - {cited['date-released']}\n" in (REPO / "CHANGELOG.md").read_text()
     assert not re.search(r"^version = ", (REPO / "pyproject.toml").read_text(), re.M), (
         "it comes from the package"
     )

@@ -21,6 +21,7 @@ class FindSimilarTracks(MaskOperator):
     """Describes tracks by the tracker's encoder, and shows them, those like the open sample's first."""
 
     name = "find_similar_tracks"
+    risk = "high"  # the frames are written as images
     label = "HS2S: find similar tracks"
     description = "Compute embeddings of tracked objects, and show a patch of each, those most like one first"
 
