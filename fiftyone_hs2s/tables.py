@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 def percent(value: float) -> str:
     """A share in 0..1 as percent with one decimal; a dash if there is none."""
     return "-" if value != value else f"{100 * value:.1f}"
+
+
+def defined(value: Any) -> Any:
+    """Numbers that are not defined as None, for JSON, which has no NaN; within dicts and tuples, too."""
+    if isinstance(value, dict):
+        return {key: defined(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [defined(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def text_table(rows: Sequence[Sequence[Any]], total: bool = False) -> str:

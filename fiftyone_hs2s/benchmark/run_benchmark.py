@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from fiftyone_hs2s.benchmark.benchmark_data import BenchmarkData, find_benchmark
 from fiftyone_hs2s.benchmark.benchmark_result import BenchmarkResult
 from fiftyone_hs2s.benchmark.out_folder import check_out, claim_folder, tracker_settings
-from fiftyone_hs2s.benchmark.submission import some_names, write_zip
+from fiftyone_hs2s.benchmark.submission import write_zip
 from fiftyone_hs2s.benchmark.tracked_sequences import SequenceReport, track_all
+from fiftyone_hs2s.errors import some
 from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.metrics import Evaluation, evaluate_folders
 from fiftyone_hs2s.models import default_model, short_name
@@ -111,7 +112,7 @@ def _score(
     if len(scored) < len(reports):
         without = [name for name in reports if name not in scored]
         notes.append(
-            f"Not scored, since only first masks are there: {len(without)} sequences ({some_names(without)})."
+            f"Not scored, since only first masks are there: {len(without)} sequences ({some(without)})."
         )
     if not scored:
         return None, notes

@@ -9,7 +9,7 @@ import numpy as np
 
 from fiftyone_hs2s.benchmark.benchmark_data import BenchmarkData
 from fiftyone_hs2s.benchmark.tracked_sequences import SequenceReport
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.errors import HS2SError, some
 from fiftyone_hs2s.mask_files.server_zip import write_server_zip
 
 
@@ -28,7 +28,7 @@ def write_zip(
     file.unlink(missing_ok=True)  # that of an earlier run
     try:
         if failed:
-            raise HS2SError(f"{some_names(list(failed))} not tracked.")
+            raise HS2SError(f"{some(list(failed))} not tracked.")
         expected = {name: _expected(data, name, done) for name, done in reports.items()}
         write_server_zip(
             file, server, {name: _masks(out, name, done) for name, done in reports.items()}, expected
@@ -50,8 +50,3 @@ def _masks(out: Path, name: str, done: SequenceReport) -> Iterator[tuple[str, np
     for frame in done["frames"]:
         blank = frame not in done["confidence"]
         yield frame, np.zeros(done["size"], np.uint8) if blank else out / "masks" / name / f"{frame}.png"
-
-
-def some_names(names: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

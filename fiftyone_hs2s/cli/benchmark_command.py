@@ -6,11 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from fiftyone_hs2s.benchmark.benchmark_data import BENCHMARKS
 from fiftyone_hs2s.cli.evaluate_command import positive
 from fiftyone_hs2s.cli.network_arguments import add_network_arguments, make_tracker
 from fiftyone_hs2s.errors import HS2SError
-
-KINDS = ("davis2016", "davis2017", "youtube-vos", "mose", "lvos", "sa-v")
 
 DESCRIPTION = """\
 Tracks every sequence of a benchmark, each object from its first mask, and scores what has truth by that
@@ -50,7 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--out", type=Path, required=True, metavar="FOLDER", help="where to write all results"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace results of other settings in --out")
-    parser.add_argument("--kind", choices=KINDS, help="which benchmark it is (default: told by the files)")
+    parser.add_argument(
+        "--kind", choices=tuple(BENCHMARKS), help="which benchmark it is (default: told by the files)"
+    )
     parser.add_argument("--protocol", help="how to score (default: the benchmark's own), see hs2s evaluate")
     parser.add_argument(
         "--seen",

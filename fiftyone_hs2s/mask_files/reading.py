@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fiftyone_hs2s.errors import HS2SError, MaskError
+from fiftyone_hs2s.errors import HS2SError, MaskError, by, some
 from fiftyone_hs2s.files import PathLike, check_file
 from fiftyone_hs2s.mask_files.palettes import grays_of_colors, ids_of_colors, read_indices
 from fiftyone_hs2s.mask_files.soft_edges import count_values, has_soft_edges
@@ -105,8 +105,8 @@ class LabelMapReader:
             return values
         if white == VOID and values.dtype == np.uint8 and (shades := self.shades):
             self.note = (
-                f"255 is taken for an object beside the grays {_some(shades)}; name it as void if it is "
-                "(void=255, --void 255)"
+                f"255 is taken for an object beside the grays {some(sorted(shades))}; name it as void if it "
+                "is (void=255, --void 255)"
             )
             return values.astype(np.uint16)
         return values if self._others else np.where(is_white, 1, values).astype(values.dtype)
@@ -131,11 +131,6 @@ class LabelMapReader:
             if others and min(others) < _FIRST_IDS:
                 break
         return others
-
-
-def _some(ids: Collection[int]) -> str:
-    shown = ", ".join(map(str, sorted(ids)[:5]))
-    return f"{shown}, ..." if len(ids) > 5 else shown
 
 
 class _Values(NamedTuple):
@@ -249,10 +244,6 @@ def same_aspect(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def aspect_error(found: tuple[int, ...], size: tuple[int, int], name: str) -> MaskError:
     """Says that a mask of one size (H, W) does not fit a frame of another."""
     return MaskError(
-        f"The {name} is {_by(found)} pixels and the frame {_by(size)} (height x width), of another aspect "
+        f"The {name} is {by(found)} pixels and the frame {by(size)} (height x width), of another aspect "
         "ratio: give a mask of the frame's size."
     )
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return "x".join(map(str, size))

@@ -10,7 +10,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
-from fiftyone_hs2s.errors import HS2SError, MaskError
+from fiftyone_hs2s.errors import HS2SError, MaskError, by, some
 from fiftyone_hs2s.files import PathLike, new_file
 from fiftyone_hs2s.mask_files.reading import VOID
 from fiftyone_hs2s.masks import is_label_map, label_image, read_label_map, read_written
@@ -57,7 +57,7 @@ def write_server_zip(
         raise HS2SError(f"There is no server format {server!r}: choose one of {', '.join(SERVERS)}.")
     wanted = list(sequences if expected is None else expected)
     if lost := [name for name in wanted if name not in sequences]:
-        raise MaskError(f"The server asks for sequences that were not tracked: {_some(lost)}.")
+        raise MaskError(f"The server asks for sequences that were not tracked: {some(lost)}.")
     if not wanted:
         raise MaskError("There is no sequence for the server: give one with masks.")
     count = 0
@@ -92,13 +92,13 @@ def _encoded(
             )
         if size is not None and label_map.shape != tuple(size):
             raise MaskError(
-                f"{where} is {_by(label_map.shape)} pixels, and the server asks for {_by(size)} (height x"
+                f"{where} is {by(label_map.shape)} pixels, and the server asks for {by(size)} (height x"
                 " width): give masks of the frames' own size."
             )
         first = first or (label_map.shape[0], label_map.shape[1])
         yield frame, _png(label_map)
     if lost := [frame for frame in expected or () if frame not in seen]:
-        raise MaskError(f"The server asks for frames of {sequence} that have no mask: {_some(lost)}.")
+        raise MaskError(f"The server asks for frames of {sequence} that have no mask: {some(lost)}.")
     if not seen:
         raise MaskError(f"The sequence {sequence} has no mask for the server.")
 
@@ -120,11 +120,3 @@ def _check_name(name: str, what: str) -> None:
             f"The {what} is called {name!r}, which the server does not expect: name folders and files as the"
             " data set does."
         )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return "x".join(map(str, size))

@@ -18,7 +18,7 @@ import numpy as np
 from fiftyone_hs2s.metrics.events import runs
 from fiftyone_hs2s.metrics.protocols import Protocol, counted_frames, get_protocol, scored_ids
 from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScores
-from fiftyone_hs2s.tables import data_frame, percent, text_table
+from fiftyone_hs2s.tables import data_frame, defined, percent, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -129,7 +129,7 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``hs2s analyze --json`` writes; None for means of nothing."""
-        data = _finite(asdict(self))
+        data = defined(asdict(self))
         histograms = {str(t): histogram(lengths) for t, lengths in self.occlusion_lengths.items()}
         return {
             **data,
@@ -158,14 +158,6 @@ def bars(lengths: Sequence[float], width: int = 5, longest: int = 40) -> str:
 
 def _row(table: str, frames: str, objects: int, j: float, f: float, jf: float) -> dict[str, Any]:
     return {"table": table, "frames": frames, "objects": objects, "J": j, "F": f, "JF": jf}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def analyze(

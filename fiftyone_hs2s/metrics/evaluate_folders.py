@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.errors import HS2SError, some
 from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.mask_files.layouts import list_sequences, read_split
 from fiftyone_hs2s.mask_files.sequence_masks import MaskSequence
@@ -170,7 +170,7 @@ def pair_sequences(
         return {name: (folder, next(iter(predicted.values()))) for name, folder in true.items()}
     if not true.keys() & predicted.keys():
         raise HS2SError(
-            f"No sequence of {truth} ({_some(true)}) is in {prediction} ({_some(predicted)}): "
+            f"No sequence of {truth} ({some(true)}) is in {prediction} ({some(predicted)}): "
             "name the folders of the predictions like those of the truth."
         )
     return {name: (folder, predicted.get(name)) for name, folder in true.items()}
@@ -180,7 +180,7 @@ def _in_split(sequences: dict[str, Path], folder: Path, split: str | Sequence[st
     names = read_split(folder, split) if isinstance(split, str) else list(split)
     if lost := [name for name in names if name not in sequences]:
         which = f" {split}" if isinstance(split, str) else ""
-        raise HS2SError(f"The split{which} names sequences that {folder} has no masks of: {_some(lost)}.")
+        raise HS2SError(f"The split{which} names sequences that {folder} has no masks of: {some(lost)}.")
     return {name: sequences[name] for name in names}
 
 
@@ -191,14 +191,9 @@ def _check_names(truth: Path, prediction: Path | None) -> None:
     true, predicted = MaskSequence(truth).names, MaskSequence(prediction).names
     if not {*true} & {*predicted}:
         raise HS2SError(
-            f"No frame of {truth} ({_some(true)}) is in {prediction} ({_some(predicted)}): "
+            f"No frame of {truth} ({some(true)}) is in {prediction} ({some(predicted)}): "
             "name the files of the predictions like those of the truth."
         )
-
-
-def _some(names: Collection[str]) -> str:
-    shown = list(names)[:3]
-    return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 class _Task(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from fiftyone_hs2s.metrics.protocols import (
     Statistics,
     mean_statistics,
 )
-from fiftyone_hs2s.tables import data_frame, percent, text_table
+from fiftyone_hs2s.tables import data_frame, defined, percent, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -143,8 +142,8 @@ class Evaluation(_Means):
             "match": self.match,
             **_numbers(self),
             **self.splits,
-            "J_statistics": _finite(asdict(self.J_statistics)),
-            "F_statistics": _finite(asdict(self.F_statistics)),
+            "J_statistics": defined(asdict(self.J_statistics)),
+            "F_statistics": defined(asdict(self.F_statistics)),
             "sequences": {name: _sequence_dict(sequence) for name, sequence in self.sequences.items()},
             "problems": [asdict(problem) for problem in self.problems],
         }
@@ -198,11 +197,7 @@ class Evaluation(_Means):
 
 
 def _numbers(means: _Means) -> dict[str, float | None]:
-    return _finite({"J": means.J, "F": means.F, "JF": means.JF})
-
-
-def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    return defined({"J": means.J, "F": means.F, "JF": means.JF})
 
 
 def _sequence_dict(sequence: SequenceResult) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from fiftyone_hs2s.choices import did_you_mean
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.errors import HS2SError, some
 from fiftyone_hs2s.files import check_file, new_file
 from fiftyone_hs2s.models import default_weights, shipped_models
 from fiftyone_hs2s.network.config import HS2SConfig, available_models
@@ -246,17 +246,17 @@ def _check(expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], so
         "unknown": [key for key in given if key not in expected],
         "of another shape": [k for k in expected if k in given and expected[k].shape != given[k].shape],
     }
-    found = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in problems.items() if keys]
+    found = [f"{len(keys)} {what} ({some(keys)})" for what, keys in problems.items() if keys]
     if found:
         raise HS2SError(f"{source} does not fit the network: " + ", ".join(found))
     if bad := [key for key, value in given.items() if not _is_of_kind(value, expected[key])]:
         raise HS2SError(
-            f"{source} has other than plain numbers of the network's type in {_some(bad)}; it is damaged"
+            f"{source} has other than plain numbers of the network's type in {some(bad)}; it is damaged"
         )
     if bad := [
         k for k, value in given.items() if value.is_floating_point() and not torch.isfinite(value).all()
     ]:
-        raise HS2SError(f"{source} has values that are not finite in {_some(bad)}; it is damaged")
+        raise HS2SError(f"{source} has values that are not finite in {some(bad)}; it is damaged")
 
 
 def _is_of_kind(value: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -264,7 +264,3 @@ def _is_of_kind(value: torch.Tensor, expected: torch.Tensor) -> bool:
     or empty."""
     plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
     return plain and not value.is_complex() and value.is_floating_point() == expected.is_floating_point()
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
