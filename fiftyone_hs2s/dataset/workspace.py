@@ -33,7 +33,8 @@ def save_workspace(samples: Samples, eval_key: str | None = None) -> fo.Space:
     keys = list_evaluations(dataset)
     if eval_key is not None and eval_key not in keys:
         raise HS2SError(
-            f"{eval_key!r} is no evaluation of propagated masks: choose one of {', '.join(keys) or 'none'}"
+            f"{eval_key!r} is not an evaluation of propagated masks: "
+            f"choose one of {', '.join(keys) or 'none'}"
         )
     key = eval_key or (keys[-1] if keys else None)
     beside = fo.Space(children=[fo.Panel(type=_PANEL)])

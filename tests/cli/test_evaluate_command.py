@@ -82,7 +82,7 @@ def test_seen_and_unseen_classes(folders, capsys):
     with pytest.raises(HS2SError, match="give both"):
         run(*paths, "--seen", seen)
     meta.write_text("{}")
-    with pytest.raises(HS2SError, match=r"meta\.json is no meta\.json"):
+    with pytest.raises(HS2SError, match=r"meta\.json is not a meta\.json"):
         run(*paths, "--meta", meta)
     with pytest.raises(HS2SError, match=r"no file .*none\.txt"):
         run(*paths, "--seen", folders / "none.txt")

@@ -45,7 +45,7 @@ def test_categories_and_frames_may_each_be_missing(tmp_path):
     "content", ["{}", "[]", "null", '{"videos": []}', "{", "[" * 100000, '"ü', '{"a": NaN}']
 )
 def test_foreign_files_are_named(tmp_path, content):
-    with pytest.raises(HS2SError, match=r"meta\.json is no meta\.json"):
+    with pytest.raises(HS2SError, match=r"meta\.json is not a meta\.json"):
         meta(tmp_path, content)
 
 

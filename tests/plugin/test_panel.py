@@ -95,7 +95,7 @@ def test_deleted_and_renamed_evaluations(evaluated):
     panel.do("choose", value="renamed")
     assert "no evaluation yet" in panel.text
     panel.do("show_bar", id="3")
-    assert "is no evaluation" in panel.text
+    assert "is not an evaluation" in panel.text
     assert not PLOTS & set(panel.shown)
 
 
