@@ -65,7 +65,8 @@ def api() -> str:
     places = {name: module for module, names in hs2s._PUBLIC.items() for name in names}
     public = [f"::: {places[name]}.{name}\n\n" for name in sorted(places, key=str.lower)]
     core = [f"::: fiftyone_hs2s.{name}\n\n" for name in CORE]
-    return API + "".join(public) + "## Without FiftyOne\n\n" + "".join(core)
+    spread = "## On many machines\n\n::: fiftyone_hs2s.distributed\n\n"
+    return API + "".join(public) + spread + "## Without FiftyOne\n\n" + "".join(core)
 
 
 def command_help() -> str:

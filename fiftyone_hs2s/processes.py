@@ -1,44 +1,196 @@
-"""Work in several processes, which leave signals to this one and end with it."""
+"""Work in several processes of this machine, which leave signals to this one and end with it."""
 
 from __future__ import annotations
 
-import multiprocessing
+import json
+import os
+import pickle
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 from fiftyone_hs2s.command import SIGNALS
+from fiftyone_hs2s.engines import Engine, Result, Tell, Work
+from fiftyone_hs2s.errors import HS2SError
+
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); " + (
+    "from fiftyone_hs2s.worker_process import serve; serve(int(sys.argv[2]), sys.argv[3])"
+)
+_PATIENCE = 10
+"""Seconds in which a process that is asked to stop tidies up."""
 
 
-@contextmanager
-def run_in_processes(
-    function: Callable[..., Any], tasks: Iterable[tuple], num_workers: int
-) -> Iterator[list[Future]]:
-    """Calls a function in fresh processes: a fork of one with threads (PyTorch, FiftyOne) may hang.
+class Processes(Engine):
+    """Does tasks in fresh processes, each of which takes the next one as soon as it is free.
+
+    A fork of a process with threads (PyTorch, FiftyOne) may hang, and what ``multiprocessing`` starts afresh
+    runs the user's script once more: these are started by themselves. They share this process's threads
+    (``OMP_NUM_THREADS``, else one a core). One that is killed loses its task; another one takes its place.
 
     Args:
-        function: what to call; can be imported by name
-        tasks: the arguments of each call
-        num_workers: number of processes
-
-    Yields:
-        the calls' futures, in the order of the tasks. Leaving the block by an exception ends the processes at
-        once
+        num_workers: how many
+        environments: variables for them, one mapping after the other
     """
-    pool = ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn"))
+
+    def __init__(self, num_workers: int, environments: Sequence[Mapping[str, str]] = ({},)) -> None:
+        self.capacity = num_workers
+        self._environments = environments
+
+    @contextmanager
+    def _at_work(self, work: Work, tell: Tell) -> Iterator[None]:
+        self._tell = tell
+        self._workers: dict[int, _Worker] = {}
+        with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
+            self._work = Path(folder) / "work.pickle"
+            self._work.write_bytes(_packed(work))
+            try:
+                with _signals_wait():
+                    for place in range(self.capacity):
+                        self._start(place)
+                yield
+                for worker in self._workers.values():
+                    worker.dismiss()
+            except BaseException:
+                for worker in self._workers.values():
+                    worker.process.terminate()
+                raise
+            finally:
+                for worker in self._workers.values():
+                    worker.end()
+
+    def _start(self, place: int) -> None:
+        threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores())
+        shared = {"OMP_NUM_THREADS": str(max(1, threads // self.capacity))}
+        environment = {**os.environ, **shared, **self._environments[place % len(self._environments)]}
+        self._workers[place] = _Worker(self._work, environment)
+
+    def _submit(self, index: int, task: Any) -> None:
+        for place in range(self.capacity):
+            if place not in self._workers:  # one was lost
+                with _signals_wait():
+                    self._start(place)
+            if self._workers[place].task is None:
+                self._workers[place].give(index, task)
+                return
+
+    def _wait(self) -> Iterator[Result]:
+        found: list[Result] = []
+        while not found:
+            by_connection = {worker.connection: place for place, worker in self._workers.items()}
+            for connection in wait(list(by_connection)):
+                place = by_connection[connection]  # type: ignore[index]
+                if result := self._hear(place):
+                    found.append(result)
+        yield from found
+
+    def _hear(self, place: int) -> Result | None:
+        """Takes what a process says; its result if it has one."""
+        worker = self._workers[place]
+        try:
+            kind, said = worker.connection.recv()
+        except (EOFError, OSError):
+            return self._lose(place)
+        index = worker.task
+        if kind == "ready":
+            worker.ready = True
+        elif kind == "log":
+            _log(said)
+        elif kind == "failed":
+            error, cause = pickle.loads(said)
+            raise error from (RuntimeError(cause) if cause else None)
+        elif index is not None and kind == "told":
+            self._tell(index, said)
+        elif index is not None:
+            worker.task = None
+            return Result(index, pickle.loads(said))
+        return None
+
+    def _lose(self, place: int) -> Result | None:
+        worker = self._workers.pop(place)
+        worker.end()
+        status = worker.process.returncode
+        if not worker.ready:
+            raise HS2SError(f"a worker process could not start, {_ending(status)}")
+        return None if worker.task is None else Result(worker.task, lost=f"its process {_ending(status)}")
+
+
+class _Worker:
+    """A process and what it is doing.
+
+    Attributes:
+        task: the number of its task, None while it has none
+        ready: whether it has read what to do
+    """
+
+    def __init__(self, work: Path, environment: Mapping[str, str]) -> None:
+        self.task: int | None = None
+        self.ready = False
+        self.connection, theirs = Pipe()
+        with theirs:
+            arguments = [json.dumps(sys.path), str(theirs.fileno()), str(work)]
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _START, *arguments], env=environment, pass_fds=[theirs.fileno()]
+            )
+
+    def give(self, index: int, task: Any) -> None:
+        self.task = index
+        with suppress(OSError):  # it is gone, which is noticed when it is waited for
+            self.connection.send_bytes(_packed(task))
+
+    def dismiss(self) -> None:
+        """Tells it that there is nothing more to do."""
+        with suppress(OSError):
+            self.connection.send_bytes(_packed(None))
+
+    def end(self) -> None:
+        """Waits until it has ended, which a process that does not is made to."""
+        try:
+            self.process.wait(_PATIENCE)
+        except BaseException as error:
+            self.process.kill()
+            self.process.wait()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+        finally:
+            self.connection.close()
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _packed(value: Any) -> bytes:
     try:
-        with _signals_wait():
-            futures = [pool.submit(function, *task) for task in tasks]
-        yield futures
-    except BaseException:
-        for process in list((pool._processes or {}).values()):  # Python 3.14 has terminate_workers()
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise HS2SError(
+            f"this cannot be done in other processes ({error}): use num_workers=1, or define what it uses in"
+            " a module"
+        ) from error
+
+
+def _log(record: Any) -> None:
+    import logging
+
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+def _ending(status: int | None) -> str:
+    if status is not None and status < 0:
+        hint = ", as a system does that runs out of memory" if -status == signal.SIGKILL else ""
+        return f"was killed by signal {-status}{hint}"
+    return f"ended with status {status}: what it printed says why"
 
 
 @contextmanager

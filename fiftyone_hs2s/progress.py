@@ -22,6 +22,7 @@ class _Fields(NamedTuple):
     note: str = ""
     values: Mapping[str, float] = {}
     elapsed_time: float = 0.0
+    beside: tuple[Progress, ...] = ()
 
 
 class Progress(_Fields):
@@ -39,6 +40,7 @@ class Progress(_Fields):
         note: more in words
         values: figures by name, such as the ``loss`` of a training step
         elapsed_time: seconds since the run began
+        beside: how far the other units are that are being worked on at the same time
     """
 
     has_total = True
@@ -48,7 +50,11 @@ class Progress(_Fields):
         """The part that is done, 0..1, taking all units as equally long."""
         if self.complete:
             return 1.0
-        return (self.iteration + (self.within.progress if self.within else 0.0)) / self.total
+        return min(1.0, (self.iteration + sum(part.progress for part in self._begun)) / self.total)
+
+    @property
+    def _begun(self) -> list[Progress]:
+        return [*([self.within] if self.within else []), *self.beside]
 
     @property
     def complete(self) -> bool:
@@ -56,6 +62,11 @@ class Progress(_Fields):
         return self.iteration >= self.total
 
     def __str__(self) -> str:
+        if self.beside and not self.complete:
+            parts = self._begun
+            within = Progress(sum(p.iteration for p in parts), sum(p.total for p in parts), parts[0].unit)
+            numbers = f"{self.iteration + 1}-{self.iteration + len(parts)}"
+            return f"{self.unit.capitalize()}s {numbers} of {self.total}: {within}"
         if self.within and not self.complete:
             return f"{self.unit.capitalize()} {self.iteration + 1} of {self.total}: {self.within}"
         counted = f"{self.iteration} of {self.total} {self.unit}{'s' if self.total != 1 else ''}"

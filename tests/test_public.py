@@ -65,6 +65,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         fiftyone_hs2s.no_such_name  # noqa: B018
 
 
+def test_what_is_for_clusters_is_a_module_of_its_own() -> None:
+    code = "import fiftyone_hs2s as hs2s; print(sorted(n for n in dir(hs2s.distributed) if n[0].islower()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"propagate", "evaluate_propagation", "find_failures"} <= set(ast.literal_eval(done.stdout))
+
+
 def test_importing_it_brings_neither_fiftyone_nor_torch() -> None:
     code = "import sys, fiftyone_hs2s; print({'fiftyone', 'torch', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

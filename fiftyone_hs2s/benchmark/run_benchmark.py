@@ -60,7 +60,7 @@ def run_benchmark(
         void: the value of pixels to ignore in 16-bit masks
         adapt: seconds for which a copy of the network learns from each sequence's masks before it is tracked
         method: name for the table; None for that of the model
-        num_workers: processes that score; more than one needs ``if __name__ == "__main__":`` in a script
+        num_workers: processes that score
         skip_failures: continue with the next sequence where one cannot be tracked; else its error is raised
         overwrite: start over in a folder that holds a benchmark with other settings
         progress: see :data:`fiftyone_hs2s.progress.ProgressOption`

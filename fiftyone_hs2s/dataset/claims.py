@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import suppress
 from threading import Event, Thread
 from types import TracebackType
@@ -46,15 +47,17 @@ class Claim:
     Args:
         dataset: the dataset
         what: what is claimed, in words that end a sentence: "sample 65f0... in the field 'hs2s'"
+        patient: whether to wait, where a process of another machine has the claim, until that has given a
+            sign of life or its lease has run out
 
     Raises:
         ClaimedError: on entering, if another run has the claim
     """
 
-    def __init__(self, dataset: fo.Dataset, what: str) -> None:
+    def __init__(self, dataset: fo.Dataset, what: str, patient: bool = False) -> None:
         self._key = f"{dataset_id(dataset)} {what}"
         self._what, self._id = what, uuid4().hex
-        self._released = Event()
+        self._patient, self._released = patient, Event()
 
     def __enter__(self) -> Claim:
         _collection().create_index("until", expireAfterSeconds=_FORGET)
@@ -62,6 +65,8 @@ class Claim:
         if holder["owner"] != self._id and _is_dead(holder["process"]):
             _collection().delete_one({"_id": self._key, "owner": holder["owner"]})
             holder = self._take()
+        if self._patient:
+            holder = self._wait(holder)
         if holder["owner"] != self._id:
             process = holder["process"]
             raise ClaimedError(
@@ -103,6 +108,17 @@ class Claim:
                 )
         raise ClaimedError(f"another run works on {self._what}: wait until it has finished")
 
+    def _wait(self, holder: dict[str, Any]) -> dict[str, Any]:
+        """Waits while it is not known whether who has the claim is alive; returns who has it then."""
+        first = holder
+        while _is_elsewhere(holder["process"]) and (holder["owner"], holder["until"]) == (
+            first["owner"],
+            first["until"],
+        ):
+            time.sleep(LEASE / 60)
+            holder = self._take()
+        return holder
+
     def _renew(self) -> None:
         update = [{"$set": {"until": {"$add": ["$$NOW", int(1000 * LEASE)]}}}]
         while not self._released.wait(LEASE / 4):
@@ -133,4 +149,8 @@ def _process_space() -> str:
 
 def _is_dead(process: dict[str, Any]) -> bool:
     """Whether a process of this machine is gone; False for those of others, which cannot be known."""
-    return process["space"] == _process_space() and not psutil.pid_exists(process["pid"])
+    return not _is_elsewhere(process) and not psutil.pid_exists(process["pid"])
+
+
+def _is_elsewhere(process: dict[str, Any]) -> bool:
+    return process["space"] != _process_space()

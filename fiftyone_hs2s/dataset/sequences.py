@@ -150,6 +150,10 @@ class LabeledSequence(ABC):
         """Declares a field for labels with these attributes, unless there is one; whether it is new."""
         return add_label_field(self.dataset, field, self.is_video, kind, attributes)
 
+    def has_field(self, field: str) -> bool:
+        """Whether the dataset has the field."""
+        return self.dataset.has_field(self._path(field))
+
     def remove_field(self, field: str) -> None:
         """Removes a field from the dataset, if no sample has labels in it."""
         remove_empty_field(self.dataset, field, self.is_video)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
-from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from fiftyone_hs2s.engines import get_engine
 from fiftyone_hs2s.errors import HS2SError, some
 from fiftyone_hs2s.files import PathLike
 from fiftyone_hs2s.mask_files.layouts import list_sequences, read_split
@@ -20,7 +20,6 @@ from fiftyone_hs2s.metrics.protocols import Protocol, get_protocol
 from fiftyone_hs2s.metrics.results import Evaluation, Problem
 from fiftyone_hs2s.metrics.scores import SequenceScorer, SequenceScores
 from fiftyone_hs2s.metrics.summary import summarize
-from fiftyone_hs2s.processes import run_in_processes
 from fiftyone_hs2s.progress import ProgressOption, counted, reporting
 
 
@@ -61,8 +60,7 @@ def evaluate_folders(
         void: the value of pixels to ignore in 16-bit masks, such as 10000 in KITTI MOTS
         split: the sequences to score, a list in the data set's ``ImageSets`` such as ``val``, or a text file;
             or their names
-        num_workers: number of processes; more than one needs ``if __name__ == "__main__":`` in a script that
-            calls this
+        num_workers: number of processes; more than one takes some seconds to start
         progress: whether to show a bar (None: on a terminal or in a notebook), or a function to call with a
             :class:`fiftyone_hs2s.progress.Progress` for each sequence
 
@@ -149,7 +147,7 @@ def score_folders(
         for name, folders in pairs.items()
     ]
     done: dict[str, tuple[SequenceScores, list[Problem]]] = {}
-    with reporting(progress) as report, closing(_run(tasks, min(num_workers, len(tasks)))) as results:
+    with reporting(progress) as report, closing(_run(tasks, num_workers)) as results:
         for name, scores, found in counted(results, len(tasks), report, "sequence"):
             done[name] = scores, found
     return {name: done[name][0] for name in pairs}, [problem for name in pairs for problem in done[name][1]]
@@ -208,14 +206,14 @@ class _Task(NamedTuple):
 
 def _run(tasks: list[_Task], num_workers: int) -> Generator[tuple[str, SequenceScores, list[Problem]]]:
     """Works the tasks off, in any order."""
-    if num_workers <= 1:
-        yield from map(_score_sequence, tasks)
-        return
-    with run_in_processes(_score_sequence, [(task,) for task in tasks], num_workers) as futures:
-        yield from (future.result() for future in as_completed(futures))
+    with closing(get_engine(num_workers, len(tasks)).results(_score_sequence, tasks)) as results:
+        for result in results:
+            if result.lost:
+                raise HS2SError(f"the sequence {tasks[result.number].name} was not scored: {result.lost}")
+            yield result.value
 
 
-def _score_sequence(task: _Task) -> tuple[str, SequenceScores, list[Problem]]:
+def _score_sequence(task: _Task, _: Any) -> tuple[str, SequenceScores, list[Problem]]:
     truth = MaskSequence(task.truth, task.void)
     files = MaskSequence(task.prediction, task.void, like=truth) if task.prediction else None
     there = set(files.names) if files else set()

@@ -165,6 +165,15 @@ def quality_inputs(inputs: types.Object) -> None:
     inputs.float("adapt", default=0, min=0, label="Adapt", description=about)
 
 
+def workers_input(inputs: types.Object) -> None:
+    """Adds the number of processes."""
+    about = (
+        "Processes that take one sample after the other; they share the cores. Empty for one on each GPU"
+        " where there are several, else one"
+    )
+    inputs.int("num_workers", min=1, label="Processes", description=about)
+
+
 def direction_input(inputs: types.Object) -> None:
     """Adds the choice of the direction."""
     choice(

@@ -45,6 +45,7 @@ class Propagate(foo.Operator):
             execute_as_generator=True,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
+            allow_distributed_execution=True,  # the tasks claim one sample after the other
             risk_level="medium",
             **_ICONS,
         )
@@ -77,6 +78,7 @@ class Propagate(foo.Operator):
         forms.direction_input(inputs)
         forms.prompt_frames_input(inputs)
         forms.quality_inputs(inputs)
+        forms.workers_input(inputs)
         forms.mask_maker_input(inputs)
         inputs.bool(
             "overwrite",
@@ -116,7 +118,8 @@ class Propagate(foo.Operator):
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
             **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
-                ``direction``, ``prompt_frames``, ``overwrite`` as in ``load_model()`` and ``propagate()``
+                ``direction``, ``prompt_frames``, ``overwrite``, ``num_workers`` as in ``load_model()`` and
+                ``propagate()``
 
         Returns:
             the operator's result
@@ -156,6 +159,11 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         raise HS2SError("the output field has no name: give one for the results")
     fields = {"prompt_field": _prompt_fields(ctx), "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
+    if params.get("overwrite") and (getattr(ctx, "num_distributed_tasks", None) or 1) > 1:
+        raise HS2SError(
+            "each of the distributed tasks would do all samples again: delete the output field, and leave"
+            " Overwrite off"
+        )
     maker = params.get("mask_maker") or MASK_MAKERS[0]
     progress("Loading the model")
     loaded = load_model(
@@ -174,6 +182,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         direction=params.get("direction"),
         prompt_frames=params.get("prompt_frames"),
         overwrite=bool(params.get("overwrite")),
+        num_workers=params.get("num_workers"),
         progress=progress,
     )
     report.raise_if_all_failed()

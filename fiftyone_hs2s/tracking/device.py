@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from fiftyone_hs2s.errors import HS2SError
 
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -49,6 +52,24 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         return torch.bfloat16 if _cpu_computes_bfloat16() else torch.float32
     return torch.float32
+
+
+def gpu_environments(device: torch.device, count: int | None = None) -> list[dict[str, str]]:
+    """Variables that give each of several processes a GPU of its own.
+
+    Args:
+        device: what is asked for: "cuda" means all GPUs that this process sees, "cuda:1" one of them
+        count: number of GPUs that this process sees; None to ask CUDA
+
+    Returns:
+        a mapping for each GPU; an empty one where there is one device
+    """
+    if device.type != "cuda" or device.index is not None:
+        return [{}]
+    count = torch.cuda.device_count() if count is None else count
+    visible = os.environ.get(_VISIBLE)
+    names = visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+    return [{_VISIBLE: name.strip()} for name in names] if len(names) > 1 else [{}]
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from copy import copy
+from copy import copy, deepcopy
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,6 +84,7 @@ class Tracker:
             raise HS2SError(
                 f"At least one object must go through the network at once, not chunk_size={chunk_size}."
             )
+        self._asked = (size, device, precision, aggregation, chunk_size, average)
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         # channels last is how convolutions run fastest, on a CPU and on tensor cores alike
@@ -99,6 +101,11 @@ class Tracker:
         self._logits = torch.empty(0, device=self.device)  # float32 (N, h, w), on the current frame
         self._given: dict[int, np.ndarray] = {}  # masks that were given for the current frame
         self._frame_size = (0, 0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the network, and what was asked for, but nothing that is tracked."""
+        network = self.network if self.device.type == "cpu" else deepcopy(self.network).cpu()
+        return type(self), (network, *self._asked)
 
     def with_network(self, network: HS2S) -> Tracker:
         """A tracker with the same settings and another network, that tracks nothing yet.

@@ -34,15 +34,15 @@ def main():
         assert found is None or not str(found.origin).startswith(str(folder)), found
 
     import fiftyone_hs2s.training.api
-    from fiftyone_hs2s.processes import run_in_processes
     from fiftyone_hs2s.dataset.train.finetune import presets
+    from fiftyone_hs2s.processes import Processes
 
     assert {"finetune", "tiny"} <= set(presets())
     weights = fiftyone_hs2s.default_weights("hs2s-lite")
     for path in (fiftyone_hs2s.__file__, fiftyone_hs2s.training.api.__file__, weights):
         assert pathlib.Path(path).is_relative_to(folder), path
-    with run_in_processes(fiftyone_hs2s.default_weights, [("hs2s-lite",)], 1) as (future,):
-        assert future.result() == weights
+    (result,) = Processes(1).results({"a task": "its result"}.get, ["a task"])
+    assert result.value == "its result", "other processes find the package too"
     print("as it should be")
 
 if __name__ == "__main__":

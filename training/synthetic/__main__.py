@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from fiftyone_hs2s.engines import get_engine
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.processes import run_in_processes
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -90,10 +91,12 @@ def _run(args: argparse.Namespace) -> None:
     )
     ClipMaker(settings)  # what is wrong with the settings shows before anything is written
     claim(settings, args.out)
-    tasks = [(settings, args.out, range(first, args.clips, args.workers)) for first in range(args.workers)]
-    with run_in_processes(render_share, tasks, args.workers) as shares:
-        for share in shares:
-            share.result()
+    shares = [range(first, args.clips, args.workers) for first in range(args.workers)]
+    for result in get_engine(args.workers, len(shares)).results(
+        partial(render_share, settings, args.out), shares
+    ):
+        if result.lost:
+            logging.warning("A worker was lost: %s", result.lost)
     if missing := count_missing(settings, args.out, args.clips):
         raise HS2SError(
             f"{missing} of {args.clips} clips are missing, see above; the same command tries them again"

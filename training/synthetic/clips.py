@@ -228,9 +228,8 @@ def render_missing(settings: Settings, out: Path, numbers: range) -> Iterator[st
                 yield name
 
 
-def render_share(settings: Settings, out: Path, numbers: range) -> None:
+def render_share(settings: Settings, out: Path, numbers: range, _report: object = None) -> None:
     """The work of a process: :func:`render_missing`, with the name of each clip in the log."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in render_missing(settings, out, numbers):
         logger.info(name)
 

@@ -26,6 +26,7 @@ from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
 from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
+from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
@@ -56,6 +57,7 @@ def find_failures(
     options: EventOptions | None = None,
     tag: bool = False,
     save_views: bool = False,
+    num_workers: int | Engine | None = 1,
     progress: ProgressOption = None,
 ) -> FailureReport:
     """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
@@ -96,6 +98,8 @@ def find_failures(
         options: what counts as an event
         tag: whether to tag samples with their failures, such as ``hs2s: drift``
         save_views: whether to save views of the failures, see :func:`save_failure_views`
+        num_workers: number of processes, an engine of :mod:`fiftyone_hs2s.distributed`, or None for one on
+            each GPU, which only tracking back needs; more than one takes some seconds to start
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
             to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 
@@ -120,7 +124,16 @@ def find_failures(
             check_field(samples, gt_field, "ground truth") if gt_field else None,
             report.match or "identity",
         )
-        scored = new_series(samples, truth, prediction, report.problems, progress, other, match=how)
+        scored = new_series(
+            samples,
+            truth,
+            prediction,
+            report.problems,
+            progress,
+            other,
+            match=how,
+            num_workers=num_workers,
+        )
     events: Found = {}
     with closing(scored):  # and its progress bar
         for item in scored:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from contextlib import closing
+from copy import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
@@ -15,6 +18,7 @@ from fiftyone_hs2s.dataset.fields import check_samples
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
+from fiftyone_hs2s.engines import Engine, get_engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import SequenceScores
 from fiftyone_hs2s.progress import ProgressOption, counted
@@ -69,8 +73,9 @@ def new_series(
     other: str | HS2SVideoModel | None = None,
     protocol: str = "youtube-vos",
     match: str = "identity",
+    num_workers: int | Engine | None = 1,
 ) -> Generator[Series]:
-    """Scores samples, one after the other.
+    """Scores samples.
 
     Args:
         samples: the samples
@@ -81,35 +86,67 @@ def new_series(
         other: what to compare the predictions with: field of another run, or a model that tracks them back
         protocol: which frames count; how void and several objects are taken
         match: how predicted objects are matched with true ones
+        num_workers: as in ``find_failures()``
+
+    Yields:
+        the series of each sample that can be scored, in order
     """
     check_samples(samples)
     sequences = find_sequences(samples)
-    with fiftyone_reporting(progress) as report:
-        for sequence in counted(sequences, len(sequences), report):
-            try:
-                other_run = (
-                    other
-                    if isinstance(other, str | None)
-                    else _way_back(sequence, prediction, other, problems)
-                )
-                found = score_sequence(sequence, truth, prediction, protocol, other=other_run, match=match)
-                if match == "first_frame" and found.problem:
-                    problems.append({"sample_id": sequence.sample_id, "message": found.problem})
-            except HS2SError as error:
-                logger.warning("Skipped: %s", error)
-                problems.append({"sample_id": sequence.sample_id, "message": str(error)})
-                continue
-            yield Series(sequence.key, sequence.sample_id, found.names, found.sequence, protocol)
+    scoring = _Scoring(truth, prediction, other, protocol, match)
+    environments = [{}] if isinstance(other, str | None) else other.environments
+    engine = get_engine(num_workers, len(sequences), environments)
+    with (
+        fiftyone_reporting(progress) as report,
+        closing(engine.results(scoring, map(copy, sequences), in_order=True)) as results,
+    ):
+        for result in counted(results, len(sequences), report):
+            sequence = sequences[result.number]
+            lost = f"{sequence.name} was not looked at: {result.lost}"
+            found, messages = result.value if result.lost is None else (None, [lost])
+            for message in messages:
+                logger.warning("%s", message)
+                problems.append({"sample_id": sequence.sample_id, "message": message})
+            if found is not None:
+                yield found
 
 
-def _way_back(
-    sequence: LabeledSequence, prediction: str, model: HS2SVideoModel, problems: list[dict[str, str]]
-) -> Agreement | None:
-    """How a backward track agrees; None where there is none, which is noted."""
-    try:
-        with model:
-            return track_back(sequence, prediction, model)
-    except HS2SError as error:
-        logger.warning("%s", error)
-        problems.append({"sample_id": sequence.sample_id, "message": str(error)})
-        return None
+@dataclass(frozen=True)
+class _Scoring:
+    """What to do with each sample, in whatever process; :func:`new_series` documents the fields."""
+
+    truth: str | None
+    prediction: str
+    other: str | HS2SVideoModel | None
+    protocol: str
+    match: str
+
+    def __call__(self, sequence: LabeledSequence, _: object) -> tuple[Series | None, list[str]]:
+        """The series, if there can be one, and what is to be said about it."""
+        messages: list[str] = []
+        try:
+            found = score_sequence(
+                sequence,
+                self.truth,
+                self.prediction,
+                self.protocol,
+                other=self._compare_with(sequence, messages),
+                match=self.match,
+            )
+        except HS2SError as error:
+            return None, [*messages, str(error)]
+        if self.match == "first_frame" and found.problem:
+            messages.append(found.problem)
+        return Series(sequence.key, sequence.sample_id, found.names, found.sequence, self.protocol), messages
+
+    def _compare_with(self, sequence: LabeledSequence, messages: list[str]) -> str | Agreement | None:
+        """The field of another run, or how a backward track agrees; None where there is none, which is
+        noted."""
+        if isinstance(self.other, str | None):
+            return self.other
+        try:
+            with self.other:
+                return track_back(sequence, self.prediction, self.other)
+        except HS2SError as error:
+            messages.append(str(error))
+            return None

@@ -12,6 +12,7 @@ from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
 from fiftyone_hs2s.dataset.frame_paths import field_path
 from fiftyone_hs2s.dataset.sample_views import as_view
+from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol
 from fiftyone_hs2s.metrics.first_frame_match import check_match
@@ -28,7 +29,7 @@ def evaluate_propagation(
     *,
     match: str = "identity",
     iou: float = 0.5,
-    num_workers: int = 1,
+    num_workers: int | Engine = 1,
     progress: ProgressOption = None,
 ) -> PropagationResults:
     """Scores predicted masks against ground truth: region similarity J, boundary similarity F, and their mean
@@ -65,8 +66,8 @@ def evaluate_propagation(
             ``fiftyone_hs2s.metrics.PROTOCOLS``
         match: ``identity`` or ``first_frame``, see above
         iou: from this J on a label counts as found
-        num_workers: number of processes; more than one takes some seconds to start, and needs
-            ``if __name__ == "__main__":`` in a script that calls this
+        num_workers: number of processes, more than one of which take some seconds to start, or an engine of
+            :mod:`fiftyone_hs2s.distributed`
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
             to call instead with a :class:`fiftyone_hs2s.progress.Progress` for each sample
 

@@ -18,6 +18,7 @@ from fiftyone_hs2s.dataset.evaluate.evaluation_writer import SCORES
 from fiftyone_hs2s.dataset.fields import check_samples
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import frame_path, is_frame_path
+from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.progress import ProgressOption, counted
 
 METHOD = "hs2s"
@@ -93,7 +94,7 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         classes: Sequence[str] | None = None,
         missing: str | None = None,
         progress: ProgressOption = None,
-        num_workers: int = 1,
+        num_workers: int | Engine = 1,
     ) -> PropagationResults:
         """Scores the samples and writes what is found."""
         run = EvaluationRun(self.config, samples, eval_key)

@@ -17,6 +17,7 @@ from fiftyone_hs2s.dataset.evaluate.workers import score_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name, is_frame_path
 from fiftyone_hs2s.dataset.sample_views import all_samples
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
+from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import get_protocol, summarize
 
@@ -51,7 +52,7 @@ class EvaluationRun:
         )
 
     def score(
-        self, sequences: list[LabeledSequence], num_workers: int
+        self, sequences: list[LabeledSequence], num_workers: int | Engine
     ) -> Iterator[tuple[LabeledSequence, ScoredSequence | HS2SError]]:
         """See :func:`fiftyone_hs2s.dataset.evaluate.workers.score_sequences`."""
         return score_sequences(

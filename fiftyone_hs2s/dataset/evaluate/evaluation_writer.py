@@ -17,7 +17,7 @@ from fiftyone_hs2s.metrics.protocols import counted_frames, scored_ids
 SCORES = ("J", "F", "JF")
 COUNTS = ("tp", "fp", "fn")
 _FLUSH = 5000
-"""Labels that are held before they are written."""
+"""Labels, and frames, that are held before they are written."""
 
 
 class LabelScore(NamedTuple):
@@ -128,6 +128,8 @@ class Writer:
     def add_frames(self, name: str, values: dict[str, float] | dict[str, int]) -> None:
         """Takes a field's values by frame id."""
         self._frames[name].update(values)
+        if len(self._frames[name]) >= _FLUSH:
+            self._write_frames(name)
 
     def add_samples(self, name: str, values: Mapping[str, float | None]) -> None:
         """Writes a field's values by sample id."""
@@ -137,10 +139,11 @@ class Writer:
         """Writes what is left."""
         for path, rows in self._labels.items():
             self._dataset.set_label_values(path, rows, skip_none=True)
-        key_field = frame_path("id", self._is_video)
-        for name, values in self._frames.items():
-            if values:
-                path = frame_path(f"{self._key}_{name}", self._is_video)
-                self._dataset.set_values(path, values, key_field=key_field)
+        for name in list(self._frames):
+            self._write_frames(name)
         self._labels.clear()
-        self._frames.clear()
+
+    def _write_frames(self, name: str) -> None:
+        if values := self._frames.pop(name):
+            path = frame_path(f"{self._key}_{name}", self._is_video)
+            self._dataset.set_values(path, values, key_field=frame_path("id", self._is_video))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -217,8 +218,8 @@ def pack(sequence: SequenceScores) -> str:
     for name in _series():
         arrays[name] = np.array([getattr(scores, name) for scores in objects])
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return b64encode(file.getvalue()).decode("ascii")
+    np.savez(file, **arrays)
+    return b64encode(zlib.compress(file.getvalue())).decode("ascii")
 
 
 def unpack(text: str) -> SequenceScores:
@@ -227,7 +228,9 @@ def unpack(text: str) -> SequenceScores:
     Raises:
         HS2SError: if another version of this package wrote them
     """
-    with np.load(io.BytesIO(b64decode(text))) as arrays:
+    data = b64decode(text)
+    file = io.BytesIO(data if data.startswith(b"PK") else zlib.decompress(data))
+    with np.load(file) as arrays:
         if missing := set(_series()) - set(arrays.files):
             raise HS2SError(f"the stored series lack {', '.join(sorted(missing))}: run the evaluation again")
         frames, annotated, diagonal = arrays["frames"], arrays["annotated"], float(arrays["diagonal"])

@@ -49,6 +49,9 @@ class InPlace:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sequence, name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InPlace, (self._sequence, self._whole, self._field)
+
     def read(self, field: str) -> Iterator[tuple[int, tuple[fo.Detections | None]]]:
         """The keyframes and boxes of each labeled frame, by its index."""
         return ((index, (_prompts(labels),)) for index, (labels,) in self._sequence.read(field))

@@ -25,6 +25,7 @@ from fiftyone_hs2s.mask_makers import NETWORK, MaskMaker
 from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.tracking import MissingFrameError, PromptPlan, Steps, Tracker, plan_prompts, track
+from fiftyone_hs2s.tracking.device import gpu_environments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +120,12 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
     @property
     def media_type(self) -> str:
         return "video"
+
+    @property
+    def environments(self) -> list[dict[str, str]]:
+        """Variables for processes that work with the model: see
+        :func:`fiftyone_hs2s.tracking.device.gpu_environments`."""
+        return gpu_environments(self.tracker.device)
 
     @property
     def config(self) -> SimpleNamespace:

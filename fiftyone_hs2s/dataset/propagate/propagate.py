@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 import fiftyone as fo
 
@@ -16,7 +17,9 @@ from fiftyone_hs2s.dataset.propagate.in_place import find_in_place
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.propagation_run import PropagationRun
+from fiftyone_hs2s.dataset.propagate.sample_job import SampleJob
 from fiftyone_hs2s.dataset.propagate.status import StatusField
+from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.progress import ProgressOption
 
 
@@ -32,6 +35,7 @@ def propagate(
     overwrite: bool = False,
     skip_failures: bool = True,
     batch_size: int = 200,
+    num_workers: int | Engine | None = None,
     progress: ProgressOption = None,
 ) -> PropagationReport:
     """Propagates the masks of some frames through whole videos.
@@ -60,6 +64,10 @@ def propagate(
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
         skip_failures: log a sample that fails and continue with the next one
         batch_size: number of frames whose labels are written at once
+        num_workers: processes that take one sample after the other, each with a model of its own; None for
+            one on each GPU where there are several, else none but this one. They share the cores, and take
+            some seconds to start. One that is killed loses the sample that it was at. An engine of
+            :mod:`fiftyone_hs2s.distributed` spreads the samples over machines
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
             to call instead with a :class:`fiftyone_hs2s.progress.Progress` after each frame
 
@@ -73,18 +81,19 @@ def propagate(
     prompt_fields, label_field = check_fields(samples, prompt_field, label_field)
     model = load_model(model) if model is None or isinstance(model, str) else model
     with fiftyone_reporting(progress) as show:
-        job = PropagationRun(
+        job = SampleJob(
             model,
             prompt_fields,
             label_field,
             check_choice("direction", direction or model.direction, DIRECTIONS),
             check_choice("prompt_frames", prompt_frames or model.prompt_frames, PROMPT_FRAMES),
-            StatusField(root_dataset(samples), label_field),
             overwrite,
+            skip_failures,
             batch_size,
-            show,
+            run_id=uuid4().hex,
         )
+        run = PropagationRun(job, StatusField(root_dataset(samples), label_field), num_workers, show)
         check_disjoint(find_sequences(samples))
         in_place = prompt_fields == (label_field,)
         sequences = find_in_place(samples, label_field) if in_place else find_sequences(samples)
-        return job.run(sequences, skip_failures)
+        return run.run(sequences)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from fiftyone_hs2s.errors import HS2SError
@@ -50,6 +50,15 @@ class PropagationReport:
     frames: int = 0
     boxes: int = 0
     made: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: PropagationReport) -> None:
+        """Takes over what is in another report, of other samples."""
+        for part in fields(self):
+            mine, theirs = getattr(self, part.name), getattr(other, part.name)
+            if isinstance(mine, dict):  # a Counter adds
+                mine.update(theirs)
+            else:
+                setattr(self, part.name, mine + theirs)
 
     def raise_if_all_failed(self) -> None:
         """Turns failures into an error, if there is nothing else.

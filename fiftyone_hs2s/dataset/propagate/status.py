@@ -90,11 +90,15 @@ class StatusField:
             f"{f'{state} {span}'.strip()}{why and f': {why}'}" for span, (state, why) in states.items()
         )
         text = ", ".join(entries) or None
-        self.dataset.add_sample_field(self.name, fo.StringField)
+        self.declare()
         check_there(self.dataset, fields=[self.name])
         sequence.samples.set_values(
             self.name, dict.fromkeys(sequence.samples.values("id"), text), key_field="id"
         )
+
+    def declare(self) -> None:
+        """Adds the field, unless it is there."""
+        self.dataset.add_sample_field(self.name, fo.StringField)
 
     def remove_if_empty(self) -> None:
         """Removes the field if nothing is noted for any sample."""

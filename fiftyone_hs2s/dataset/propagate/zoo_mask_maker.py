@@ -59,6 +59,10 @@ class ZooMaskMaker:
             finally:
                 dataset.delete()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process loads the model for itself."""
+        return load_mask_maker, (self.name,)
+
     def _make(self, view: fo.DatasetView, field: str) -> None:
         view.apply_model(self._model, _MADE, prompt_field=field, progress=False, skip_failures=False)
 
