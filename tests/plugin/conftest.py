@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import fiftyone as fo
+import fiftyone.operators as foo
 import pytest
 from fiftyone_fixtures import broken_video, dataset, sample, scored_dataset, video  # noqa: F401
+from fiftyone_kit import color_model
 
 from fiftyone_hs2s import evaluate_propagation
 
@@ -25,3 +27,20 @@ def plugin(tmp_path_factory):
 def evaluated(scored_dataset) -> fo.Dataset:  # noqa: F811
     evaluate_propagation(scored_dataset, "pred", "gt", "ev")
     return scored_dataset
+
+
+@pytest.fixture
+def operator():
+    """The propagate operator."""
+    return foo.get_operator("@hs2s/hs2s/propagate")
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """Colors instead of the networks; returns how they were asked for."""
+    asked = []
+    monkeypatch.setattr(
+        "fiftyone_hs2s.dataset.propagate.model.load_model",
+        lambda *a, **k: asked.append((a, k)) or color_model(),
+    )
+    return asked

@@ -1,0 +1,14 @@
+"""What the tests of the propagate operator share."""
+
+from __future__ import annotations
+
+import fiftyone.operators as foo
+
+URI = "@hs2s/hs2s/propagate"
+LOADED = {"adapt": 0, "average": "none", "mask_maker": "hs2s-mask"}
+"""What the form leaves as it is."""
+
+
+def execute(dataset, *, context=None, **params):
+    params = {"prompt_field": "frames.gt", "label_field": "pred", **params}
+    return foo.execute_operator(URI, {"dataset": dataset, **(context or {})}, params=params)
