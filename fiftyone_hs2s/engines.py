@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 Work = Callable[..., Any]
-"""Called with a task and a function that is told how far it is; what it raises ends all work."""
+"""Called with a task and a function that is told the progress; what it raises ends all work."""
 Tell = Callable[[int, Any], object]
-"""Is told the number of a task, from 0, and how far it is, in whatever words the work has for it."""
+"""Is told the number of a task, from 0, and its progress, in whatever words the work has for it."""
 
 _WINDOW = 4
 """Tasks for each place at work that may be finished before an earlier one is: their results are held."""

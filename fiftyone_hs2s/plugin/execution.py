@@ -46,7 +46,7 @@ def stage_context(ctx: foo.ExecutionContext) -> foo.ExecutionContext:
     """
     if not is_stage(ctx):
         return ctx
-    if not ctx.delegated:  # else it tells how far it is
+    if not ctx.delegated:  # else it reports its progress
         return ExecutionContext(
             ctx.request_params, executor=ctx.executor, operator_uri=ctx.operator_uri, pipeline=ctx.pipeline
         )
@@ -76,7 +76,7 @@ def execute(
     Args:
         ctx: the operator's context
         title: what is done
-        work: the work, called with a function that is told how far it is: in words, or with a
+        work: the work, called with a function that is told the progress: in words, or with a
             :class:`Progress`
         outcome: tells the outcome of the work, given what it returned
 

@@ -36,7 +36,7 @@ class Run:
     Args:
         title: what is done
         dataset: name of the dataset
-        work: the work, called with a function that is told how far it is: in words, or with a
+        work: the work, called with a function that is told the progress: in words, or with a
             :class:`Progress`; it returns the outcome
         pipeline: the pipeline that the run is a stage of
         before: the run that must be finished before
@@ -44,7 +44,7 @@ class Run:
     Attributes:
         state: ``"running"``, ``"finished"``, ``"failed"`` or ``"canceled"``
         progress: the part that is done, 0..1; None while that is unknown
-        label: how far it is, in words; of a canceled run, what became of it
+        label: the progress, in words; of a canceled run, its end
         outcome: what the work returned, once it is finished
         error: what the work raised, once it has failed
         announced: whether the App was told the outcome

@@ -252,7 +252,7 @@ def _score(
 
 
 class _Watch:
-    """Notes what a training reports, and shows how far it is."""
+    """Notes what a training reports, and shows its progress."""
 
     def __init__(self, show: Report) -> None:
         self._show = show
