@@ -175,7 +175,7 @@ def test_operators_from_python(scored_dataset):
     assert scored_dataset.list_evaluations() == ["ev"]
     assert foo.get_operator(uri("find_failures"))(scored_dataset, "pred", gt_field="gt").error is None
     assert foo.get_operator(uri("analyze"))(scored_dataset, eval_key="ev").error is None
-    with pytest.raises(HS2SError, match="no Detections field"):
+    with pytest.raises(HS2SError, match="not a Detections field"):
         operator(scored_dataset, "nothing", "gt", "ev")
 
 

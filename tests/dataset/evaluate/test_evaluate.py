@@ -188,7 +188,7 @@ def test_groups_of_images(dataset, tmp_path):
     [
         (
             ("frames.nothing", "frames.gt", "ev"),
-            "the prediction field 'frames.nothing' is no Detections field",
+            "the prediction field 'frames.nothing' is not a Detections field",
         ),
         (("frames.pred", "frames.nothing", "ev"), "ground truth field.*choose one of"),
         (("frames.pred", "pred", "ev"), "cannot be its own ground truth"),

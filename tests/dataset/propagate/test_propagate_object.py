@@ -131,7 +131,7 @@ def test_what_cannot_be_is_refused(sample, model, options, message):
 
 def test_several_samples_are_refused(dataset, sample, model, video):
     dataset.add_sample(fo.Sample(filepath=str(video)))
-    with pytest.raises(HS2SError, match="of one sample, and there are 2"):
+    with pytest.raises(HS2SError, match="takes one sample, and there are 2"):
         propagate_object(dataset, "gt", 4, model=model)
 
 
