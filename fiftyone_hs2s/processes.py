@@ -135,7 +135,7 @@ class _Worker:
         self.ready = False
         self.connection, theirs = Pipe()
         with theirs:
-            arguments = [json.dumps(sys.path), str(theirs.fileno()), str(work)]
+            arguments = [json.dumps([*map(str, sys.path)]), str(theirs.fileno()), str(work)]
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _START, *arguments], env=environment, pass_fds=[theirs.fileno()]
             )
