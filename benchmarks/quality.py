@@ -171,6 +171,7 @@ def _tracker(args: argparse.Namespace) -> Tracker:
         precision=args.precision,
         aggregation=args.aggregation,
         average=args.average,
+        runtime=args.runtime,
     )
 
 
@@ -217,6 +218,7 @@ def main() -> None:
         "--adapt", type=float, default=0, help="seconds of learning from the first mask of each video"
     )
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or float16")
+    parser.add_argument("--runtime", default="auto", help="auto, torch, openvino or onnxruntime")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
     parser.add_argument("--each", action="store_true", help="a row for each sequence")
     args = parser.parse_args()

@@ -1,14 +1,16 @@
-"""Seconds per frame and peak memory of tracking, by model, number of objects and length of the video.
+"""Seconds per frame and peak memory of tracking, by model, runtime, number of objects and length of video.
 
     python benchmarks/tracking.py            # everything; the paper's network takes hours on a CPU
     python benchmarks/tracking.py --quick    # a few minutes: fewer frames
+    python benchmarks/tracking.py --models hs2s-lite --lengths 40 --rounds 3    # ratios on a busy machine
+    python benchmarks/tracking.py --device cuda --objects 1 3 10    # and what waits for the GPU
 
 Videos are made: a textured ground and as many moving textured squares as there are objects, 480x854, in a
 file that is decoded as any other. Each case runs in a process of its own, so that its peak memory is its own.
 Seconds per frame are the median over the video (without the first frames) of what ``track`` takes from frame
 to frame, decoding included; beside it stands the CPU time of the process, spread over its threads, which
 other work on the machine does not change. Weights are the shipped ones, else random: they make no difference
-to speed.
+to speed. Cases are run in turns, ``--rounds`` times, and the least of each counts.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pathlib import Path
 from fiftyone_hs2s.files import write_text
 
 MODELS = ("hs2s-lite", "hs2s-resnet50")
+RUNTIMES = ("torch", "openvino", "onnxruntime")
 LENGTHS = (100, 500, 2000)
 QUICK_LENGTHS = {"hs2s-lite": (20, 200), "hs2s-resnet50": (6,)}
 WARM_UP = 3
@@ -38,20 +41,24 @@ def main() -> None:
     if args.case:
         print(json.dumps(run_case(**json.loads(args.case), args=args)))
         return
-    results = []
-    print(
-        f"{'model':14} {'objects':>7} {'frames':>7} {'s/frame':>8} {'CPU s/frame':>11} {'peak MB':>8}",
-        flush=True,
-    )
-    for model in args.models:
-        for objects in args.objects:
-            for length in args.lengths or (QUICK_LENGTHS[model] if args.quick else LENGTHS):
-                result = run_in_own_process(model, objects, length)
-                results.append(result)
-                figures = (
-                    f"{result['seconds']:8.3f} {result['cpu_seconds']:11.3f} {result['peak'] / 1e6:8.0f}"
-                )
-                print(f"{model:14} {objects:7} {length:7} {figures}", flush=True)
+    cases = [
+        {"model": model, "runtime": runtime, "objects": objects, "length": length}
+        for model in args.models
+        for objects in args.objects
+        for length in args.lengths or (QUICK_LENGTHS[model] if args.quick else LENGTHS)
+        for runtime in args.runtimes
+    ]
+    columns = f"{'objects':>7} {'frames':>7} {'s/frame':>8} {'CPU s/frame':>11} {'peak MB':>8} {'GPU MB':>7}"
+    print(f"{'model':14} {'runtime':12} {columns}", flush=True)
+    rounds = [[run_in_own_process(case) for case in cases] for _ in range(args.rounds)]
+    results = [least(found) for found in zip(*rounds, strict=True)]
+    for result in results:
+        times = f"{result['seconds']:8.3f} {result['cpu_seconds']:11.3f}"
+        memory = f"{result['peak'] / 1e6:8.0f} {result['gpu_peak'] / 1e6:7.0f}"
+        about = f"{result['model']:14} {result['runtime']:12} {result['objects']:7} {result['length']:7}"
+        print(f"{about} {times} {memory}")
+        for name, (count, seconds) in result["waits"].items():
+            print(f"    waits {count:.1f} times a frame, {1000 * seconds:.2f} ms each: {name}")
     print("\n" + "\n".join(summary(results)))
     if args.json:
         write_text(args.json, json.dumps(results, indent=1) + "\n")
@@ -62,6 +69,8 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", nargs="+", default=list(MODELS), metavar="NAME")
+    parser.add_argument("--runtimes", nargs="+", metavar="NAME", help=f"default {RUNTIMES}; torch on a GPU")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N")
     parser.add_argument("--objects", nargs="+", type=int, default=[1, 3], metavar="N")
     parser.add_argument(
         "--lengths", nargs="+", type=int, metavar="N", help=f"numbers of frames; default {LENGTHS}"
@@ -75,18 +84,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--direction", default="forward", choices=("forward", "backward", "both"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--case", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.runtimes = args.runtimes or (("torch",) if args.device.startswith("cuda") else RUNTIMES)
+    return args
 
 
-def run_in_own_process(model: str, objects: int, length: int) -> dict:
+def least(results: tuple[dict, ...]) -> dict:
+    """One case's rounds: of each figure the least."""
+    return {**results[0], **{key: min(r[key] for r in results) for key in ("seconds", "cpu_seconds", "peak")}}
+
+
+def run_in_own_process(case: dict) -> dict:
     """The parent stays small: a child's peak memory begins with that of its parent."""
-    case = json.dumps({"model": model, "objects": objects, "length": length})
-    command = [sys.executable, __file__, *sys.argv[1:], "--case", case]
+    command = [sys.executable, __file__, *sys.argv[1:], "--case", json.dumps(case)]
     output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
-def run_case(model: str, objects: int, length: int, args: argparse.Namespace) -> dict:
+def run_case(model: str, runtime: str, objects: int, length: int, args: argparse.Namespace) -> dict:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import torch
 
@@ -96,7 +111,9 @@ def run_case(model: str, objects: int, length: int, args: argparse.Namespace) ->
 
     torch.manual_seed(0)
     network = load_network(model) if default_weights(model) else build_network(model)
-    tracker = Tracker(network, tuple(args.size), device=args.device, precision=args.precision)
+    tracker = Tracker(
+        network, tuple(args.size), device=args.device, precision=args.precision, runtime=runtime
+    )
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "video.mp4"
         masks = make_video(video, objects, length)
@@ -110,9 +127,12 @@ def run_case(model: str, objects: int, length: int, args: argparse.Namespace) ->
             on_step=lambda: (times.append(time.perf_counter()), cpu.append(time.process_time())),
         ):
             pass
+        waits = time_waits(tracker, video, masks(0)) if tracker.device.type == "cuda" else {}
     threads = min(torch.get_num_threads(), os.cpu_count() or 1)
     return {
         "model": model,
+        "runtime": runtime,
+        "waits": waits,
         "objects": objects,
         "length": length,
         "seconds": median_step(times),
@@ -123,6 +143,26 @@ def run_case(model: str, objects: int, length: int, args: argparse.Namespace) ->
         "precision": str(tracker.precision),
         "threads": threads,
         "torch": torch.__version__,
+    }
+
+
+def time_waits(tracker, video: Path, masks: dict, frames: int = 20) -> dict[str, tuple[float, float]]:
+    """What the program waits for a GPU in: how often a frame, and how many seconds each time."""
+    from itertools import islice
+
+    from torch.profiler import ProfilerActivity, profile
+
+    from fiftyone_hs2s.tracking import open_frames, track
+
+    steps = track(tracker, open_frames(video), {0: masks})
+    list(islice(steps, WARM_UP))
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        list(islice(steps, frames))
+    return {
+        event.key: (event.count / frames, event.cpu_time_total / event.count / 1e6)
+        for event in profiler.key_averages()
+        if "Synchronize" in event.key
+        or event.key in ("aten::item", "aten::_local_scalar_dense", "Memcpy DtoH")
     }
 
 
@@ -178,24 +218,37 @@ def summary(results: list[dict]) -> list[str]:
     GPU."""
     first = results[0]
     lines = [f"{first['device']}, {first['precision']}, {first['threads']} threads, torch {first['torch']}"]
-    models = list(dict.fromkeys(result["model"] for result in results))
-    for model in models:
-        lines += ratio(f"{model}: 3 objects to 1", fastest(results, model, 3), fastest(results, model, 1))
+    kinds = dict.fromkeys((result["model"], result["runtime"]) for result in results)
+    counts = dict.fromkeys(result["objects"] for result in results)
+    for model, runtime in kinds:
+        alone = fastest(results, model, runtime, 1)
+        lines += ratio(f"{model}, {runtime}: 3 objects to 1", fastest(results, model, runtime, 3), alone)
+        if runtime != "torch":
+            for objects in counts:
+                label = f"{model}, {objects} object(s): {runtime} to torch"
+                ours = fastest(results, model, runtime, objects)
+                lines += ratio(label, ours, fastest(results, model, "torch", objects))
+        for objects in counts:
+            chosen = of_kind(results, model, runtime, objects)
+            slope = (chosen[-1]["peak"] - chosen[0]["peak"]) / 1e6
+            lines.append(
+                f"{model}, {runtime}, {objects} object(s): longest to shortest video {slope:+.0f} MB"
+            )
     for objects in (1, 3):
         label = f"{MODELS[1]} to {MODELS[0]}, {objects} object(s)"
-        lines += ratio(label, fastest(results, MODELS[1], objects), fastest(results, MODELS[0], objects))
-    for model in models:
-        for objects in dict.fromkeys(result["objects"] for result in results):
-            peaks = [r["peak"] / 1e6 for r in results if (r["model"], r["objects"]) == (model, objects)]
-            lines.append(
-                f"{model}, {objects} object(s): longest against shortest video {peaks[-1] - peaks[0]:+.0f} MB"
-            )
+        above, below = (fastest(results, model, "torch", objects) for model in reversed(MODELS))
+        lines += ratio(label, above, below)
     return lines
 
 
-def fastest(results: list[dict], model: str, objects: int) -> tuple[float, float] | None:
+def of_kind(results: list[dict], model: str, runtime: str, objects: int) -> list[dict]:
+    wanted = (model, runtime, objects)
+    return [result for result in results if (result["model"], result["runtime"], result["objects"]) == wanted]
+
+
+def fastest(results: list[dict], model: str, runtime: str, objects: int) -> tuple[float, float] | None:
     """The least time and CPU time a frame, over all lengths."""
-    chosen = [result for result in results if (result["model"], result["objects"]) == (model, objects)]
+    chosen = of_kind(results, model, runtime, objects)
     return (min(r["seconds"] for r in chosen), min(r["cpu_seconds"] for r in chosen)) if chosen else None
 
 

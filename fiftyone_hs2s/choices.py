@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, TypeVar, get_args
 
@@ -16,10 +17,14 @@ PromptFrames = Literal["first", "all"]
 """Whether an object is taken from its first mask alone, or anchored again on each of its masks."""
 Until = Literal["end", "keyframe"]
 """How far an object of a frame is propagated: to the end of the video, or to its next keyframe."""
+Runtime = Literal["auto", "torch", "openvino", "onnxruntime"]
+"""What computes the network."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 PROMPT_FRAMES: tuple[PromptFrames, ...] = get_args(PromptFrames)
 UNTILS: tuple[Until, ...] = get_args(Until)
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 MASK_NETWORK, GRABCUT = "hs2s-mask", "grabcut"
 MASK_MAKERS = (MASK_NETWORK, GRABCUT)
 """What makes masks of boxes and points and needs nothing else, the best first."""
@@ -34,6 +39,18 @@ def check_choice(name: str, value: Any, choices: tuple[T, ...]) -> T:
     if value not in choices:
         raise HS2SError(f"{name}={value!r} is unknown: choose one of {', '.join(map(str, choices))}")
     return choices[choices.index(value)]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """A size (h, w) as it is written, ``256x448``.
+
+    Raises:
+        HS2SError: if it is none
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*[x×]\s*(\d+)\s*", text)
+    if match is None:
+        raise HS2SError(f"{text!r} is not height x width, such as 256x448")
+    return int(match[1]), int(match[2])
 
 
 def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:

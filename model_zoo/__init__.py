@@ -80,16 +80,20 @@ def resolve_input(model_name: str, ctx: foo.ExecutionContext) -> types.Property:
         if "resnet50" in model_name:
             forms.paper_model_inputs(inputs)
         forms.quality_inputs(inputs)
+        forms.speed_inputs(inputs)
     except fiftyone_hs2s.HS2SError as error:
         forms.refuse(inputs, error)
     return types.Property(inputs)
 
 
 def parse_parameters(model_name: str, ctx: foo.ExecutionContext, params: dict[str, Any]) -> None:
-    """Removes what was left empty in the form, so that defaults hold."""
+    """Removes what was left empty in the form, so that defaults hold, and reads the size."""
+    from fiftyone_hs2s.choices import parse_size
     from fiftyone_hs2s.plugin import forms
 
     for name in [name for name, value in params.items() if value in (None, "")]:
         del params[name]
     if params.get("mask_maker") == forms.IGNORE:
         params["mask_maker"] = None
+    if isinstance(size := params.get("size"), str):
+        params["size"] = parse_size(size)

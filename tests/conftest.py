@@ -37,6 +37,8 @@ def _start_isolation(root: Path) -> None:
     """Points FiftyOne at folders under `root` and at a database server of its own, until the process ends."""
     os.environ["HS2S_TEST_ROOT"] = str(root)
     os.environ.update(
+        HS2S_RUNTIME="torch",  # the others are asked for where they are tested: an export takes a while
+        XDG_CACHE_HOME=str(root / "cache"),
         FIFTYONE_DATABASE_VALIDATION="false",
         FIFTYONE_DO_NOT_TRACK="true",
         FIFTYONE_SHOW_PROGRESS_BARS="false",

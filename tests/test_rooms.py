@@ -18,9 +18,19 @@ FILES = {
     for folder in (PACKAGE, PACKAGE / "training")  # a link, which rglob does not follow
     for path in folder.rglob("*.py")
 }
-FLOORS = ("network", "tracking", "training", "dataset", "plugin")
+FLOORS = ("network", "runtime", "tracking", "training", "dataset", "plugin")
 """From the ground up: no room imports one above it."""
-NO_FIFTYONE = ("network", "tracking", "metrics", "mask_files", "track_files", "benchmark", "cli", "training")
+NO_FIFTYONE = (
+    "network",
+    "runtime",
+    "tracking",
+    "metrics",
+    "mask_files",
+    "track_files",
+    "benchmark",
+    "cli",
+    "training",
+)
 
 
 def imports(path: Path, module: str, nested: bool = True) -> Iterator[str]:

@@ -63,6 +63,6 @@ wanted=$(cat pyproject.toml constraints.txt tools/setup.sh | cksum)
 
 make_venv
 echo "set-up: installing into .venv, the first time this takes minutes and about 7 GB"
-.venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[browser,dev,docs,export,ray,synthetic,train]'
+.venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[browser,dev,docs,export,fast,ray,synthetic,train]'
 install_mongod
 echo "$wanted" >.venv/installed

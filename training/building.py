@@ -9,7 +9,7 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.hs2s import HS2S, build_network
 from fiftyone_hs2s.network.weights import load_network
-from fiftyone_hs2s.tracking.device import choose_device, choose_precision
+from fiftyone_hs2s.runtime.device import choose_device, choose_precision
 from fiftyone_hs2s.training.pretrained import load_imagenet
 from fiftyone_hs2s.training.run_config import TrainingConfig
 from fiftyone_hs2s.training.transfer import transfer

@@ -66,7 +66,9 @@ def score_videos(
     network: HS2S, videos: Sequence[AnnotatedVideo], size: tuple[int, int] = (256, 448)
 ) -> dict[str, SequenceScores]:
     """The scores of each video by its name, to be summarized; see :func:`validate`."""
-    tracker = Tracker(network, size, device=next(network.parameters()).device, precision="float32")
+    device = next(network.parameters()).device
+    # An export would take longer than what it saves before the weights are others.
+    tracker = Tracker(network, size, device=device, precision="float32", runtime="torch")
     scores = {}
     for video in videos:
         with _named(video):

@@ -49,6 +49,7 @@ def tracker_settings(tracker: Tracker, data: BenchmarkData, void: int | None, ad
         "size": list(tracker.size),
         "device": tracker.device.type,
         "precision": str(tracker.precision).removeprefix("torch."),
+        "runtime": tracker.runtime,
         "aggregation": tracker.aggregation,
         "average": tracker.average,
         "adapted_seconds": adapt,

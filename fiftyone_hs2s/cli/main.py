@@ -12,7 +12,7 @@ from importlib import import_module
 from fiftyone_hs2s import __version__
 from fiftyone_hs2s.command import run_command
 
-COMMANDS = ("track", "evaluate", "analyze", "benchmark", "train", "weights", "plugin")
+COMMANDS = ("track", "evaluate", "analyze", "benchmark", "train", "weights", "export", "plugin")
 
 DESCRIPTION = """\
 Video object segmentation: mask an object once, get its mask on every frame.

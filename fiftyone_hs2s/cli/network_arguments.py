@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fiftyone_hs2s.averages import LABELS
+from fiftyone_hs2s.choices import PRECISIONS, RUNTIMES, parse_size
+from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.models import BEST_MODEL, DEFAULT_MODEL_VARIABLE, default_model, shipped_models, short_name
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     network.add_argument(
         "--size",
-        type=_size,
+        type=network_size,
         default=(256, 448),
         metavar="HxW",
         help="what the network sees (default 256x448)",
@@ -39,8 +40,12 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--device", default="auto", help="auto (CUDA where there is one; default), cpu, cuda, ..."
     )
+    network.add_argument("--precision", choices=PRECISIONS, default="auto", help="default auto")
     network.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default auto"
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what computes the network (auto: OpenVINO on a CPU with the extra 'fast', else PyTorch)",
     )
     network.add_argument(
         "--aggregation",
@@ -75,7 +80,15 @@ def make_tracker(args: argparse.Namespace) -> Tracker:
 
     args.model = args.model or (BEST_MODEL if args.weights else default_model())
     network = load_network(short_name(args.model), args.weights, args.reset_period)
-    return Tracker(network, args.size, args.device, args.precision, args.aggregation, average=args.average)
+    return Tracker(
+        network,
+        args.size,
+        args.device,
+        args.precision,
+        args.aggregation,
+        average=args.average,
+        runtime=args.runtime,
+    )
 
 
 def _seconds(text: str) -> float:
@@ -88,8 +101,9 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, such as 256x448")
-    return int(match[1]), int(match[2])
+def network_size(text: str) -> tuple[int, int]:
+    """A size (h, w) of an argument, ``256x448``."""
+    try:
+        return parse_size(text)
+    except HS2SError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -196,6 +196,7 @@ def _report(
         "network_size": list(tracker.size),
         "device": str(tracker.device),
         "precision": str(tracker.precision).removeprefix("torch."),
+        "runtime": tracker.runtime,
         "average": args.average,
         "adapted_seconds": args.adapt,
         "direction": args.direction,

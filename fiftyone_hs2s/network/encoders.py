@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +29,12 @@ class ImageFeatures:
 
     def select(self, indices: list[int] | slice | torch.Tensor) -> ImageFeatures:
         """Features of some pictures of the batch."""
-        skips = {stride: x[indices] for stride, x in self.skips.items()}
-        return ImageFeatures(self.joint[indices], skips, None if self.key is None else self.key[indices])
+        return self.map(lambda x: x[indices])
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ImageFeatures:
+        """Applies a function to each tensor."""
+        skips = {stride: function(x) for stride, x in self.skips.items()}
+        return ImageFeatures(function(self.joint), skips, None if self.key is None else function(self.key))
 
 
 def expand(x: torch.Tensor, count: int) -> torch.Tensor:

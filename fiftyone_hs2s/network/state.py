@@ -50,22 +50,31 @@ class State:
         others = None if self.others is None else self.others.detach()
         return replace(self, masks=self.masks.detach(), memories=memories, recalled=recalled, others=others)
 
+    def float(self) -> State:
+        """The same state in float32."""
+
+        def wide(x: torch.Tensor) -> torch.Tensor:
+            return x.float() if x.is_floating_point() else x
+
+        return self._map(wide, self.image.map(wide))
+
     def select(self, indices: list[int]) -> State:
         """The state of some of the objects, in the order given."""
         image = self.image.select(indices) if len(self.image.joint) == len(self) > 1 else self.image
 
-        def pick(x: torch.Tensor) -> torch.Tensor:
-            return x[indices]
+        return self._map(lambda x: x[indices], image)
 
+    def _map(self, function: Callable[[torch.Tensor], torch.Tensor], image: ImageFeatures) -> State:
+        """Applies a function to all tensors but those of the image, which another takes the place of."""
         return State(
             image=image,
-            masks=pick(self.masks),
-            first=_map_references(self.first, pick),
-            previous=None if self.previous is None else _map_references(self.previous, pick),
-            memories=tuple((pick(h), pick(c)) for h, c in self.memories),
-            age=pick(self.age),
-            recalled=tuple(pick(x) for x in self.recalled),
-            others=None if self.others is None else pick(self.others),
+            masks=function(self.masks),
+            first=_map_references(self.first, function),
+            previous=None if self.previous is None else _map_references(self.previous, function),
+            memories=tuple((function(h), function(c)) for h, c in self.memories),
+            age=function(self.age),
+            recalled=tuple(function(x) for x in self.recalled),
+            others=None if self.others is None else function(self.others),
         )
 
     @staticmethod

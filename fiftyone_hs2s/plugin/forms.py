@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
-from fiftyone_hs2s.choices import DIRECTIONS, MASK_MAKERS, PROMPT_FRAMES
+from fiftyone_hs2s.choices import DIRECTIONS, MASK_MAKERS, PRECISIONS, PROMPT_FRAMES, RUNTIMES, parse_size
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.fields import check_samples, prompt_fields
 from fiftyone_hs2s.dataset.frame_paths import frame_path
@@ -30,6 +31,15 @@ _DIRECTION_LABELS = {
     "forward": "Forward: to the end of the video",
     "backward": "Backward: to its start",
     "both": "Both ways",
+}
+_SIZE = "256x448"
+_DEVICE_LABELS = {"auto": "CUDA where there is one, else the CPU", "cpu": "CPU", "cuda": "CUDA"}
+_PRECISION_LABELS = {"auto": "bfloat16 where the hardware computes in it"}
+_RUNTIME_LABELS = {
+    "auto": "OpenVINO on a CPU where it is installed, else PyTorch",
+    "torch": "PyTorch",
+    "openvino": "OpenVINO",
+    "onnxruntime": "ONNX Runtime",
 }
 _MATCH_LABELS = {
     "identity": "By identity: instance, index or label",
@@ -172,6 +182,26 @@ def workers_input(inputs: types.Object) -> None:
         " where there are several, else one"
     )
     inputs.int("num_workers", min=1, label="Processes", description=about)
+
+
+def speed_inputs(inputs: types.Object) -> None:
+    """Adds where and how the network is computed."""
+    choice(inputs, "device", _DEVICE_LABELS, "Device", "auto")
+    precisions = {name: _PRECISION_LABELS.get(name, name) for name in PRECISIONS}
+    choice(inputs, "precision", precisions, "Precision", "auto")
+    about = "Height x width at which the network sees a landscape frame, multiples of 32"
+    inputs.str("size", default=_SIZE, label="Size", description=about)
+    choice(inputs, "runtime", {name: _RUNTIME_LABELS[name] for name in RUNTIMES}, "Runtime", "auto")
+
+
+def speed_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`speed_inputs` were filled with, as options of the tracker.
+
+    Raises:
+        HS2SError: if the size is none
+    """
+    named = {name: params.get(name) or "auto" for name in ("device", "precision", "runtime")}
+    return {**named, "size": parse_size(params.get("size") or _SIZE)}
 
 
 def direction_input(inputs: types.Object) -> None:

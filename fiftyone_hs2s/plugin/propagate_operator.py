@@ -78,6 +78,7 @@ class Propagate(foo.Operator):
         forms.direction_input(inputs)
         forms.prompt_frames_input(inputs)
         forms.quality_inputs(inputs)
+        forms.speed_inputs(inputs)
         forms.workers_input(inputs)
         forms.mask_maker_input(inputs)
         inputs.bool(
@@ -86,6 +87,7 @@ class Propagate(foo.Operator):
             label="Overwrite",
             description="Also do samples that are finished already",
         )
+        forms.speed_options(ctx.params)
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
             prompts, label = check_fields(samples, _prompt_fields(ctx), ctx.params["label_field"])
             if not ctx.params.get("overwrite") and prompts != (label,):
@@ -118,8 +120,8 @@ class Propagate(foo.Operator):
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
             **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
-                ``direction``, ``prompt_frames``, ``overwrite``, ``num_workers`` as in ``load_model()`` and
-                ``propagate()``
+                ``direction``, ``prompt_frames``, ``overwrite``, ``num_workers``, ``device``, ``precision``,
+                ``runtime`` as in ``load_model()`` and ``propagate()``; ``size`` as ``"256x448"``
 
         Returns:
             the operator's result
@@ -172,6 +174,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         reset_period=given.get("reset_period"),
         adapt=params.get("adapt") or 0,
         average=params.get("average") or "none",
+        **forms.speed_options(params),
         mask_maker=None if maker == forms.IGNORE else maker,
     )
     progress("Reading the masks")

@@ -14,6 +14,7 @@ from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import label_dtype, read_written, write_label_map
 from fiftyone_hs2s.progress import Progress, Report
 from fiftyone_hs2s.tracking.frames import Frames
+from fiftyone_hs2s.tracking.prefetch import prefetch
 from fiftyone_hs2s.tracking.prompt_plan import MasksByFrame, PromptPlan, Prompts, missing_frame, plan_prompts
 from fiftyone_hs2s.tracking.result import TrackedFrame
 from fiftyone_hs2s.tracking.tracker import Tracker
@@ -108,7 +109,7 @@ def _track_one_way(
     if backward and len(view) <= start:
         raise missing_frame(start, frames)
     index = start
-    for frame in view:
+    for frame in prefetch(map(tracker.see, view), 2):
         tracked = tracker.step(frame, plan.masks(index))
         on_step()
         yield index, tracked

@@ -29,7 +29,7 @@ def test_a_registered_model_by_name(clip, weights, monkeypatch, capsys):
 def test_device_and_precision_are_told(hs2s, caplog):
     with caplog.at_level("INFO", "fiftyone_hs2s"):
         hs2s("--device", "cpu")
-    assert "Tracking with hs2s-lite on cpu in float32" in caplog.messages
+    assert "Tracking with hs2s-lite on cpu in float32 by PyTorch" in caplog.messages
 
 
 def test_reset_period(hs2s, monkeypatch):

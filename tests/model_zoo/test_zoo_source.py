@@ -97,7 +97,7 @@ def test_contract_of_the_apps_zoo_operator(source, dataset, sample):
     form = zoo_model.resolve_input(ctx).type.properties
     assert form["prompt_field"].type.values == ["frames.gt"]
     offered = ("prompt_field", "direction", "prompt_frames", "mask_maker", "advanced", "average", "adapt")
-    assert set(form) == set(offered)
+    assert set(form) == {*offered, "device", "precision", "size", "runtime"}
     params = {
         "prompt_field": "frames.gt",
         "direction": "backward",
@@ -105,10 +105,12 @@ def test_contract_of_the_apps_zoo_operator(source, dataset, sample):
         "mask_maker": "none",
         "average": "flip",
         "adapt": 0,
+        "size": "128x224",
+        "runtime": "torch",
     }
     zoo_model.parse_parameters(ctx, params)
     model = load(LITE, **params)
-    assert model.tracker.size == (256, 448) and model.tracker.average == "flip" and model.mask_maker is None
+    assert model.tracker.size == (128, 224) and model.tracker.average == "flip" and model.mask_maker is None
     dataset.apply_model(model, label_field="pred", skip_failures=False)
     sample.reload()
     assert sorted(found(sample)) == [1, 2, 3, 4]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fiftyone.operators as foo
 
 URI = "@hs2s/hs2s/propagate"
-LOADED = {"adapt": 0, "average": "none", "mask_maker": "hs2s-mask"}
+SPEED = {"device": "auto", "precision": "auto", "runtime": "auto", "size": (256, 448)}
+LOADED = {"adapt": 0, "average": "none", "mask_maker": "hs2s-mask", **SPEED}
 """What the form leaves as it is."""
 
 

@@ -93,8 +93,20 @@ def test_form_offers_adapting_and_averaging(operator, dataset, sample, models):
     assert properties["adapt"].default == 0 and properties["adapt"].type.min == 0
     assert properties["mask_maker"].type.values == ["hs2s-mask", "grabcut", "none"]
     assert execute(dataset, adapt=30, average="flip", mask_maker="none").error is None
-    options = {"weights": None, "reset_period": None, "adapt": 30, "average": "flip", "mask_maker": None}
-    assert models == [((None,), options)]
+    chosen = {"weights": None, "reset_period": None, "adapt": 30, "average": "flip", "mask_maker": None}
+    assert models == [((None,), {**LOADED, **chosen})]
+
+
+def test_form_offers_device_precision_size_and_runtime(operator, dataset, sample, models):
+    properties = form(operator, dataset)
+    assert properties["device"].type.values == ["auto", "cpu", "cuda"]
+    assert properties["precision"].type.values == ["auto", "float32", "bfloat16", "float16"]
+    assert properties["runtime"].type.values == ["auto", "torch", "openvino", "onnxruntime"]
+    assert properties["size"].default == "256x448"
+    chosen = {"device": "cpu", "precision": "float32", "runtime": "torch"}
+    assert execute(dataset, **chosen, size="128x224").error is None
+    assert models[0][1].items() >= {**chosen, "size": (128, 224)}.items()
+    assert "'wide' is not height x width" in refusal(form(operator, dataset, size="wide"))
 
 
 def test_form_offers_targets(operator, dataset, sample, video):

@@ -204,7 +204,7 @@ def test_state_does_not_grow():
     tracker.add_objects(frames[0], truth[0])
 
     def held():
-        tensors, todo = 0, [tracker._states, tracker._logits]
+        tensors, todo = 0, [tracker._batch]
         while todo:
             item = todo.pop()
             if isinstance(item, torch.Tensor):

@@ -10,8 +10,8 @@ from torch import nn
 
 from fiftyone_hs2s.errors import HS2SError, MaskError, VideoError
 from fiftyone_hs2s.network import build_network
+from fiftyone_hs2s.runtime.device import choose_precision
 from fiftyone_hs2s.tracking import Tracker
-from fiftyone_hs2s.tracking.device import choose_precision
 
 
 def test_mask_of_another_size_is_fitted_if_the_aspect_fits():
@@ -90,7 +90,7 @@ def test_cuda_is_refused_where_there_is_none():
 def test_choice_of_device_and_precision_is_logged(caplog):
     with caplog.at_level(logging.INFO, "fiftyone_hs2s"):
         color_tracker()
-    assert caplog.messages == ["Tracking with colors on cpu in float32"]
+    assert caplog.messages == ["Tracking with colors on cpu in float32 by PyTorch"]
 
 
 @pytest.mark.parametrize(("bf16", "expected"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -24,8 +24,8 @@ from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.mask_makers import NETWORK, MaskMaker
 from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network
+from fiftyone_hs2s.runtime.device import gpu_environments
 from fiftyone_hs2s.tracking import MissingFrameError, PromptPlan, Steps, Tracker, plan_prompts, track
-from fiftyone_hs2s.tracking.device import gpu_environments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def load_model(
             image model of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2; None to ignore boxes
             and points
         **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``,
-            ``device="auto"``, ``average="flip"``
+            ``device="auto"``, ``average="flip"``, ``runtime="openvino"``
 
     Returns:
         the model
@@ -124,7 +124,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
     @property
     def environments(self) -> list[dict[str, str]]:
         """Variables for processes that work with the model: see
-        :func:`fiftyone_hs2s.tracking.device.gpu_environments`."""
+        :func:`fiftyone_hs2s.runtime.device.gpu_environments`."""
         return gpu_environments(self.tracker.device)
 
     @property

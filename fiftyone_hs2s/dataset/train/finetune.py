@@ -243,7 +243,7 @@ def _score(
     if not sequences:
         return None
     from fiftyone_hs2s.network import load_network, read_config
-    from fiftyone_hs2s.tracking.device import choose_device
+    from fiftyone_hs2s.runtime.device import choose_device
     from fiftyone_hs2s.training.validation import validate
 
     trained = weights if weights != settings.init else None

@@ -6,10 +6,11 @@ import os
 
 import torch
 
+from fiftyone_hs2s.choices import PRECISIONS
 from fiftyone_hs2s.errors import HS2SError
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
@@ -43,10 +44,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     Raises:
         HS2SError: if there is no such format
     """
-    if name in PRECISIONS:
-        return PRECISIONS[name]
+    if name in _DTYPES:
+        return _DTYPES[name]
     if name != "auto":
-        raise HS2SError(f'There is no precision "{name}": take one of auto, {", ".join(PRECISIONS)}.')
+        raise HS2SError(f'There is no precision "{name}": take one of {", ".join(PRECISIONS)}.')
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "cpu":

@@ -8,8 +8,8 @@ import pytest
 import torch
 from color_network import ColorNetwork
 
+from fiftyone_hs2s.runtime.device import gpu_environments
 from fiftyone_hs2s.tracking import Tracker
-from fiftyone_hs2s.tracking.device import gpu_environments
 
 
 @pytest.mark.parametrize(
