@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 import torch
+from torch import nn
 
 from fiftyone_hs2s.choices import PRECISIONS
 from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.network.depthwise import DepthwiseConv2d
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -71,6 +73,16 @@ def gpu_environments(device: torch.device, count: int | None = None) -> list[dic
     visible = os.environ.get(_VISIBLE)
     names = visible.split(",")[:count] if visible else [str(number) for number in range(count)]
     return [{_VISIBLE: name.strip()} for name in names] if len(names) > 1 else [{}]
+
+
+def choose_memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
+    """How PyTorch computes a network fastest: channels last, as depthwise convolutions and tensor cores are.
+
+    Not so dense convolutions on a CPU: ``hs2s-resnet50`` takes 1.16 times the CPU time with it where there is
+    AVX-512, and 1.34 times with AVX2.
+    """
+    dense = not any(isinstance(module, DepthwiseConv2d) for module in network.modules())
+    return torch.contiguous_format if dense and device.type == "cpu" else torch.channels_last
 
 
 def _cpu_computes_bfloat16() -> bool:

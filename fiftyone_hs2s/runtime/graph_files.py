@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 FORM = 1
 """Of the graphs: to be counted up when they change for the same weights."""
 KEPT = 12
-"""How many pairs of graphs are kept; those of ``hs2s-lite`` take 55 MB."""
+"""How many pairs of graphs are kept; those of ``hs2s-lite`` take 46 MB."""
 
 
 def graphs_folder() -> Path:

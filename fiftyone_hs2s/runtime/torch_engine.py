@@ -8,6 +8,7 @@ import torch
 
 from fiftyone_hs2s.network import HS2S, ImageFeatures, State
 from fiftyone_hs2s.network.precision import converted
+from fiftyone_hs2s.runtime.device import choose_memory_format
 from fiftyone_hs2s.runtime.engine import Engine
 
 
@@ -25,6 +26,8 @@ class TorchEngine(Engine):
     def __init__(self, network: HS2S, precision: torch.dtype, device: torch.device) -> None:
         super().__init__(network, precision)
         self._device, self._low = device, precision != torch.float32
+        self._format = choose_memory_format(network, device)
+        network.to(memory_format=self._format)  # type: ignore[call-overload]
         self._network = cast(HS2S, converted(network, precision)) if self._low else network
 
     def in_float32(self) -> TorchEngine:
@@ -32,7 +35,7 @@ class TorchEngine(Engine):
 
     def encode_image(self, frame: torch.Tensor) -> ImageFeatures:
         with self._autocast():
-            return self._network.encode_image(frame)
+            return self._network.encode_image(frame.contiguous(memory_format=self._format))
 
     def start(self, image: ImageFeatures, masks: torch.Tensor, others: torch.Tensor | None = None) -> State:
         with self._autocast():

@@ -89,8 +89,7 @@ class Tracker:
             )
         self._asked = (size, device, precision, aggregation, chunk_size, average, runtime)
         self.device = choose_device(device)
-        # channels last is how convolutions run fastest, on a CPU and on tensor cores alike
-        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
+        self.network = network.eval().to(self.device)
         self._engine = choose_engine(self.network, self.device, precision, runtime)
         self.size, self.aggregation, self.chunk_size = (size[0], size[1]), aggregation, chunk_size
         self.average, self._views = average, AVERAGES[average]

@@ -13,6 +13,7 @@ from torch import nn
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import build_network
 from fiftyone_hs2s.network.precision import Float32Cell, converted
+from fiftyone_hs2s.runtime.device import choose_memory_format
 from fiftyone_hs2s.tracking import Tracker
 
 OPTIONS = {"size": (64, 96), "device": "cpu"}
@@ -120,3 +121,13 @@ def test_float16_keeps_the_recurrent_cells_in_float32():
     assert isinstance(low.memory, Float32Cell) and low.memory.cell.conv.weight.dtype == torch.float32
     assert low.skip_memory.cell.conv.weight.dtype == torch.float32
     assert low.decoder.blocks[0].conv.weight.dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"), [("hs2s-lite", torch.channels_last), ("hs2s-resnet50", torch.contiguous_format)]
+)
+def test_dense_networks_are_not_channels_last_on_a_cpu(model, expected):
+    with torch.device("meta"):
+        network = build_network(model)
+    assert choose_memory_format(network, torch.device("cpu")) is expected
+    assert choose_memory_format(network, torch.device("cuda")) is torch.channels_last
