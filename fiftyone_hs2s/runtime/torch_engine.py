@@ -27,7 +27,7 @@ class TorchEngine(Engine):
         super().__init__(network, precision)
         self._device, self._low = device, precision != torch.float32
         self._format = choose_memory_format(network, device)
-        network.to(memory_format=self._format)  # type: ignore[call-overload]
+        network.to(memory_format=self._format)
         self._network = cast(HS2S, converted(network, precision)) if self._low else network
 
     def in_float32(self) -> TorchEngine:
