@@ -127,7 +127,7 @@ class AppPage:
 
     def open_form(self, label: str) -> None:
         """Opens an operator's form from the operator browser."""
-        choice = self.page.locator("[data-cy=operators-browser]").get_by_text(label)
+        choice = self.page.locator("[data-cy=operators-browser]").get_by_text(label, exact=True)
         for _ in range(20):  # plugins are there some seconds after the page
             self.page.keyboard.press("`")
             self.page.wait_for_selector("[data-cy=operators-browser-search]")
@@ -136,7 +136,7 @@ class AppPage:
                 choice.first.wait_for(timeout=4000)
                 break
             self.page.keyboard.press("Escape")
-        self.page.keyboard.press("Enter")
+        choice.first.click()  # the first of the list may be another one whose name begins in this way
         self.page.wait_for_selector("[data-cy=operators-prompt-modal]")
         self.page.wait_for_timeout(3000)  # until the form's defaults have been to the server and back
 
