@@ -148,9 +148,9 @@ def test_prompt_that_proves_to_lie_beyond_the_end_is_named(tracker):
 
 def test_unknown_choices_are_named(tracker):
     frames, truth = moving()
-    with pytest.raises(HS2SError, match=r'"sideways".*forward, backward, both'):
+    with pytest.raises(HS2SError, match=r"'sideways'.*forward, backward, both"):
         next(track(tracker, open_frames(frames), {0: truth[0]}, "sideways"))
-    with pytest.raises(HS2SError, match=r'"some".*first, all'):
+    with pytest.raises(HS2SError, match=r"'some'.*first, all"):
         next(track(tracker, open_frames(frames), {0: truth[0]}, prompt_frames="some"))
 
 
