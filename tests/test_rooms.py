@@ -89,6 +89,17 @@ def test_no_file_is_a_namesake_of_another() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_files_are_of_one_subject() -> None:
+    """At most 300 lines, in the tests as well; longer lines than 110 characters ruff finds."""
+    folders = ("fiftyone_hs2s", "training", "tests", "benchmarks", "tools", "docs", "stubs")
+    files = [
+        path for name in folders for path in (ROOT / name).rglob("*.py*") if path.suffix in (".py", ".pyi")
+    ]
+    assert len(files) > len(FILES)
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
+    assert {name: count for name, count in lengths.items() if count > 300} == {}
+
+
 def test_contributing_draws_every_room() -> None:
     drawing = (ROOT / "CONTRIBUTING.md").read_text().split("## Layout")[1].split("##")[0]
     drawn = set(re.findall(r"([a-z_]+)/\s", drawing))

@@ -1,9 +1,8 @@
 """Sequences: videos, clips of videos, and groups of images in order, with labels by frame.
 
-All that works with a dataset's frames does it here: propagation, evaluation, diagnosis, export and training.
-Outside of this file frames are counted from 0; :meth:`LabeledSequence.number` gives the number that
-FiftyOne's users read. OpenCV and torch are imported where frames are opened, since the App asks here for
-fields.
+All that reads or writes labels of frames does it here. Outside of this file frames are counted from 0;
+:meth:`LabeledSequence.number` gives the number that FiftyOne's users read. OpenCV and torch are imported
+where frames are opened, since the App asks here for fields.
 """
 
 from __future__ import annotations
@@ -231,10 +230,8 @@ class VideoSequence(LabeledSequence):
                 yield document["frame_number"] - self.number(0), values
 
     def read_at(self, field: str, index: int) -> fo.Detections | None:
-        document: dict[str, Any] = next(
-            self._documents(self.view, {"frame_number": self.number(index)}, [field]), {}
-        )
-        return value_at(document, field)
+        found = self._documents(self.view, {"frame_number": self.number(index)}, [field])
+        return value_at(next(found, {}), field)
 
     def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
         by_number = {self.number(index): label for index, label in labels.items()}
@@ -244,8 +241,7 @@ class VideoSequence(LabeledSequence):
         return any(True for _ in self._labeled(field))
 
     def clear(self, field: str) -> None:
-        frame_ids = [str(document["_id"]) for document in self._labeled(field)]
-        if frame_ids:
+        if frame_ids := [str(document["_id"]) for document in self._labeled(field)]:
             self.samples.set_values(self._path(field), dict.fromkeys(frame_ids), key_field=self._path("id"))
 
     def _labeled(self, field: str) -> Iterator[dict[str, Any]]:
