@@ -220,13 +220,14 @@ class AppPage:
         """Waits until our panel is beside the open sample's video by itself; opens a track per object
         below this."""
         self.page.wait_for_selector(f"{MODAL_PANEL} .scatterlayer .trace", state="attached")
-        video, panel = (
-            self.page.locator(name).bounding_box()
-            for name in ("#modal [data-testid=timeline-ruler]", MODAL_PANEL)
-        )
-        assert video["x"] + video["width"] <= panel["x"] + 1, "the panel does not cover the video"
+        wait_until(self._panel_is_beside, SLOW / 1000, "the panel is beside the video and covers none of it")
         self.page.locator("#modal [data-testid=timeline-controls-toggle]").click()
         self.page.locator("#modal [data-track-label]").first.wait_for()
+
+    def _panel_is_beside(self) -> bool:
+        names = ("#modal [data-testid=timeline-ruler]", MODAL_PANEL)
+        video, panel = (self.page.locator(name).bounding_box() for name in names)
+        return bool(video and panel) and video["x"] + video["width"] <= panel["x"] + 1
 
     def close_sample(self) -> None:
         """Clicks beside the open sample."""
