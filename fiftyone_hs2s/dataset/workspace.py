@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
@@ -37,12 +39,18 @@ def save_workspace(samples: Samples, eval_key: str | None = None) -> fo.Space:
             f"choose one of {', '.join(keys) or 'none'}"
         )
     key = eval_key or (keys[-1] if keys else None)
-    beside = fo.Space(children=[fo.Panel(type=_PANEL)])
+    beside = _tab(type=_PANEL)
     if key:
-        histogram = fo.Space(children=[fo.Panel(type="Histograms", state={"plot": f"{key}_JF"})])
+        histogram = _tab(type="Histograms", state={"plot": f"{key}_JF"})
         beside = fo.Space(children=[beside, histogram], orientation="vertical", sizes=[0.68, 0.32])
-    grid = fo.Space(children=[fo.Panel(type="Samples", pinned=True)])
+    grid = _tab(type="Samples", pinned=True)
     workspace = fo.Space(children=[grid, beside], orientation="horizontal", sizes=[0.55, 0.45])
     about = "Samples, where their masks fail, and how good they are"
     dataset.save_workspace(NAME, workspace, description=about, overwrite=True)
     return workspace
+
+
+def _tab(**options: Any) -> fo.Space:
+    """A panel in a place of its own, and shown: a space shows nothing unless one of its panels is active."""
+    panel = fo.Panel(**options)
+    return fo.Space(children=[panel], active_child=panel.component_id)

@@ -11,6 +11,8 @@ from fiftyone_hs2s import HS2SError, evaluate_propagation, save_workspace
 def panels(space: fo.Space) -> dict[str, dict]:
     found = {}
     for child in space.children:
+        if isinstance(child, fo.Panel):
+            assert space.active_child == child.component_id, "else the App shows nothing there"
         found |= {child.type: child.state} if isinstance(child, fo.Panel) else panels(child)
     return found
 

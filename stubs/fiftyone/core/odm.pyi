@@ -13,6 +13,7 @@ class DatasetAppConfig:
     color_scheme: ColorScheme | None
 
 class Panel:
+    component_id: str | None
     def __init__(self, **kwargs: Any) -> None: ...
 
 class Space:
