@@ -78,7 +78,7 @@ def test_steps_lower_the_loss_on_one_batch(sets: list, monkeypatch: pytest.Monke
     monkeypatch.setattr(learning, "WARMUP", 1)
     training = Training(Settings(steps=100, rate=2e-3, batch=2, side=64))
     batch = draw_batch(sets, training.settings, 0)
-    losses = [training.learn(batch)[0] for _ in range(10)]
+    losses = [training.learn(batch)[0] for _ in range(20)]
     assert losses[-1] < 0.8 * losses[0]
 
 
