@@ -29,6 +29,7 @@ from .evaluate_operator import Evaluate
 from .export_operator import ExportTracks
 from .failures_operator import FindFailures
 from .panel import HS2SPanel
+from .propagate_object_operator import PropagateObject
 from .propagate_operator import Propagate
 from .repropagate_operator import Repropagate
 from .runs_panel import RunsPanel
@@ -37,6 +38,7 @@ from .train_operator import Train
 
 PARTS: tuple[type, ...] = (
     Propagate,
+    PropagateObject,
     Repropagate,
     Evaluate,
     FindFailures,

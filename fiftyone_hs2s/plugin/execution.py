@@ -111,6 +111,8 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     """
     run.announced = True
     yield ctx.ops.reload_dataset()
+    if ctx.current_sample and "spaces" in ctx.request_params:
+        yield ctx.trigger("@hs2s/hs2s/reload_labels")
     if run.state == "finished" and run.outcome.fields:
         yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, *run.outcome.fields])))
     if run.state == "finished" and run.outcome.view is not None:

@@ -147,7 +147,7 @@ class HS2SPanel(foo.Panel):
         ctx.ops.clear_view()
 
     def _beside_video(self, ctx: foo.ExecutionContext) -> None:
-        """Puts the open sample's panel beside the video, by ``assets/beside_video.js``."""
+        """Puts the open sample's panel beside the video, by ``assets/open_sample.js``."""
         if ctx.current_sample and ctx.panel.get_state("eval_keys"):
             ctx.trigger("@hs2s/hs2s/beside_video")
 

@@ -27,6 +27,8 @@ class MaskOperator(foo.Operator):
     description: ClassVar[str]
     delegated: ClassVar[bool] = False
     """Whether the work is queued unless one chooses otherwise."""
+    unlisted: ClassVar[bool] = False
+    """Whether the operator browser does not have it."""
     risk: ClassVar[str] = "medium"
     """FiftyOne's risk level: ``low`` reads, ``medium`` writes fields, ``high`` writes files on the server."""
     as_generator: ClassVar[bool] = True
@@ -41,6 +43,7 @@ class MaskOperator(foo.Operator):
             label=self.label,
             description=self.description,
             dynamic=True,
+            unlisted=self.unlisted,
             execute_as_generator=self.as_generator,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
@@ -83,7 +86,7 @@ def field_choice(
     """Adds the choice of a field with masks, or of none if it is not required.
 
     Returns:
-        the default: the first of ``prefer`` that there is
+        the default: the first of ``prefer`` that there is, or the only field
 
     Raises:
         HS2SError: if there is no such field
@@ -93,7 +96,8 @@ def field_choice(
         fix = masks_fix(samples, "add a Detections field with some, or propagate them")
         raise HS2SError(f"there are no masks: {fix}")
     prefix = forms.field_prefix(samples)
-    default = next((prefix + field for field in prefer if field in fields), None) if required else NONE
+    likely = [field for field in prefer if field in fields] or (fields if len(fields) == 1 else [])
+    default = (prefix + likely[0] if likely else None) if required else NONE
     paths = ({} if required else {NONE: "None"}) | {prefix + field: prefix + field for field in fields}
     forms.choice(inputs, name, paths, label, default, description, required=required)
     return default

@@ -223,7 +223,8 @@ class _Start:
 
 
 def _names(detection: fo.Detection) -> set[str]:
-    """All that a detection's object is called by."""
+    """All that a detection's object is called by; the last is FiftyOne's."""
     identity = Identity.of(detection)
     parts = (detection.id, identity.instance, identity.index, identity.name)
-    return {str(part) for part in parts if part is not None}
+    names = {str(part) for part in parts if part is not None}
+    return names if identity.index is None else {*names, f"track-{identity.index}"}
