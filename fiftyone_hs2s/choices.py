@@ -15,6 +15,9 @@ Direction = Literal["forward", "backward", "both"]
 """Which way objects are tracked."""
 PromptFrames = Literal["first", "all"]
 """Whether an object is taken from its first mask alone, or anchored again on each of its masks."""
+SceneCuts = Literal["ignore", "stop", "restart"]
+"""What becomes of a track where another scene begins. The first is the default: a flash passes for a cut, and
+no mask should be lost to that; cuts are noted all the same."""
 Until = Literal["end", "keyframe"]
 """How far an object of a frame is propagated: to the end of the video, or to its next keyframe."""
 Runtime = Literal["auto", "torch", "openvino", "onnxruntime"]
@@ -22,6 +25,7 @@ Runtime = Literal["auto", "torch", "openvino", "onnxruntime"]
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 PROMPT_FRAMES: tuple[PromptFrames, ...] = get_args(PromptFrames)
+SCENE_CUTS: tuple[SceneCuts, ...] = get_args(SceneCuts)
 UNTILS: tuple[Until, ...] = get_args(Until)
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")

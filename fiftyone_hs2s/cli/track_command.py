@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fiftyone_hs2s.choices import SCENE_CUTS
 from fiftyone_hs2s.cli.memory import memory_report, peak_memory
 from fiftyone_hs2s.cli.network_arguments import add_network_arguments, make_tracker
 from fiftyone_hs2s.cli.output import check_outputs, write_json
@@ -76,6 +77,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=("first", "all"),
         default="first",
         help="start each object from its first mask (default), or anchor it again at each of its masks",
+    )
+    parser.add_argument(
+        "--scene-cuts",
+        choices=SCENE_CUTS,
+        default=SCENE_CUTS[0],
+        help="where another scene begins: track on (ignore), end the tracks until the next mask of an object"
+        f" (stop), or look for each object anew from its last mask (restart); default {SCENE_CUTS[0]}",
     )
     parser.add_argument(
         "--overlay", type=Path, metavar="FILE.mp4", help="write a video of the masks over the frames"
@@ -158,17 +166,20 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
     _keep_inputs(args, given.files)
     prepare_folder(args.out)
     check_outputs(args.json, args.overlay)
-    plan = plan_prompts(frames, given.prompts, args.direction, args.prompt_frames)
+    plan = plan_prompts(frames, given.prompts, args.direction, args.prompt_frames, args.scene_cuts)
     tracker = adapted_tracker(make_tracker(), frames, plan, args.adapt)
     start = time.perf_counter()
     with reporting() as report:
         steps = Steps(frames, plan, report)
-        found = track_to_folder(tracker, frames, plan, args.out, steps, args.overwrite)
+        found = track_to_folder(tracker, frames, plan, args.out, steps, args.overwrite, steps.cut)
     seconds = (time.perf_counter() - start) / len(found)
     print(
         f"{len(found)} frames, {seconds:.3f} seconds per frame, peak memory {memory_report()}; masks in"
         f" {args.out}"
     )
+    if steps.cuts:
+        names = ", ".join(frames.name(index) for index in sorted(steps.cuts))
+        print(f"scene cuts before the frames {names}")
     if given.made:
         print(f"{len(given.made)} masks made by {args.mask_maker}, on frame {frames.name(plan.first)}")
     if args.overlay:
@@ -177,7 +188,7 @@ def _track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker]) 
             shown = counted(frames, len(frames), report, "frame")
             write_overlay(args.overlay, shown, label_maps, frames.fps or 25)
         print(f"overlay: {args.overlay}")
-    return {**_report(args, tracker, steps, found, seconds), "made_masks": given.made}
+    return {**_report(args, frames, tracker, steps, found, seconds), "made_masks": given.made}
 
 
 def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarray | None]:
@@ -188,7 +199,7 @@ def _label_maps(frames: Frames, found: Found, folder: Path) -> Iterator[np.ndarr
 
 
 def _report(
-    args: argparse.Namespace, tracker: Tracker, steps: Steps, found: Found, seconds: float
+    args: argparse.Namespace, frames: Frames, tracker: Tracker, steps: Steps, found: Found, seconds: float
 ) -> dict[str, Any]:
     return {
         "video": str(args.video),
@@ -200,6 +211,7 @@ def _report(
         "average": args.average,
         "adapted_seconds": args.adapt,
         "direction": args.direction,
+        "scene_cuts": [frames.name(index) for index in sorted(steps.cuts)],
         "seconds_per_frame": seconds,
         "peak_memory_bytes": peak_memory(),
         "incomplete": steps.incomplete,

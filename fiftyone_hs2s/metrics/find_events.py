@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fiftyone_hs2s.metrics.events import Event, EventOptions, by_frame
@@ -11,7 +11,7 @@ from fiftyone_hs2s.metrics.protocols import Protocol, counted_frames, get_protoc
 from fiftyone_hs2s.metrics.scores import SequenceScores
 from fiftyone_hs2s.metrics.truth_events import low_score, truth_events
 
-CONDITIONS = frozenset({"occlusion", "partial_occlusion", "reappearance", "reappeared"})
+CONDITIONS = frozenset({"occlusion", "partial_occlusion", "reappearance", "reappeared", "scene_cut"})
 """Labels of events that make it hard to track, but are no failure."""
 
 
@@ -44,6 +44,18 @@ def find_events(
         )
         found += by_frame([*events, *([low] if low else [])])
     return found
+
+
+def scene_cut_events(sequence: SequenceScores, cuts: Iterable[int]) -> list[Event]:
+    """An event of no object (id 0) for each scene cut within a sequence; severity 0.
+
+    Args:
+        sequence: series of the objects
+        cuts: numbers of the frames that begin a scene, as ``sequence`` numbers them
+    """
+    numbers = {int(n) for scores in sequence.objects.values() for n in scores.frames[[0, -1]]} or {0}
+    inside = range(min(numbers), max(numbers) + 1)
+    return [Event("scene_cut", 0, cut, cut, 0.0) for cut in sorted(cuts) if cut in inside]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,15 @@ from typing import Any
 from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
-from fiftyone_hs2s.choices import DIRECTIONS, MASK_MAKERS, PRECISIONS, PROMPT_FRAMES, RUNTIMES, parse_size
+from fiftyone_hs2s.choices import (
+    DIRECTIONS,
+    MASK_MAKERS,
+    PRECISIONS,
+    PROMPT_FRAMES,
+    RUNTIMES,
+    SCENE_CUTS,
+    parse_size,
+)
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.fields import check_samples, prompt_fields
 from fiftyone_hs2s.dataset.frame_paths import frame_path
@@ -44,6 +52,11 @@ _RUNTIME_LABELS = {
 _MATCH_LABELS = {
     "identity": "By identity: instance, index or label",
     "first_frame": "By overlap on their first frame: for trackers that renumber objects, such as SAM 2",
+}
+_SCENE_LABELS = {
+    "ignore": "Track on",
+    "stop": "Stop there, until the object has another mask",
+    "restart": "Look for each object anew, from its last mask",
 }
 _PROMPT_LABELS = {
     "first": "The first mask of each object",
@@ -216,6 +229,11 @@ def prompt_frames_input(inputs: types.Object) -> None:
     choice(
         inputs, "prompt_frames", {name: _PROMPT_LABELS[name] for name in PROMPT_FRAMES}, "Prompts", "first"
     )
+
+
+def scene_cuts_input(inputs: types.Object) -> None:
+    """Adds the choice of what becomes of tracks where another scene begins."""
+    choice(inputs, "scene_cuts", _SCENE_LABELS, "Scene cuts", SCENE_CUTS[0])
 
 
 def match_input(inputs: types.Object) -> None:

@@ -77,6 +77,7 @@ class Propagate(foo.Operator):
             forms.paper_model_inputs(inputs)
         forms.direction_input(inputs)
         forms.prompt_frames_input(inputs)
+        forms.scene_cuts_input(inputs)
         forms.quality_inputs(inputs)
         forms.speed_inputs(inputs)
         forms.workers_input(inputs)
@@ -120,8 +121,9 @@ class Propagate(foo.Operator):
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
             **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
-                ``direction``, ``prompt_frames``, ``overwrite``, ``num_workers``, ``device``, ``precision``,
-                ``runtime`` as in ``load_model()`` and ``propagate()``; ``size`` as ``"256x448"``
+                ``direction``, ``prompt_frames``, ``scene_cuts``, ``overwrite``, ``num_workers``, ``device``,
+                ``precision``, ``runtime`` as in ``load_model()`` and ``propagate()``; ``size`` as
+                ``"256x448"``
 
         Returns:
             the operator's result
@@ -184,6 +186,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         **fields,
         direction=params.get("direction"),
         prompt_frames=params.get("prompt_frames"),
+        scene_cuts=params.get("scene_cuts"),
         overwrite=bool(params.get("overwrite")),
         num_workers=params.get("num_workers"),
         progress=progress,

@@ -13,6 +13,7 @@ from fiftyone_hs2s.errors import MaskError
 from fiftyone_hs2s.masks import label_dtype
 from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.result import TrackedFrame
+from fiftyone_hs2s.tracking.scene_tracker import SceneTracker
 from fiftyone_hs2s.tracking.tracker import Tracker
 
 Masks = Mapping[int, np.ndarray]
@@ -27,6 +28,7 @@ def track_between(
     before: Masks,
     after: Masks,
     on_step: Callable[[], object] = lambda: None,
+    scene_cuts: str = "ignore",
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """Tracks from the first frame forward and from the last one backward, and blends the two.
 
@@ -41,6 +43,7 @@ def track_between(
         before: the masks on the first frame; may be empty
         after: the masks on the last frame; may be empty
         on_step: called after each frame of each pass
+        scene_cuts: as for :func:`fiftyone_hs2s.tracking.track`, in each pass
 
     Yields:
         index in the stretch (0-based) and what was found, for the frames between the two; with ``before`` or
@@ -56,25 +59,27 @@ def track_between(
         waiting = _Waiting(Path(folder))
         if after:
             for steps, tracked in _pass(
-                tracker, frames.reversed(), after, last if before else last + 1, on_step
+                tracker, frames.reversed(), after, last if before else last + 1, on_step, scene_cuts
             ):
                 waiting.put(last - steps, tracked)
         if not before:
             yield from ((index, waiting.take(index)) for index in range(last))
             return
-        for index, tracked in _pass(tracker, frames, before, last if after else last + 1, on_step):
+        for index, tracked in _pass(
+            tracker, frames, before, last if after else last + 1, on_step, scene_cuts
+        ):
             yield index, _blend(tracked, waiting.take(index), index / last) if after else tracked
 
 
 def _pass(
-    tracker: Tracker, frames: Frames, masks: Masks, stop: int, on_step: Callable[[], object]
+    tracker: Tracker, frames: Frames, masks: Masks, stop: int, on_step: Callable[[], object], scene_cuts: str
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """The frames from the second one up to ``stop``, tracked from the masks on the first."""
-    tracker.reset()
+    scenes = SceneTracker(tracker, scene_cuts, lambda shown: None)
     for index, frame in enumerate(frames):
         if index >= stop:
             break
-        tracked = tracker.step(frame, masks if index == 0 else None)
+        tracked = scenes.step(scenes.see(frame), masks if index == 0 else None)
         on_step()
         if index > 0:
             yield index, tracked
@@ -104,12 +109,16 @@ def _blend(forward: TrackedFrame, backward: TrackedFrame, time: float) -> Tracke
         probabilities[object_id] = np.asarray(sum(parts), np.float32)
         certain = [side.confidence[object_id] for side, _ in sides]
         confidence[object_id] = float(np.dot(shares, certain))
-    return _decided(probabilities, confidence)
+    return _decided(probabilities, confidence, forward.label_map.shape)
 
 
-def _decided(probabilities: dict[int, np.ndarray], confidence: dict[int, float]) -> TrackedFrame:
+def _decided(
+    probabilities: dict[int, np.ndarray], confidence: dict[int, float], size: tuple[int, ...]
+) -> TrackedFrame:
     """Gives each pixel to the object of the greatest probability, if that is above a half."""
     ids = list(probabilities)
+    if not ids:  # both passes have left their scenes
+        return TrackedFrame(np.zeros(size, np.uint8), {}, {})
     stack = np.stack([probabilities[object_id] for object_id in ids])
     best = stack.argmax(0)
     label_map = np.where(stack.max(0) > 0.5, np.array(ids)[best], 0).astype(label_dtype(ids))
@@ -126,10 +135,11 @@ class _Waiting:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._confidence: dict[int, dict[int, float]] = {}
+        self._size: tuple[int, ...] = ()
 
     def put(self, index: int, tracked: TrackedFrame) -> None:
         """Keeps a frame."""
-        self._confidence[index] = tracked.confidence
+        self._confidence[index], self._size = tracked.confidence, tracked.label_map.shape
         for object_id in tracked.confidence:
             values = np.round(tracked.probabilities[object_id] * _SURE).astype(np.uint8)
             Image.fromarray(values).save(self._file(index, object_id), compress_level=1)
@@ -143,7 +153,7 @@ class _Waiting:
             with Image.open(path) as image:
                 probabilities[object_id] = np.asarray(image, np.float32) / _SURE
             path.unlink()
-        return _decided(probabilities, confidence)
+        return _decided(probabilities, confidence, self._size)
 
     def _file(self, index: int, object_id: int) -> Path:
         return self._folder / f"{index}-{object_id}.png"

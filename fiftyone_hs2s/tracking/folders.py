@@ -129,6 +129,7 @@ def track_to_folder(
     folder: PathLike,
     on_step: Callable[[], object] = lambda: None,
     overwrite: bool = False,
+    on_cut: Callable[[int], object] = lambda index: None,
 ) -> dict[str, dict[int, float]]:
     """Tracks objects through a video, and writes each frame's label map as an indexed PNG under the frame's
     name.
@@ -142,6 +143,7 @@ def track_to_folder(
         folder: where to write: one that is there, and may be written to
         on_step: as for :func:`track`
         overwrite: remove the label maps of an earlier run, once the first new one is written
+        on_cut: as for :func:`track`
 
     Returns:
         the confidence of each object on each frame, by the frame's name, in the order of the frames
@@ -153,7 +155,7 @@ def track_to_folder(
     folder = Path(folder)
     old = set(_earlier_masks(folder)) if overwrite else set()
     confidence = {}
-    for index, tracked in track(tracker, frames, plan, on_step=on_step):
+    for index, tracked in track(tracker, frames, plan, on_step=on_step, on_cut=on_cut):
         file = folder / f"{frames.name(index)}.png"
         write_label_map(file, tracked.label_map)
         for earlier in old - {file}:

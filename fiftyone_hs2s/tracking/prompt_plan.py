@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, check_choice
+from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, SCENE_CUTS, check_choice
 from fiftyone_hs2s.errors import MaskError, VideoError
 from fiftyone_hs2s.tracking.frames import Frames
 
@@ -60,11 +60,13 @@ class PromptPlan(Generic[P]):
         direction: "forward", "backward" or "both"
         anchors: ids of the objects to anchor on each frame, by index: all that is held of the prompts
             throughout
+        scene_cuts: "ignore", "stop" or "restart"
     """
 
     prompts: P
     direction: str
     anchors: dict[int, list[int]]
+    scene_cuts: str = "ignore"
 
     @property
     def first(self) -> int:
@@ -99,7 +101,9 @@ class PromptPlan(Generic[P]):
         prompts: Prompts = self.prompts
         if not isinstance(prompts, MaskArrays):
             prompts = _ReadOnce(prompts, later)
-        return PromptPlan(prompts, "backward", later), PromptPlan(prompts, "forward", self.anchors)
+        ways = (("backward", later), ("forward", self.anchors))
+        backward, forward = (PromptPlan(prompts, way, anchors, self.scene_cuts) for way, anchors in ways)
+        return backward, forward
 
 
 def plan_prompts(
@@ -107,6 +111,7 @@ def plan_prompts(
     prompts: P | MasksByFrame | PromptPlan[P],
     direction: str = "forward",
     prompt_frames: str = "first",
+    scene_cuts: str = "ignore",
 ) -> PromptPlan[P]:
     """Chooses the prompts that :func:`fiftyone_hs2s.tracking.track` uses, of which it documents arguments and
     errors.
@@ -117,6 +122,7 @@ def plan_prompts(
         return prompts
     check_choice("direction", direction, DIRECTIONS)
     check_choice("prompt_frames", prompt_frames, PROMPT_FRAMES)
+    check_choice("scene_cuts", scene_cuts, SCENE_CUTS)
     source = prompts if isinstance(prompts, Prompts) else MaskArrays(prompts)
     anchors = {index: list(ids) for index, ids in sorted(source.ids().items()) if ids}
     if not anchors:
@@ -127,7 +133,7 @@ def plan_prompts(
         raise missing_frame(max(anchors), frames)
     if prompt_frames == "first":
         anchors = _first_only(anchors, direction == "backward")
-    return PromptPlan(cast("P", source), direction, anchors)
+    return PromptPlan(cast("P", source), direction, anchors, scene_cuts)
 
 
 def _first_only(anchors: dict[int, list[int]], backward: bool = False) -> dict[int, list[int]]:

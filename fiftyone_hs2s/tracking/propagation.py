@@ -17,6 +17,7 @@ from fiftyone_hs2s.tracking.frames import Frames
 from fiftyone_hs2s.tracking.prefetch import prefetch
 from fiftyone_hs2s.tracking.prompt_plan import MasksByFrame, PromptPlan, Prompts, missing_frame, plan_prompts
 from fiftyone_hs2s.tracking.result import TrackedFrame
+from fiftyone_hs2s.tracking.scene_tracker import SceneTracker
 from fiftyone_hs2s.tracking.tracker import Tracker
 
 
@@ -27,6 +28,8 @@ def track(
     direction: str = "forward",
     prompt_frames: str = "first",
     on_step: Callable[[], object] = lambda: None,
+    scene_cuts: str = "ignore",
+    on_cut: Callable[[int], object] = lambda index: None,
 ) -> Iterator[tuple[int, TrackedFrame]]:
     """Tracks objects through a video.
 
@@ -49,6 +52,10 @@ def track(
         prompt_frames: "first" takes each object's first prompt in the direction of travel; "all" anchors it
             again at each of its prompts
         on_step: called after each frame of each pass, see :class:`Steps`
+        scene_cuts: what becomes of tracks where another scene begins: "ignore" tracks on; "stop" ends them
+            there, until the object has another mask; "restart" forgets the scene, and looks for each object
+            anew from its last mask
+        on_cut: called with the index of each frame that begins a scene, once in each pass
 
     Yields:
         frame index (0-based), and what was found there; each frame once. On a prompted frame the mask given
@@ -59,8 +66,9 @@ def track(
         VideoError: if a prompt lies beyond the end of the video
         HS2SError: if an argument is unknown
     """
-    plan = plan_prompts(frames, prompts, direction, prompt_frames)
-    yield from (_track_both if plan.direction == "both" else _track_one_way)(tracker, frames, plan, on_step)
+    plan = plan_prompts(frames, prompts, direction, prompt_frames, scene_cuts)
+    way = _track_both if plan.direction == "both" else _track_one_way
+    yield from way(tracker, frames, plan, on_step, on_cut)
 
 
 class Steps:
@@ -74,12 +82,18 @@ class Steps:
     Attributes:
         done: how many frames of all passes are done
         total: how many there will be, as exact as the length of the video was known beforehand
+        cuts: indices of the frames with which a scene begins
     """
 
     def __init__(self, frames: Frames, plan: PromptPlan, report: Report = lambda progress: None) -> None:
         self.done, self.total = 0, _count_steps(frames, plan)
+        self.cuts: set[int] = set()
         self._report = report
         self._needed = frames[: plan.last + 1] if plan.direction == "backward" else frames
+
+    def cut(self, index: int) -> None:
+        """Notes where a scene begins: the ``on_cut`` of :func:`track`."""
+        self.cuts.add(index)
 
     def __call__(self) -> None:
         self.done += 1
@@ -100,17 +114,22 @@ def _count_steps(frames: Frames, plan: PromptPlan) -> int:
 
 
 def _track_one_way(
-    tracker: Tracker, frames: Frames, plan: PromptPlan, on_step: Callable[[], object]
+    tracker: Tracker,
+    frames: Frames,
+    plan: PromptPlan,
+    on_step: Callable[[], object],
+    on_cut: Callable[[int], object],
 ) -> Iterator[tuple[int, TrackedFrame]]:
-    tracker.reset()
     backward = plan.direction == "backward"
     start = plan.last if backward else plan.first
+    at = (lambda shown: on_cut(start - shown + 1)) if backward else (lambda shown: on_cut(start + shown))
+    scenes = SceneTracker(tracker, plan.scene_cuts, at)
     view = frames[: start + 1].reversed() if backward else frames[start:]
     if backward and len(view) <= start:
         raise missing_frame(start, frames)
     index = start
-    for frame in prefetch(map(tracker.see, view), 2):
-        tracked = tracker.step(frame, plan.masks(index))
+    for frame in prefetch(map(scenes.see, view), 2):
+        tracked = scenes.step(frame, plan.masks(index))
         on_step()
         yield index, tracked
         index += -1 if backward else 1
@@ -120,7 +139,11 @@ def _track_one_way(
 
 
 def _track_both(
-    tracker: Tracker, frames: Frames, plan: PromptPlan, on_step: Callable[[], object]
+    tracker: Tracker,
+    frames: Frames,
+    plan: PromptPlan,
+    on_step: Callable[[], object],
+    on_cut: Callable[[int], object],
 ) -> Iterator[tuple[int, TrackedFrame]]:
     first = plan.starts()
     backward, forward = plan.both_ways()
@@ -128,10 +151,10 @@ def _track_both(
     with tempfile.TemporaryDirectory(prefix="hs2s-") as folder:
         spool = _Spool(Path(folder))
         if backward.anchors:
-            for index, tracked in _track_one_way(tracker, frames, backward, on_step):
+            for index, tracked in _track_one_way(tracker, frames, backward, on_step, on_cut):
                 spool.write(index, tracked, [i for i in tracked.confidence if since[i] > index])
         yield from ((index, spool.read(index)) for index in range(min(first)) if spool.has(index))
-        for index, tracked in _track_one_way(tracker, frames, forward, on_step):
+        for index, tracked in _track_one_way(tracker, frames, forward, on_step, on_cut):
             yield index, _merge(tracked, spool.read(index)) if spool.has(index) else tracked
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -184,3 +185,15 @@ def test_a_data_set_is_tracked_sequence_by_sequence(hs2s, weights, capsys):
     status, _, _ = hs2s()
     assert status == 0
     np.testing.assert_array_equal(read_label_map("out/IMG_8.png"), read_label_map("all/a/IMG_8.png"))
+
+
+def test_scene_cuts_are_printed_and_stop_the_tracks(hs2s):
+    other = np.full((*SIZE, 3), (20, 230, 240), np.uint8)
+    for number in (12, 13):
+        cv2.imwrite(f"frames/IMG_{number}.jpg", other)
+    status, printed, _ = hs2s("--scene-cuts", "stop", "--json", "report.json")
+    assert status == 0
+    assert "scene cuts before the frames IMG_12" in printed
+    assert json.loads(Path("report.json").read_text())["scene_cuts"] == ["IMG_12"]
+    assert not read_label_map("out/IMG_12.png").any()
+    assert list_label_maps("out").keys() >= {"IMG_12", "IMG_13"}

@@ -7,6 +7,8 @@ from color_network import ColorNetwork, iou, moving
 from fiftyone_hs2s.errors import MaskError
 from fiftyone_hs2s.tracking import Tracker, open_frames, track
 from fiftyone_hs2s.tracking.between import track_between
+from fiftyone_hs2s.tracking.result import TrackedFrame
+from fiftyone_hs2s.tracking.seen import SeenFrame
 
 
 @pytest.fixture
@@ -63,12 +65,18 @@ class Drifting(Tracker):
     def reset(self):
         self.passes += 1
 
+    @property
+    def ids(self):
+        return tuple(self.masks)
+
+    def see(self, frame):
+        return SeenFrame(frame.shape[:2], {})
+
     def step(self, frame, masks=None):
-        if masks is not None:
-            self.masks = masks
+        self.masks = masks or self.masks
         confidence = dict.fromkeys(self.masks, self.sure[self.passes - 1])
         probabilities = {i: mask.astype(np.float32) for i, mask in self.masks.items()}
-        return type("Tracked", (), {"confidence": confidence, "probabilities": probabilities})()
+        return TrackedFrame(np.zeros(frame.size, np.uint8), confidence, probabilities)
 
 
 @pytest.mark.parametrize(

@@ -109,4 +109,5 @@ _EXPLANATIONS: dict[str, Callable[[Event, Names], str]] = {
     ),
     "low_confidence": lambda event, _: f"the tracker's confidence is {1 - event.severity:.2f} on average",
     "disagreement": _disagreement,
+    "scene_cut": lambda *_: "another scene begins",
 }

@@ -25,11 +25,12 @@ from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
+from fiftyone_hs2s.dataset.propagate.scene_cut_field import read_scene_cuts
 from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
 from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
-from fiftyone_hs2s.metrics.find_events import CONDITIONS
+from fiftyone_hs2s.metrics.find_events import CONDITIONS, scene_cut_events
 from fiftyone_hs2s.metrics.first_frame_match import check_match
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 from fiftyone_hs2s.progress import ProgressOption
@@ -66,7 +67,7 @@ def find_failures(
     ``lost``, ``drift``, ``identity switch``, ``leak``, ``hallucination``, and ``low score`` where none of
     these explains one, see :mod:`fiftyone_hs2s.metrics.truth_events`. Without: ``vanished``, ``reappeared``,
     ``area jump``, ``position jump``, ``low confidence``, ``disagreement``, see
-    :mod:`fiftyone_hs2s.metrics.prediction_events`.
+    :mod:`fiftyone_hs2s.metrics.prediction_events`. Either way ``scene cut``, as propagation has noted them.
 
     The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels
     name kind and object, such as ``lost: dog 2``; their attributes are ``kind``, ``object``, ``explanation``
@@ -135,9 +136,12 @@ def find_failures(
             num_workers=num_workers,
         )
     events: Found = {}
+    cuts = read_scene_cuts(samples, prediction)
     with closing(scored):  # and its progress bar
         for item in scored:
             found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
+            scenes = scene_cut_events(item.sequence, cuts.get(item.sample_id, ()))
+            found += [(event, {0: "all objects"}) for event in scenes]
             events.setdefault(item.sample_id, []).extend(found)
             report.track_back += _prompt_agreements(item) if track_back else []
     key = eval_key or prediction

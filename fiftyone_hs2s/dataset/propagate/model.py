@@ -12,7 +12,15 @@ import fiftyone as fo
 import fiftyone.core.models as fom
 
 from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames, check_choice
+from fiftyone_hs2s.choices import (
+    DIRECTIONS,
+    PROMPT_FRAMES,
+    SCENE_CUTS,
+    Direction,
+    PromptFrames,
+    SceneCuts,
+    check_choice,
+)
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import label_map_to_detections
@@ -50,6 +58,7 @@ def load_model(
     reset_period: int | None = None,
     adapt: float = 0,
     mask_maker: str | MaskMaker | None = NETWORK,
+    scene_cuts: SceneCuts = SCENE_CUTS[0],
     **tracker: Any,
 ) -> HS2SVideoModel:
     """Loads a model for ``dataset.apply_model()`` and ``propagate()``.
@@ -71,6 +80,8 @@ def load_model(
         mask_maker: what makes masks of boxes and points: ``"hs2s-mask"``, ``"grabcut"``, or the name of an
             image model of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2; None to ignore boxes
             and points
+        scene_cuts: what becomes of tracks where another scene begins: ``"ignore"``, ``"stop"`` or
+            ``"restart"``, see :func:`fiftyone_hs2s.propagate`
         **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``,
             ``device="auto"``, ``average="flip"``, ``runtime="openvino"``
 
@@ -85,7 +96,8 @@ def load_model(
         short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period
     )
     maker = load_mask_maker(mask_maker) if isinstance(mask_maker, str) else mask_maker
-    return HS2SVideoModel(Tracker(network, **tracker), prompt_field, direction, prompt_frames, adapt, maker)
+    own = Tracker(network, **tracker)
+    return HS2SVideoModel(own, prompt_field, direction, prompt_frames, adapt, maker, scene_cuts)
 
 
 class HS2SVideoModel(fom.SamplesMixin, fom.Model):
@@ -98,6 +110,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         prompt_frames: ``"first"`` or ``"all"``
         adapt: seconds of learning before each video, see :func:`load_model`
         mask_maker: makes masks of boxes and points; None to ignore these
+        scene_cuts: see :func:`load_model`
     """
 
     def __init__(
@@ -108,6 +121,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         prompt_frames: PromptFrames = "first",
         adapt: float = 0,
         mask_maker: MaskMaker | None = None,
+        scene_cuts: SceneCuts = SCENE_CUTS[0],
     ) -> None:
         fom.SamplesMixin.__init__(self)
         self.tracker = tracker
@@ -116,6 +130,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         self.prompt_frames = check_choice("prompt_frames", prompt_frames, PROMPT_FRAMES)
         self.adapt = check_seconds(adapt)
         self.mask_maker = mask_maker
+        self.scene_cuts = check_choice("scene_cuts", scene_cuts, SCENE_CUTS)
 
     @property
     def media_type(self) -> str:
@@ -201,6 +216,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         prompts: DatasetPrompts,
         direction: Direction | None = None,
         prompt_frames: PromptFrames | None = None,
+        scene_cuts: SceneCuts | None = None,
     ) -> PromptPlan[DatasetPrompts]:
         """Chooses the prompts to use.
 
@@ -209,17 +225,26 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             prompts: the prompts
             direction: the model's own if None
             prompt_frames: the model's own if None
+            scene_cuts: the model's own if None
 
         Raises:
             HS2SError: if a frame with a mask is missing
         """
         with _numbered(prompts):
             return plan_prompts(
-                frames, prompts, direction or self.direction, prompt_frames or self.prompt_frames
+                frames,
+                prompts,
+                direction or self.direction,
+                prompt_frames or self.prompt_frames,
+                scene_cuts or self.scene_cuts,
             )
 
     def track(
-        self, frames: Frames, plan: PromptPlan[DatasetPrompts], on_step: Callable[[], None] = lambda: None
+        self,
+        frames: Frames,
+        plan: PromptPlan[DatasetPrompts],
+        on_step: Callable[[], None] = lambda: None,
+        on_cut: Callable[[int], None] = lambda index: None,
     ) -> Iterator[tuple[int, fo.Detections]]:
         """Propagates prompts through frames.
 
@@ -227,6 +252,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
             frames: the frames
             plan: which prompts to use, see :meth:`plan`
             on_step: called after each frame of each pass, see :class:`fiftyone_hs2s.tracking.Steps`
+            on_cut: called with the index of each frame that begins a scene
 
         Yields:
             the 0-based frame index and the detections of each tracked frame
@@ -234,7 +260,7 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         identities = plan.prompts.identities
         with _numbered(plan.prompts):
             tracker = adapted_tracker(self.tracker, frames, plan, self.adapt)
-            for index, tracked in track(tracker, frames, plan, on_step=on_step):
+            for index, tracked in track(tracker, frames, plan, on_step=on_step, on_cut=on_cut):
                 given = {i: plan.prompts.origins.get(i) for i in plan.anchors.get(index, ())}
                 yield index, label_map_to_detections(tracked.label_map, identities, tracked.confidence, given)
 

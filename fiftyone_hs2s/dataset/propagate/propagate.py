@@ -7,7 +7,15 @@ from uuid import uuid4
 
 import fiftyone as fo
 
-from fiftyone_hs2s.choices import DIRECTIONS, PROMPT_FRAMES, Direction, PromptFrames, check_choice
+from fiftyone_hs2s.choices import (
+    DIRECTIONS,
+    PROMPT_FRAMES,
+    SCENE_CUTS,
+    Direction,
+    PromptFrames,
+    SceneCuts,
+    check_choice,
+)
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import explained
@@ -32,6 +40,7 @@ def propagate(
     label_field: str,
     direction: Direction | None = None,
     prompt_frames: PromptFrames | None = None,
+    scene_cuts: SceneCuts | None = None,
     overwrite: bool = False,
     skip_failures: bool = True,
     batch_size: int = 200,
@@ -61,6 +70,10 @@ def propagate(
         direction: ``"forward"``, ``"backward"`` or ``"both"``; None for the model's own
         prompt_frames: ``"first"`` takes each object from its first mask, ``"all"`` re-anchors it on every
             frame that has one; None for the model's own
+        scene_cuts: what becomes of tracks where another scene begins: ``"ignore"`` tracks on, ``"stop"`` ends
+            them there until the object has another mask, ``"restart"`` forgets the scene and looks for each
+            object anew from its last mask; None for the model's own. The numbers of the frames that begin a
+            scene are noted in the sample field ``<label_field>_scene_cuts``, of videos
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
         skip_failures: log a sample that fails and continue with the next one
         batch_size: number of frames whose labels are written at once
@@ -87,6 +100,7 @@ def propagate(
             label_field,
             check_choice("direction", direction or model.direction, DIRECTIONS),
             check_choice("prompt_frames", prompt_frames or model.prompt_frames, PROMPT_FRAMES),
+            check_choice("scene_cuts", scene_cuts or model.scene_cuts, SCENE_CUTS),
             overwrite,
             skip_failures,
             batch_size,

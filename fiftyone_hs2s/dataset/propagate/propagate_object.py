@@ -109,7 +109,7 @@ def propagate_object(
             for stretch in stretches_beside(tracks[key], start.index, *reach, until == "keyframe"):
                 todo.setdefault(stretch, []).append(key)
         within = partial(_show, show)
-        report.frames = redo_all(model.tracker, frames, labels, todo, tracks, run_id, claim, within)
+        report.frames = redo_all(model, frames, labels, todo, tracks, run_id, claim, within)
         report.made.update(start.made)
         report.complete.append(sequence.name)
     color_by_instance(sequence.dataset)

@@ -23,12 +23,13 @@ from fiftyone_hs2s.dataset.propagate.keyframes import (
     read_tracks,
     sign,
 )
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.dataset.propagate.stretches import Stretch
 from fiftyone_hs2s.dataset.sample_views import all_samples
 from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress
-from fiftyone_hs2s.tracking import Frames, Tracker
+from fiftyone_hs2s.tracking import Frames
 from fiftyone_hs2s.tracking.between import track_between
 
 
@@ -115,7 +116,7 @@ class TrackField:
 
 
 def redo(
-    tracker: Tracker,
+    model: HS2SVideoModel,
     frames: Frames,
     field: TrackField,
     stretch: Stretch,
@@ -127,7 +128,7 @@ def redo(
     returned.
 
     Args:
-        tracker: it is reset
+        model: has the tracker, which is reset
         frames: the sequence
         field: where the masks are
         stretch: the frames
@@ -153,13 +154,20 @@ def redo(
     identities = {numbers[key]: track.identity for key, track in tracks.items()}
     parents = {key: [keyframe for _, keyframe in _ends(track, stretch)] for key, track in tracks.items()}
     part = frames[stretch.first : stretch.last + 1]
-    for index, tracked in track_between(tracker, part, before, after, on_step):
+    for index, tracked in track_between(model.tracker, part, before, after, on_step, model.scene_cuts):
         found = label_map_to_detections(tracked.label_map, identities, tracked.confidence).detections
         for detection in found:
             sign(detection, run_id, parents[key_of(detection)])
         yield stretch.first + index, found
-    ends = {i for track in tracks.values() for i, _ in _ends(track, stretch) if i in track.parents}
-    yield from ((index, []) for index in sorted(ends))  # what runs found there gives way to the keyframe
+    ends = {
+        i
+        for track in tracks.values()
+        for i, _ in _ends(track, stretch)
+        if i in {*track.parents, *track.corrected}
+    }
+    yield from (
+        (index, []) for index in sorted(ends)
+    )  # what runs found there gives way, and what was corrected becomes a keyframe
     if part.incomplete:
         raise HS2SError(f"a frame between the keyframes cannot be read: {part.incomplete}")
 
@@ -181,7 +189,7 @@ class RedoneFrames:
 
 
 def redo_all(
-    tracker: Tracker,
+    model: HS2SVideoModel,
     frames: Frames,
     field: TrackField,
     todo: Mapping[Stretch, Collection[ObjectKey]],
@@ -193,7 +201,7 @@ def redo_all(
     """Tracks the objects of each stretch, and writes the results.
 
     Args:
-        tracker: it is reset
+        model: has the tracker, which is reset
         frames: the sequence
         field: where the masks are
         todo: the objects to track, by stretch
@@ -212,7 +220,7 @@ def redo_all(
     steps = RedoneFrames(todo, show)
     for stretch, keys in todo.items():
         chosen = {key: tracks[key] for key in keys}
-        count += field.put(redo(tracker, frames, field, stretch, chosen, run_id, steps), chosen, claim)
+        count += field.put(redo(model, frames, field, stretch, chosen, run_id, steps), chosen, claim)
     return count
 
 

@@ -118,6 +118,5 @@ class _Job:
         if not todo:
             self.report.skipped.append(sequence.name)
             return
-        tracker = self.model.tracker
-        self.report.frames += redo_all(tracker, frames, labels, todo, tracks, self.run_id, claim, show)
+        self.report.frames += redo_all(self.model, frames, labels, todo, tracks, self.run_id, claim, show)
         self.report.complete.append(sequence.name)

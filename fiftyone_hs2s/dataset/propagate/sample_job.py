@@ -10,7 +10,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_hs2s.choices import Direction, PromptFrames
+from fiftyone_hs2s.choices import Direction, PromptFrames, SceneCuts
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError, LostClaimError
 from fiftyone_hs2s.dataset.database import DatabaseError, reason
 from fiftyone_hs2s.dataset.propagate.in_place import keyframes_in, labels_for
@@ -18,6 +18,7 @@ from fiftyone_hs2s.dataset.propagate.keyframes import signed
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
+from fiftyone_hs2s.dataset.propagate.scene_cut_field import write_scene_cuts
 from fiftyone_hs2s.dataset.propagate.status import StatusField
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
@@ -44,6 +45,7 @@ class SampleJob:
     label_field: str
     direction: Direction
     prompt_frames: PromptFrames
+    scene_cuts: SceneCuts
     overwrite: bool
     skip_failures: bool
     batch_size: int
@@ -146,6 +148,7 @@ class _SampleWork:
             self._track(frames, plan, steps)
             self.claim.check()
             sequence.check_there(job.label_field)
+            write_scene_cuts(sequence, job.label_field, steps.cuts)
             self._finish(steps.incomplete)
 
     @contextmanager
@@ -176,13 +179,13 @@ class _SampleWork:
         job = self.job
         try:
             prompts = job.model.prompts(self.sequence, job.prompt_fields, frames, job.direction)
-            return job.model.plan(frames, prompts, job.direction, job.prompt_frames)
+            return job.model.plan(frames, prompts, job.direction, job.prompt_frames, job.scene_cuts)
         except HS2SError as error:
             raise HS2SError(f"field {job.prompts_named}: {error}") from error
 
-    def _track(self, frames: Frames, plan: PromptPlan[DatasetPrompts], on_step: Callable[[], None]) -> None:
+    def _track(self, frames: Frames, plan: PromptPlan[DatasetPrompts], steps: Steps) -> None:
         batch: dict[int, fo.Detections] = {}
-        found = labels_for(self.sequence, self.job.model.track(frames, plan, on_step))
+        found = labels_for(self.sequence, self.job.model.track(frames, plan, steps, steps.cut))
         for index, labels in signed(found, self.job.run_id, keyframes_in(self.sequence)):
             batch[index] = labels
             if len(batch) == self.job.batch_size:
