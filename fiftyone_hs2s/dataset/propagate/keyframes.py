@@ -1,10 +1,10 @@
 """Whose labels are whose in a field that persons and runs write to: keyframes, and what was tracked from
 them.
 
-What a person made or changed is a keyframe: a mask with ``keyframe: true``, or one that no tracker signed.
-What a run of ours made is signed as the App's own trackers sign: ``propagation: {method, run_id,
-parent_keyframes}``. To that is added ``parent_masks``, a digest of each parent's mask, which tells when a
-parent was changed since.
+What a person made or changed is a keyframe: a mask with ``keyframe: true``, one that no tracker signed, or
+one that is another than was signed. What a run of ours made is signed as the App's own trackers sign:
+``propagation: {method, run_id, parent_keyframes}``. To that is added ``mask``, a digest of its own mask, and
+``parent_masks``, those of its parents, which tell what was changed since.
 """
 
 from __future__ import annotations
@@ -35,7 +35,17 @@ def propagation_of(detection: fo.Detection) -> dict[str, Any]:
 def is_keyframe(detection: fo.Detection) -> bool:
     """Whether a detection's mask is to be taken as it is: a person made or changed it, or it was given to
     a run."""
-    return detection.has_mask and (is_prompt(detection) or not propagation_of(detection))
+    if not detection.has_mask:
+        return False
+    return is_prompt(detection) or not propagation_of(detection) or is_corrected(detection)
+
+
+def is_corrected(detection: fo.Detection) -> bool:
+    """Whether somebody has changed the mask that a run of ours made: the App's brush leaves its signature."""
+    made = propagation_of(detection)
+    if made.get("method") != METHOD or "mask" not in made or not detection.has_mask:
+        return False
+    return not is_prompt(detection) and made["mask"] != _digest([detection])
 
 
 def is_box(detection: fo.Detection) -> bool:
@@ -44,8 +54,9 @@ def is_box(detection: fo.Detection) -> bool:
 
 
 def is_ours(detection: fo.Detection) -> bool:
-    """Whether a run of ours made the detection, and nobody has declared it a keyframe since."""
-    return propagation_of(detection).get("method") == METHOD and not is_prompt(detection)
+    """Whether a run of ours made the detection, and nobody has changed it or declared it a keyframe since."""
+    own = propagation_of(detection).get("method") == METHOD
+    return own and not is_prompt(detection) and not is_corrected(detection)
 
 
 def key_of(detection: fo.Detection) -> ObjectKey:
@@ -72,8 +83,13 @@ class Keyframe:
         """The keyframe that the detections of an object make."""
         found = list(detections)
         digest = _digest(found)
-        known = all(propagation_of(d).get("mask") == digest for d in found)
+        known = all(_was_given(propagation_of(d)) and propagation_of(d)["mask"] == digest for d in found)
         return cls(tuple(d.id for d in found), digest, known)
+
+
+def _was_given(signature: dict[str, Any]) -> bool:
+    """Whether a run of ours was given the mask that it signed, rather than that it made it."""
+    return "mask" in signature and "parent_masks" not in signature
 
 
 @dataclass
@@ -83,6 +99,7 @@ class ObjectTrack:
     Attributes:
         identity: who it is
         keyframes: by 0-based frame index
+        corrected: the frames whose keyframe is a result that somebody has changed
         parents: by frame index, for what runs of ours made: the digests of the parents' masks by their ids
         boxes: those of its keyframes, and boxes without a mask that recur: FiftyOne copies the box of what is
             drawn to the frames that follow
@@ -92,6 +109,7 @@ class ObjectTrack:
     keyframes: dict[int, Keyframe] = field(default_factory=dict)
     parents: dict[int, dict[str, str]] = field(default_factory=dict)
     boxes: set[RelativeBox] = field(default_factory=set)
+    corrected: set[int] = field(default_factory=set)
 
 
 def read_tracks(
@@ -128,6 +146,8 @@ def read_tracks(
                 track.parents[index] = dict(zip(map(str, ids), digests, strict=False))
         for key, parts in given.items():
             tracks[key].keyframes[index] = Keyframe.of(parts)
+            if any(is_corrected(part) for part in parts):
+                tracks[key].corrected.add(index)
     for (key, box), count in boxes.items():
         if count > 1:
             tracks[key].boxes.add(box)
@@ -142,6 +162,7 @@ def sign(detection: fo.Detection, run_id: str, parents: Collection[Keyframe]) ->
         "run_id": run_id,
         "parent_keyframes": [i for i, _ in rows],
         "parent_masks": [digest for _, digest in rows],
+        "mask": _digest([detection]),
     }
 
 
@@ -195,6 +216,9 @@ def merged(
     there = [found.pop(d.id, d) for d in (current.detections if current else ())]
     kept = [d for d in there if not _gives_way(d, tracks.get(key_of(d)))]
     held = {key_of(d) for d in kept if is_keyframe(d)}
+    for detection in kept:
+        if is_corrected(detection):
+            detection[KEYFRAME] = True
     return fo.Detections(detections=kept + [d for d in found.values() if key_of(d) not in held])
 
 

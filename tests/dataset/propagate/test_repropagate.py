@@ -227,3 +227,18 @@ def test_steps_of_a_stretch():
     assert Stretch(0, 5, True, True).steps == 10
     assert Stretch(0, 5, True, False).steps == 6
     assert list(Stretch(0, 5, True, True).inner) == [1, 2, 3, 4]
+
+
+def test_a_mask_that_was_changed_is_a_keyframe_though_it_says_nothing(tracked, model, steps):
+    label = next(d for d in tracked.frames[8].pred.detections if d.index == 0)
+    label.mask = np.pad(label.mask, 1)
+    left, top, width, height = label.bounding_box
+    label.bounding_box = [left - 1 / W, top - 1 / H, width + 2 / W, height + 2 / H]
+    tracked.save()
+    before = labels_of(tracked)
+    assert str(rerun(tracked._dataset, model)) == "1 tracked"
+    after = labels_of(tracked)
+    assert changed_frames(before, after, 0) == list(range(5, T + 1))
+    kept = after[8][label.id]
+    assert kept["keyframe"] and kept["mask"] == before[8][label.id]["mask"]
+    assert str(rerun(tracked._dataset, model)) == "1 finished before"
