@@ -41,14 +41,20 @@
     return found && Math.floor(window.__fopb__.getPlayhead(found.store) / found.controls.stepInterval + 1e-6) + 1;
   }
 
+  let asked = 0; // how often a frame was asked for: the last one counts
+
   async function showFrame(number) {
+    const mine = ++asked;
     const found = await until(player);
     if (!found) return executeOperator("set_frame_number", { frame_number: number }); // of groups of images
-    let calm = 0; // a player that has just been opened goes to its start once it has loaded
+    // A player that has just been opened goes to its start once all is loaded, and is sent again; a user's moves count.
+    let sent = false;
+    const end = Date.now() + 6000;
     await until(() => {
-      calm = shownFrame() === number ? calm + 1 : 0;
-      if (!calm && player()) player().controls.seek((number - 1) * player().controls.stepInterval);
-      return calm > 10;
+      const at = shownFrame();
+      if (mine !== asked || Date.now() > end || (sent && at > 1 && at !== number)) return true;
+      if (at && at !== number) player().controls.seek((number - 1) * player().controls.stepInterval);
+      sent = sent || at === number;
     });
   }
 
@@ -133,10 +139,11 @@
     async execute({ hooks: { mode, modes } }) {
       if (mode !== "annotate") return;
       const number = shownFrame() || 1;
+      const before = asked;
       modes.activateExploreMode();
       await until(() => document.querySelector("#modal [data-cy=explore]") && !document.querySelector("#modal [data-cy=annotation-save-state]"));
       modes.activateAnnotateMode();
-      await showFrame(number);
+      if (asked === before) await showFrame(number);
     }
   }
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.diagnose.attention_heatmaps import AttentionReport, attention_heatmaps
     from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
     from fiftyone_hs2s.dataset.diagnose.find_failures import find_failures
+    from fiftyone_hs2s.dataset.diagnose.suggest_frames import FrameSuggestions, suggest_frames
     from fiftyone_hs2s.dataset.embed.compute_embeddings import EmbeddingReport, compute_embeddings
     from fiftyone_hs2s.dataset.embed.track_patches import find_similar_tracks, track_patches
     from fiftyone_hs2s.dataset.evaluate.compare import (
@@ -58,6 +59,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.diagnose.find_failures": ("find_failures",),
     "fiftyone_hs2s.dataset.embed.compute_embeddings": ("EmbeddingReport", "compute_embeddings"),
     "fiftyone_hs2s.dataset.embed.track_patches": ("find_similar_tracks", "track_patches"),
+    "fiftyone_hs2s.dataset.diagnose.suggest_frames": ("FrameSuggestions", "suggest_frames"),
     "fiftyone_hs2s.dataset.evaluate.compare": (
         "Comparison",
         "compare_evaluations",
@@ -95,6 +97,7 @@ __all__ = [
     "ExportReport",
     "FailureReport",
     "FineTuned",
+    "FrameSuggestions",
     "HS2SError",
     "HS2SVideoModel",
     "Progress",
@@ -123,6 +126,7 @@ __all__ = [
     "repropagate",
     "run_benchmark",
     "save_workspace",
+    "suggest_frames",
     "to_segmentations",
     "track_patches",
 ]

@@ -34,12 +34,14 @@ from .propagate_operator import Propagate
 from .repropagate_operator import Repropagate
 from .runs_panel import RunsPanel
 from .similar_operator import FindSimilarTracks
+from .suggest_operator import SuggestFrame
 from .train_operator import Train
 
 PARTS: tuple[type, ...] = (
     Propagate,
     PropagateObject,
     Repropagate,
+    SuggestFrame,
     Evaluate,
     FindFailures,
     Analyze,

@@ -120,7 +120,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> An
     maker = params.get("mask_maker") or MASK_MAKERS[0]
     progress("Loading the model")
     model = load_model(params.get("model") or None, mask_maker=None if maker == forms.IGNORE else maker)
-    samples, until = open_samples(ctx), params.get("until") or "end"
+    samples, how_far = open_samples(ctx), params.get("until")
     number = int(params["frame_number"])
     given = params.get("object") or _ALL
     return propagate_object(
@@ -130,8 +130,8 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> An
         None if given == _ALL else given,
         model,
         direction=params.get("direction") or "forward",
-        until="end" if until == _RANGE else until,
-        span=(params.get("first") or 1, params.get("last") or number) if until == _RANGE else None,
+        until="keyframe" if how_far == "keyframe" else "end",
+        span=(params.get("first") or 1, params.get("last") or number) if how_far == _RANGE else None,
         progress=progress,
     )
 

@@ -18,6 +18,8 @@ from .forms import NONE
 
 Samples = fo.Dataset | fo.DatasetView
 
+_TRUTHS = ("ground_truth", "gt")
+
 
 class MaskOperator(foo.Operator):
     """An operator on finished masks: its form is refused in words where it cannot work."""
@@ -86,7 +88,7 @@ def field_choice(
     """Adds the choice of a field with masks, or of none if it is not required.
 
     Returns:
-        the default: the first of ``prefer`` that there is, or the only field
+        the default: the first of ``prefer`` that there is, or the only field (that is no ground truth)
 
     Raises:
         HS2SError: if there is no such field
@@ -96,7 +98,8 @@ def field_choice(
         fix = masks_fix(samples, "add a Detections field with some, or propagate them")
         raise HS2SError(f"there are no masks: {fix}")
     prefix = forms.field_prefix(samples)
-    likely = [field for field in prefer if field in fields] or (fields if len(fields) == 1 else [])
+    rest = [field for field in fields if field not in _TRUTHS] or fields
+    likely = [field for field in prefer if field in fields] or (rest if len(rest) == 1 else [])
     default = (prefix + likely[0] if likely else None) if required else NONE
     paths = ({} if required else {NONE: "None"}) | {prefix + field: prefix + field for field in fields}
     forms.choice(inputs, name, paths, label, default, description, required=required)

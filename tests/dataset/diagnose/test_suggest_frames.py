@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import cv2
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone_kit import T, color_model, prompts
+
+from fiftyone_hs2s import HS2SError, propagate, suggest_frames
+from fiftyone_hs2s.dataset.diagnose.suggest_frames import NEXT_FRAME_TAG
+
+LOST = 8
+"""From this frame on square 0 has no mask."""
+
+
+@pytest.fixture
+def tracked(dataset, sample):
+    propagate(dataset, color_model(), prompt_field="gt", label_field="pred", skip_failures=False)
+    sample.reload()
+    for number in range(4, T + 1):
+        labels = sample.frames[number].pred
+        kept = [d for d in labels.detections if d.index == 1 or number < LOST]
+        for d in kept:
+            d.confidence = 1.0
+        labels.detections = kept
+    sample.save()
+    return sample
+
+
+def test_the_frame_is_written_and_tagged(dataset, tracked):
+    found = suggest_frames(dataset, "frames.pred", tag=True)
+    (row,) = found.frames
+    assert row["sample_id"] == tracked.id and row["object"] == "square 0"
+    assert row["frame"] >= LOST and row["reason"] == "square 0 has no mask around it"
+    tracked.reload()
+    (label,) = tracked.pred_next_frame.detections
+    assert label.support == [row["frame"]] * 2 and label.relief == row["relief"]
+    assert NEXT_FRAME_TAG in tracked.tags
+    assert found.to_dataframe().frame.tolist() == [row["frame"]]
+    assert str(found) == "frames of 1 samples proposed"
+
+
+def test_a_correction_there_moves_it_on(dataset, tracked):
+    first = suggest_frames(tracked, "pred").frames[0]
+    (mask,) = prompts(first["frame"], [0]).detections
+    mask["keyframe"] = True
+    tracked.reload()
+    tracked.frames[first["frame"]].pred.detections.append(mask)
+    tracked.save()
+    again = suggest_frames(dataset, "pred").frames
+    assert not again or again[0]["relief"] < first["relief"]
+
+
+def test_tracking_back_finds_what_confidence_does_not(dataset, tracked):
+    for number in range(4, T + 1):
+        labels = tracked.frames[number].pred
+        labels.detections = [d for d in labels.detections if d.index == 1]
+        if number > 9:  # a mask of something else
+            (wrong,) = prompts(2, [0]).detections
+            wrong.index, wrong.label, wrong.confidence = 1, "square 1", 1.0
+            labels.detections = [wrong]
+    tracked.save()
+    (row,) = suggest_frames(dataset, "pred", track_back=color_model()).frames
+    assert row["reason"] == "tracking square 1 back gives other masks around it"
+
+
+def test_nothing_in_doubt_is_said(dataset, sample, capsys):
+    sample.frames[4]["pred"] = prompts(4)
+    sample.save()
+    found = suggest_frames(dataset, "pred", tag=True)
+    found.print()
+    assert "no frame is in doubt" in capsys.readouterr().out
+    sample.reload()
+    assert sample.pred_next_frame is None and NEXT_FRAME_TAG not in sample.tags
+
+
+def test_images_are_refused(dataset, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), scene="x", place=1, pred=fo.Detections()))
+    with pytest.raises(HS2SError, match="use videos"):
+        suggest_frames(dataset.group_by("scene", order_by="place"), "pred")
