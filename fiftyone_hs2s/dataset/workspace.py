@@ -41,7 +41,7 @@ def save_workspace(samples: Samples, eval_key: str | None = None) -> fo.Space:
     key = eval_key or (keys[-1] if keys else None)
     beside = _tab(type=_PANEL)
     if key:
-        histogram = _tab(type="Histograms", state={"plot": f"{key}_JF"})
+        histogram = _tab(type="Histograms", state={"path": f"{key}_JF"})
         beside = fo.Space(children=[beside, histogram], orientation="vertical", sizes=[0.68, 0.32])
     grid = _tab(type="Samples", pinned=True)
     workspace = fo.Space(children=[grid, beside], orientation="horizontal", sizes=[0.55, 0.45])

@@ -23,10 +23,10 @@ def test_the_histogram_shows_the_newest_evaluation_or_the_chosen_one(scored_data
     assert panels(save_workspace(scored_dataset)) == {
         "Samples": {},
         "hs2s_panel": {},
-        "Histograms": {"plot": "two_JF"},
+        "Histograms": {"path": "two_JF"},
     }
     save_workspace(scored_dataset[:1], "one")
-    assert panels(scored_dataset.load_workspace("HS2S"))["Histograms"] == {"plot": "one_JF"}
+    assert panels(scored_dataset.load_workspace("HS2S"))["Histograms"] == {"path": "one_JF"}
     with pytest.raises(HS2SError, match=r"'three' is not an evaluation .* choose one of one, two"):
         save_workspace(scored_dataset, "three")
 
