@@ -3,13 +3,29 @@
 (function () {
   const { Operator, OperatorConfig, registerOperator, executeOperator, types } = window.__foo__;
   const { SpaceNode, useSpaces } = window.__fosp__;
-  const { useModalMode, useModalModeController } = window.__fos__;
+  const { modalLooker, useModalMode, useModalModeController, view } = window.__fos__;
+  const { useRecoilCallback } = window.recoil;
   const { FIFTYONE_MODAL_SPACES_ID } = window.__fos__.constants;
   const PLUGIN = "@hs2s/hs2s";
   const VIDEO = "fo-sample-modal-plugin";
   const PANEL = "hs2s_panel";
   const PLACED = "hs2s-panel-placed"; // once in a browser: FiftyOne keeps there how its user has arranged it since
   const PATIENCE = 20000; // milliseconds
+  const OPENING = 120000; // in which a sample should have opened
+  const SETTLED = 20000; // in which placing the panel beside the video may make its player anew, at frame 1
+  const STARTING = 10000; // in which a new player goes back to frame 1, once its timeline is there
+  const RULER = "#modal [data-testid=timeline-ruler]";
+
+  let latest; // move to a frame
+
+  const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+  function setFrameOfImages(frameNumber) {
+    const opened = new URLSearchParams(window.location.search);
+    const name = `set-frame-number-timeline-${opened.get("groupId") ?? opened.get("id")}`;
+    dispatchEvent(new CustomEvent(name, { detail: { frameNumber } }));
+  }
+
 
   function find(node, type) {
     return node.type === type ? node : node.children.map((child) => find(child, type)).find(Boolean);
@@ -147,5 +163,43 @@
     }
   }
 
-  [BesideVideo, PropagateThis, ShowFrame, ReloadLabels].forEach((operator) => registerOperator(operator, PLUGIN));
+  // Moves the open sample to a frame, as soon as it has loaded. FiftyOne's own set_frame_number does so for groups of
+  // images; a video's player follows no timeline, but takes a frame.
+  class GoToFrame extends Operator {
+    get config() {
+      return new OperatorConfig({ name: "go_to_frame", label: "HS2S: go to a frame", unlisted: true });
+    }
+
+    useHooks() {
+      const get = (state) => ({ snapshot }) => () => snapshot.getLoadable(state).valueMaybe();
+      return { getLooker: useRecoilCallback(get(modalLooker), []), getView: useRecoilCallback(get(view), []) };
+    }
+
+    async execute({ hooks: { getLooker, getView }, params: { sample_id, frame_number, open } }) {
+      const moved = (latest = {}); // a later move takes over
+      let end = Date.now() + OPENING;
+      if (open) {
+        while (!JSON.stringify(getView() ?? []).includes(sample_id) && Date.now() < end) await wait(200);
+        await wait(1000); // until the page has it, too
+        executeOperator("@voxel51/operators/open_sample", { id: sample_id });
+      }
+      for (let opened, done, since; moved === latest && Date.now() < end; await wait(200)) {
+        const looker = getLooker();
+        if (!looker?.state?.loaded) continue;
+        if (!looker.seekToFrame) return setFrameOfImages(frame_number);
+        if (!looker.state.duration || looker.state.config.sampleId !== sample_id) continue;
+        opened ??= Date.now();
+        if (!document.querySelector(RULER) && Date.now() - opened < STARTING) continue;
+        const isNew = looker !== done;
+        const fellBack = looker.frameNumber === 1 && Date.now() - since < STARTING;
+        if (!isNew && !fellBack) continue;
+        looker.pause();
+        looker.seekToFrame(frame_number);
+        if (isNew) [done, since] = [looker, Date.now()];
+        end = Math.min(end, since + SETTLED);
+      }
+    }
+  }
+
+  [BesideVideo, PropagateThis, ShowFrame, ReloadLabels, GoToFrame].forEach((operator) => registerOperator(operator, PLUGIN));
 })();

@@ -27,16 +27,18 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.embed.compute_embeddings import EmbeddingReport, compute_embeddings
     from fiftyone_hs2s.dataset.embed.track_patches import find_similar_tracks, track_patches
     from fiftyone_hs2s.dataset.evaluate.compare import (
-        Comparison,
         compare_evaluations,
         list_evaluations,
         load_evaluation,
     )
+    from fiftyone_hs2s.dataset.evaluate.comparison import Comparison
+    from fiftyone_hs2s.dataset.evaluate.corrections import evaluate_corrections
     from fiftyone_hs2s.dataset.evaluate.evaluate import evaluate_propagation
     from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
     from fiftyone_hs2s.dataset.export.export_tracks import ExportReport, export_tracks
     from fiftyone_hs2s.dataset.export.segmentations import to_segmentations
     from fiftyone_hs2s.dataset.importing import import_sequences
+    from fiftyone_hs2s.dataset.label_runs import Run, delete_run, list_runs, rename_run
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
     from fiftyone_hs2s.dataset.propagate.propagate import propagate
     from fiftyone_hs2s.dataset.propagate.propagate_object import propagate_object
@@ -61,11 +63,12 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.embed.track_patches": ("find_similar_tracks", "track_patches"),
     "fiftyone_hs2s.dataset.diagnose.suggest_frames": ("FrameSuggestions", "suggest_frames"),
     "fiftyone_hs2s.dataset.evaluate.compare": (
-        "Comparison",
         "compare_evaluations",
         "list_evaluations",
         "load_evaluation",
     ),
+    "fiftyone_hs2s.dataset.evaluate.comparison": ("Comparison",),
+    "fiftyone_hs2s.dataset.evaluate.corrections": ("evaluate_corrections",),
     "fiftyone_hs2s.dataset.evaluate.evaluate": ("evaluate_propagation",),
     "fiftyone_hs2s.dataset.evaluate.evaluation_results": ("PropagationResults",),
     "fiftyone_hs2s.dataset.export.export_tracks": ("ExportReport", "export_tracks"),
@@ -76,6 +79,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.propagate.propagate_object": ("propagate_object",),
     "fiftyone_hs2s.dataset.propagate.propagation_report": ("PropagationReport",),
     "fiftyone_hs2s.dataset.propagate.repropagate": ("repropagate",),
+    "fiftyone_hs2s.dataset.label_runs": ("Run", "delete_run", "list_runs", "rename_run"),
     "fiftyone_hs2s.dataset.train.finetune": ("FineTuned", "finetune"),
     "fiftyone_hs2s.dataset.workspace": ("save_workspace",),
     "fiftyone_hs2s.errors": ("HS2SError",),
@@ -103,6 +107,7 @@ __all__ = [
     "Progress",
     "PropagationReport",
     "PropagationResults",
+    "Run",
     "SAVDataset",
     "YouTubeVOSDataset",
     "analyze",
@@ -110,6 +115,8 @@ __all__ = [
     "compare_evaluations",
     "compute_embeddings",
     "default_weights",
+    "delete_run",
+    "evaluate_corrections",
     "evaluate_propagation",
     "export_tracks",
     "find_failures",
@@ -118,11 +125,13 @@ __all__ = [
     "import_sequences",
     "list_evaluations",
     "list_models",
+    "list_runs",
     "load_evaluation",
     "load_model",
     "propagate",
     "propagate_object",
     "register_model",
+    "rename_run",
     "repropagate",
     "run_benchmark",
     "save_workspace",

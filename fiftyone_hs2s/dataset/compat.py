@@ -95,12 +95,6 @@ def build_view(dataset: fo.Dataset, stages: list[dict[str, Any]]) -> fo.DatasetV
     return _private(fo.DatasetView, "_build")(dataset, stages)
 
 
-def add_to_sidebar_group(samples: Samples, paths: list[str], name: str) -> None:
-    """Lists fields in a group of the App's sidebar, made if there is none; elsewhere only if it cannot be."""
-    with suppress(HS2SError):
-        _private(samples, "_add_paths_to_sidebar_group")(paths, name)
-
-
 def delete_empty_sidebar_group(samples: Samples, name: str) -> None:
     """Removes a group of the App's sidebar that lists no field any more; it only stays there if it cannot
     be."""

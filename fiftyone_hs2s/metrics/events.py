@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fiftyone_hs2s.metrics.scores import ObjectScores
+
 
 @dataclass(frozen=True)
 class EventOptions:
@@ -52,10 +54,36 @@ class Event:
     ``prediction_events``."""
     details: dict[str, Any] = field(default_factory=dict)
     """What else is known, by name; which ones depends on the label."""
+    worst: int | None = None
+    """Number of the frame on which the mask is worst, to begin a correction with, see :func:`worst_frame`."""
 
     def frames(self, numbers: np.ndarray) -> np.ndarray:
         """Which of the frames with these numbers, ascending, are in the interval: bool, like ``numbers``."""
         return (numbers >= self.first) & (numbers <= self.last)
+
+
+def worst_frame(scores: ObjectScores, first: int | None = None, last: int | None = None) -> int:
+    """The frame of an interval on which an object's mask is worst, the earliest of several.
+
+    That is where J&F is lowest; without ground truth where the agreement with the other run is, or without
+    one the tracker's confidence. Masks that were given are no result, and are not looked at.
+
+    Args:
+        scores: series of the object
+        first: number of the interval's first frame; None for the first one that there is
+        last: number of its last frame; None for the last one
+
+    Returns:
+        the frame's number; the interval's first where nothing of this is known
+    """
+    first = int(scores.frames[0]) if first is None else first
+    inside = (scores.frames >= first) & (scores.frames <= (scores.frames[-1] if last is None else last))
+    truth = np.where(scores.annotated, scores.JF, np.nan)
+    for values in (truth, scores.agreement, scores.confidence):
+        known = np.flatnonzero(inside & ~scores.prompted & ~np.isnan(values))
+        if len(known):
+            return int(scores.frames[known[values[known].argmin()]])
+    return first
 
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from fiftyone_hs2s.metrics.events import Event, EventOptions, by_frame
+from fiftyone_hs2s.metrics.events import Event, EventOptions, by_frame, worst_frame
 from fiftyone_hs2s.metrics.prediction_events import prediction_events
 from fiftyone_hs2s.metrics.protocols import Protocol, counted_frames, get_protocol, scored_ids
 from fiftyone_hs2s.metrics.scores import SequenceScores
@@ -29,11 +29,21 @@ def find_events(
     Returns:
         the events, by object, then by first frame
     """
+    found = _truth_events(sequence, options, get_protocol(protocol))
     if not sequence.annotated.any():
-        return [event for scores in sequence.objects.values() for event in prediction_events(scores, options)]
-    protocol = get_protocol(protocol)
+        found = (
+            event for scores in sequence.objects.values() for event in prediction_events(scores, options)
+        )
+    return [
+        replace(event, worst=worst_frame(sequence.objects[event.object_id], event.first, event.last))
+        for event in found
+    ]
+
+
+def _truth_events(
+    sequence: SequenceScores, options: EventOptions | None, protocol: Protocol
+) -> Iterator[Event]:
     scored = scored_ids(sequence, protocol)
-    found = []
     for number, scores in sequence.objects.items():
         events = truth_events(scores, options)
         failures = [event for event in events if event.label not in CONDITIONS]
@@ -42,8 +52,7 @@ def find_events(
             if number in scored
             else None
         )
-        found += by_frame([*events, *([low] if low else [])])
-    return found
+        yield from by_frame([*events, *([low] if low else [])])
 
 
 def scene_cut_events(sequence: SequenceScores, cuts: Iterable[int]) -> list[Event]:

@@ -28,6 +28,7 @@ from .attention_operator import ShowAttention
 from .evaluate_operator import Evaluate
 from .export_operator import ExportTracks
 from .failures_operator import FindFailures
+from .manage_operator import ManageRuns
 from .panel import HS2SPanel
 from .propagate_object_operator import PropagateObject
 from .propagate_operator import Propagate
@@ -49,6 +50,7 @@ PARTS: tuple[type, ...] = (
     FindSimilarTracks,
     Train,
     ExportTracks,
+    ManageRuns,
     HS2SPanel,
     RunsPanel,
 )

@@ -10,6 +10,7 @@ from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.fields import check_own_truth
 
+from . import forms
 from .execution import Outcome, execute
 from .work import MaskOperator, Samples, chosen, evaluation_choice, field_choice, target
 
@@ -40,6 +41,7 @@ class Analyze(MaskOperator):
         field_choice(
             inputs, samples, "gt_field", "Ground truth", "The true masks", prefer=("ground_truth", "gt")
         )
+        forms.match_input(inputs)
         check_own_truth(ctx.params.get("pred_field"), ctx.params.get("gt_field"))
 
     def execute(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
@@ -51,7 +53,7 @@ class Analyze(MaskOperator):
         Args:
             samples: the videos
             delegate: whether to queue the work instead of doing it now
-            **params: ``eval_key``, or ``pred_field`` and ``gt_field``, as in ``analyze()``
+            **params: ``eval_key``, or ``pred_field``, ``gt_field`` and ``match``, as in ``analyze()``
 
         Returns:
             the operator's result
@@ -70,7 +72,8 @@ def _analyze(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any:
     from fiftyone_hs2s import analyze
 
     names = ("pred_field", "gt_field", "eval_key")
-    return analyze(ctx.target_view(), *(chosen(ctx, name) for name in names), progress=progress)
+    match = None if chosen(ctx, "eval_key") else ctx.params.get("match")
+    return analyze(ctx.target_view(), *(chosen(ctx, name) for name in names), match=match, progress=progress)
 
 
 def _table(notes: Iterable[str]) -> types.Property:

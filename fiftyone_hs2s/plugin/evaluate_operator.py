@@ -22,6 +22,7 @@ _PROTOCOLS = {
     "davis2017": "DAVIS 2017: the first frame's objects; without the first and last frame",
     "davis2016": "DAVIS 2016: all objects as one; without the first and last frame",
     "youtube-vos": "YouTube-VOS: all objects, from the frame after each one's first",
+    "appearance": "MOSE, LVOS, SA-V: as DAVIS 2017, and later objects from the frame after their first",
     "all": "All objects on all frames with ground truth",
 }
 

@@ -91,6 +91,7 @@ def execute(
     pipeline = ctx.pipeline if is_stage(ctx) else None
     before = next((run for run in list_runs(ctx.dataset_name) if pipeline and run.pipeline is pipeline), None)
     run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)), pipeline, before)
+    run.panel = {name: ctx.params[name] for name in ("panel_id", "panel_state") if name in ctx.params}
     run.start()
     if in_app and not ctx.current_sample:
         if before is None:
@@ -130,6 +131,8 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     else:
         variant = "warning" if run.outcome.warn else "success"
         yield ctx.ops.notify(f"{run.title}: {run.outcome.text}", variant=variant)
+    if run.panel:
+        yield ctx.trigger("@hs2s/hs2s/hs2s_panel#reload", params=run.panel)
 
 
 def problems_of(run: Run) -> list[tuple[str, str]]:

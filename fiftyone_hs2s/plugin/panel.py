@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable
 from typing import Any
 
 import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
-from fiftyone_hs2s.dataset.compat import is_clips
-from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations, load_evaluation
+from fiftyone_hs2s.dataset.evaluate.corrections import corrected_key
+from fiftyone_hs2s.dataset.frame_paths import field_name
 
-from .panel_content import Overview, SampleCurves, comparison, newest_that_scored, overview, sample_curves
-from .work import NONE
+from .guarded import guarded
+from .panel_comparison import ComparesEvaluations
+from .panel_content import Overview, overview
+from .panel_curves import SampleCurves, newest_that_scored, sample_curves
+from .panel_events import ListsEvents, dataset_events, go_to, video_id
 
-logger = logging.getLogger(__name__)
-
-_HELP = """Scores of propagated masks. Click a bar to see its samples, a dot to open its sample; in an open
-        sample see J
-and F of each frame."""
+_HELP = """Scores of propagated masks. Click a bar to see its samples; a dot, a row or an event opens a sample
+at the frame where the mask is worst. In an open sample see J and F of each frame."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
 _NAME = "hs2s_panel"
@@ -30,29 +27,7 @@ _PLOT = {"displayModeBar": False}  # its buttons cover the titles
 _PLOTS = ("histogram", "time", "scatter")
 
 
-def guarded(event: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps an event of the panel: what goes wrong becomes a sentence in the panel, never a page of
-    traceback."""
-
-    @functools.wraps(event)
-    def handler(self: Any, ctx: foo.ExecutionContext) -> Any:
-        try:
-            return event(self, ctx)
-        except Exception as error:
-            if not isinstance(error, HS2SError):
-                logger.exception("The HS2S panel failed")
-            ctx.panel.set_state("message", f"{_sentence(error)}. Choose another evaluation, or run it again.")
-            ctx.panel.set_state("shown", "nothing")
-
-    return handler
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error).strip().rstrip(".") or type(error).__name__
-    return text[:1].upper() + text[1:]
-
-
-class HS2SPanel(foo.Panel):
+class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
     """Shows an evaluation in the grid, and one sample's scores in the modal."""
 
     @property
@@ -89,7 +64,7 @@ class HS2SPanel(foo.Panel):
     @guarded
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
         """The App tells this the panel beside the grid, too, which the open sample covers."""
-        covered = _beside_grid(ctx).get("component_id") == ctx.panel_id
+        covered = _panel_beside_grid(ctx).get("component_id") == ctx.panel_id
         if not (covered and ctx.current_sample):
             self._refresh(ctx)
         self._beside_video(ctx)
@@ -101,13 +76,7 @@ class HS2SPanel(foo.Panel):
         ctx.panel.set_state("eval_key", key)
         # The choice holds, also if it did not score this.
         ctx.panel.set_state("open_sample", ctx.current_sample)
-        ctx.panel.set_state("picked", {"key": key, "instead_of": _choice_beside_grid(ctx)})
-        self._refresh(ctx)
-
-    @guarded
-    def choose_other(self, ctx: foo.ExecutionContext) -> None:
-        """Compares with another evaluation."""
-        ctx.panel.set_state("other_key", ctx.params.get("value"))
+        ctx.panel.set_state("picked", {"key": key, "instead_of": _beside_grid(ctx).get("eval_key")})
         self._refresh(ctx)
 
     @guarded
@@ -128,13 +97,11 @@ class HS2SPanel(foo.Panel):
 
     @guarded
     def show_object(self, ctx: foo.ExecutionContext) -> None:
-        """Opens the sample of the clicked dot."""
-        sample_id = str(ctx.params.get("id") or "").partition("/")[0]
-        if not sample_id:
-            return
-        if is_clips(ctx.view) or not ctx.view.select(sample_id):
-            ctx.ops.set_view(ctx.dataset.select(sample_id))
-        ctx.ops.open_sample(id=sample_id)
+        """Opens the sample of the clicked dot at the object's worst frame."""
+        sample_id, _, place = str(ctx.params.get("id") or "").partition("/")
+        if sample_id:
+            results = load_evaluation(ctx.dataset, str(ctx.panel.get_state("eval_key")))
+            go_to(ctx, (sample_id, results.worst_frame(sample_id, results.objects[int(place)]["name"])))
 
     @guarded
     def follow(self, ctx: foo.ExecutionContext) -> None:
@@ -154,6 +121,7 @@ class HS2SPanel(foo.Panel):
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
         state = ctx.panel
         keys = list_evaluations(ctx.dataset) if ctx.dataset is not None else []
+        self._choose_corrected(ctx, keys)
         state.set_state("eval_keys", keys)
         chosen = state.get_state("eval_key")
         if ctx.current_sample and ctx.current_sample != state.get_state("open_sample"):
@@ -163,29 +131,50 @@ class HS2SPanel(foo.Panel):
             chosen = keys[-1] if keys else None
         state.set_state("eval_key", chosen)
         if chosen is None:
-            state.set_state("shown", "nothing")
-            state.set_state("message", _FIRST_STEPS)
-        elif ctx.current_sample:
-            self._show_sample(ctx, sample_curves(ctx.dataset, chosen, _sample_id(ctx)))
+            self._show_nothing(ctx)
+            return
+        config = load_evaluation(ctx.dataset, chosen).config
+        state.set_state("fields", {"pred_field": config.pred_field, "gt_field": config.gt_field})
+        if ctx.current_sample:
+            if state.get_state("others") is None:
+                state.set_state("others", _beside_grid(ctx).get("others"))
+            self._show_sample(ctx, sample_curves(ctx.dataset, chosen, video_id(ctx), self._others(ctx)))
         else:
             self._show_overview(ctx, overview(ctx.dataset, chosen))
-            other = state.get_state("other_key")
-            known = other in keys and other != chosen
-            state.set_state("comparison", comparison(ctx.dataset, chosen, other) if known else None)
+            self._list_events(ctx, dataset_events(ctx.dataset, field=field_name(config.pred_field)))
+            self._compare(ctx)
+
+    def _choose_corrected(self, ctx: foo.ExecutionContext, keys: list[str]) -> None:
+        """Takes the evaluation of corrections that was made meanwhile, beside the one that they correct."""
+        before, chosen = ctx.panel.get_state("newest"), ctx.panel.get_state("eval_key")
+        newest = [keys[-1], str(ctx.dataset.get_evaluation_info(keys[-1]).timestamp)] if keys else None
+        ctx.panel.set_state("newest", newest)
+        if before and newest and newest != before and chosen != newest[0] == corrected_key(str(chosen)):
+            ctx.panel.set_state("eval_key", newest[0])
+            ctx.panel.set_state("others", [chosen])
+
+    def _show_nothing(self, ctx: foo.ExecutionContext) -> None:
+        """What there is without an evaluation: the events that were found without ground truth."""
+        ctx.panel.set_state("shown", "nothing")
+        ctx.panel.set_state("message", _FIRST_STEPS)
+        ctx.panel.set_state("fields", None)
+        if ctx.dataset is not None:
+            opened = video_id(ctx) if ctx.current_sample else None
+            self._list_events(ctx, dataset_events(ctx.dataset, opened))
 
     def _choose_for_sample(self, ctx: foo.ExecutionContext, keys: list[str]) -> str | None:
         """The last choice, mostly made beside the grid, or the newest evaluation that scored the sample where
         that one did not.
         """
-        kept, picked = _choice_beside_grid(ctx), ctx.panel.get_state("picked") or {}
+        kept, picked = _beside_grid(ctx).get("eval_key"), ctx.panel.get_state("picked") or {}
         if picked and picked["instead_of"] == kept:
             kept = picked["key"]
         else:
             ctx.panel.set_state("picked", None)
         kept = kept if kept in keys else keys[-1] if keys else None
-        if kept is None or sample_curves(ctx.dataset, kept, _sample_id(ctx)).traces:
+        if kept is None or sample_curves(ctx.dataset, kept, video_id(ctx)).traces:
             return kept
-        return newest_that_scored(ctx.dataset, _sample_id(ctx)) or kept
+        return newest_that_scored(ctx.dataset, video_id(ctx)) or kept
 
     def _show_sample(self, ctx: foo.ExecutionContext, found: SampleCurves) -> None:
         ctx.panel.set_state("shown", "sample")
@@ -193,6 +182,7 @@ class HS2SPanel(foo.Panel):
         ctx.panel.set_state("message", found.headline)
         ctx.panel.set_state("layouts", {"curves": found.layout})
         ctx.panel.set_data("curves", found.traces)
+        self._list_events(ctx, found.events)
         signature = f"{ctx.panel.get_state('eval_key')} {ctx.current_sample}"
         ctx.panel.set_data("playhead", {"frames": found.frames, "signature": signature})
 
@@ -212,35 +202,39 @@ class HS2SPanel(foo.Panel):
             for key in keys:
                 view.add_choice(key, label=key)
             panel.enum("eval_key", view.values(), label="Evaluation", view=view, on_change=self.choose)
-        panel.md(ctx.panel.get_state("message") or _FIRST_STEPS, name="headline")
         shown = ctx.panel.get_state("shown")
-        if shown == "overview" and len(keys) > 1:
-            self._render_comparison(panel, ctx, keys)
+        if shown != "nothing" and len(keys) > 1:
+            self._render_others(panel, ctx, keys)
+        panel.md(ctx.panel.get_state("message") or _FIRST_STEPS, name="headline")
         if shown == "overview":
+            self._render_comparison(panel, ctx)
             self._render_overview(panel, ctx)
         elif shown == "sample":
             self._render_sample(panel, ctx)
-        if not ctx.current_sample:
-            panel.btn("evaluate", label="Evaluate masks", on_click="@hs2s/hs2s/evaluate", prompt=True)
-            panel.btn("failures", label="Find failures", on_click="@hs2s/hs2s/find_failures", prompt=True)
-        else:
-            panel.btn(
-                "attention", label="Where objects look", on_click="@hs2s/hs2s/show_attention", prompt=True
-            )
-            panel.btn(
-                "similar", label="Find similar tracks", on_click="@hs2s/hs2s/find_similar_tracks", prompt=True
-            )
-            panel.btn("redo", label="Redo beside corrections", on_click="@hs2s/hs2s/repropagate", prompt=True)
-        panel.btn("reload", label="Refresh", on_click=self.reload)
+        self._render_events(panel, ctx)
+        self._render_buttons(panel, ctx)
         return types.Property(panel)
 
-    def _render_comparison(self, panel: types.Object, ctx: foo.ExecutionContext, keys: list[str]) -> None:
-        view = types.DropdownView()
-        for key in (NONE, *(key for key in keys if key != ctx.panel.get_state("eval_key"))):
-            view.add_choice(key, label="None" if key == NONE else key)
-        panel.enum("other_key", view.values(), label="Compare with", view=view, on_change=self.choose_other)
-        if text := ctx.panel.get_state("comparison"):
-            panel.md(text, name="comparison")
+    def _render_buttons(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
+        """Buttons to operators, with the evaluation's fields filled in."""
+        fields = ctx.panel.get_state("fields") or {}
+        prediction = {"pred_field": fields["pred_field"]} if fields else {}
+        key = {"eval_key": ctx.panel.get_state("eval_key")} if fields else {}
+
+        def button(name: str, label: str, operator: str, params: dict[str, Any]) -> None:
+            panel.btn(name, label=label, on_click=f"@hs2s/hs2s/{operator}", prompt=True, params=params)
+
+        if ctx.current_sample:
+            self._render_moves(panel, ctx)
+            label = {"label_field": fields["pred_field"]} if fields else {}
+            button("redo", "Propagate corrections", "repropagate", label | key)
+            button("attention", "Where objects look", "show_attention", {})
+            button("similar", "Find similar tracks", "find_similar_tracks", {})
+        else:
+            button("evaluate", "Evaluate masks", "evaluate", fields)
+            button("failures", "Find failures", "find_failures", prediction | key)
+            button("manage", "Manage runs", "manage_runs", {})
+        panel.btn("reload", label="Refresh", on_click=self.reload)
 
     def _render_overview(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
         layouts = ctx.panel.get_state("layouts") or {}
@@ -272,7 +266,7 @@ class HS2SPanel(foo.Panel):
         panel.obj("soon", view=types.TimerView(timeout=300, on_timeout=self.follow))
 
 
-def _beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:
+def _panel_beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:
     """The panel that this user has open beside the grid, with its id and state, as the App sends it along."""
     spaces = [ctx.request_params.get("spaces") or {}]
     for space in spaces:
@@ -282,14 +276,6 @@ def _beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:
     return {}
 
 
-def _choice_beside_grid(ctx: foo.ExecutionContext) -> str | None:
-    state = _beside_grid(ctx).get("state") or {}
-    return (state.get("state") or {}).get("eval_key")
-
-
-def _sample_id(ctx: foo.ExecutionContext) -> str:
-    """The video's id, also where a clip of it is open."""
-    assert ctx.current_sample is not None
-    if ctx.view is not None and is_clips(ctx.view):
-        return next(iter(ctx.view.select(ctx.current_sample).values("sample_id")), ctx.current_sample)
-    return ctx.current_sample
+def _beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:
+    """The state of that panel."""
+    return (_panel_beside_grid(ctx).get("state") or {}).get("state") or {}

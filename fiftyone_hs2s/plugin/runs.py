@@ -48,6 +48,7 @@ class Run:
         outcome: what the work returned, once it is finished
         error: what the work raised, once it has failed
         announced: whether the App was told the outcome
+        panel: id and state of the panel of scores whose button started it, which is to look again then
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Run:
         self.outcome: Any = None
         self.error: BaseException | None = None
         self.announced = False
+        self.panel: dict[str, Any] = {}
         self._work, self._before = work, before
         self._canceled = ThreadEvent()
         self._thread = Thread(target=self._run, name=f"hs2s-{title}", daemon=True)

@@ -32,7 +32,10 @@ class MaskOperator(foo.Operator):
     unlisted: ClassVar[bool] = False
     """Whether the operator browser does not have it."""
     risk: ClassVar[str] = "medium"
-    """FiftyOne's risk level: ``low`` reads, ``medium`` writes fields, ``high`` writes files on the server."""
+    """FiftyOne's risk level: ``low`` reads, ``medium`` writes fields, ``high`` writes files on the server, or
+    deletes."""
+    of_samples: ClassVar[bool] = True
+    """Whether one chooses the samples, rather than that it is about the dataset."""
     as_generator: ClassVar[bool] = True
     """Whether ``execute()`` yields what the App is to do; a pipeline has none."""
     check = staticmethod(check_samples)
@@ -60,8 +63,9 @@ class MaskOperator(foo.Operator):
         try:
             if ctx.dataset is None:
                 raise HS2SError("open a dataset with videos first")
-            inputs.view_target(ctx, action_description=f"{self.description} in")
-            self.check(ctx.target_view())
+            if self.of_samples:
+                inputs.view_target(ctx, action_description=f"{self.description} in")
+                self.check(ctx.target_view())
             self.fill(inputs, ctx)
         except HS2SError as error:
             forms.refuse(inputs, error)

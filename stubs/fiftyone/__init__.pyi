@@ -13,6 +13,7 @@ from fiftyone.core.fields import FloatField as FloatField
 from fiftyone.core.fields import IntField as IntField
 from fiftyone.core.fields import StringField as StringField
 from fiftyone.core.frame import Frame as Frame
+from fiftyone.core.labels import Classification as Classification
 from fiftyone.core.labels import Detection as Detection
 from fiftyone.core.labels import Detections as Detections
 from fiftyone.core.labels import Heatmap as Heatmap
@@ -26,7 +27,9 @@ from fiftyone.core.labels import Segmentation as Segmentation
 from fiftyone.core.labels import TemporalDetection as TemporalDetection
 from fiftyone.core.labels import TemporalDetections as TemporalDetections
 from fiftyone.core.odm import ColorScheme as ColorScheme
+from fiftyone.core.odm import DatasetAppConfig as DatasetAppConfig
 from fiftyone.core.odm import Panel as Panel
+from fiftyone.core.odm import SidebarGroupDocument as SidebarGroupDocument
 from fiftyone.core.odm import Space as Space
 from fiftyone.core.sample import Sample as Sample
 from fiftyone.core.session import launch_app as launch_app

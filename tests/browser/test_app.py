@@ -252,6 +252,7 @@ def check_curves(app: AppPage, failing: fo.DatasetView) -> None:
     assert shades == sorted(failing.values("hs2s_events.detections.support")[0])
     assert [LOST, LENGTH] in shades
 
+    wait_until(lambda: app.frame(FPS) == LOST, SLOW / 1000, "the video is where the mask is worst")
     app.seek(0.75)
     wait_until(lambda: app.frame(FPS) > 1, SLOW / 1000, "the video has moved")
     wait_until(lambda: playhead(app) == [app.frame(FPS)] * 2, SLOW / 1000, "the line is where the video is")

@@ -9,6 +9,7 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone_kit import color_model
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation
+from fiftyone_hs2s.metrics import PROTOCOLS
 
 NONE = "(none)"
 
@@ -63,7 +64,7 @@ def test_forms_without_masks(dataset, video):
 def test_evaluate_form(scored_dataset):
     properties = form("evaluate", scored_dataset)
     assert (properties["pred_field"].default, properties["gt_field"].default) == ("frames.pred", "frames.gt")
-    assert properties["protocol"].type.values == ["davis2017", "davis2016", "youtube-vos", "all"]
+    assert set(properties["protocol"].type.values) == PROTOCOLS.keys()
     same = {"pred_field": "frames.gt", "gt_field": "frames.gt"}
     assert "own ground truth" in refusal(form("evaluate", scored_dataset, **same))
     assert "cannot name an evaluation" in refusal(form("evaluate", scored_dataset, **FIELDS, eval_key="a b"))

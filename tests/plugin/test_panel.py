@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import fiftyone as fo
 import pytest
-from evaluation_kit import labeled_sample, labels, shifted
+from evaluation_kit import labeled_sample, labels, shifted, true_labels
 from fiftyone_kit import T, truth
 from panel_kit import PLOTS, Panel
 
-from fiftyone_hs2s import evaluate_propagation
+from fiftyone_hs2s import evaluate_propagation, find_failures
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -31,7 +31,7 @@ def test_overview(evaluated):
     (row,) = (line for line in panel.state["table_text"].splitlines() if "all frames" in line)
     assert row == "| all frames | 2 | 0.900 | 0.867 | 0.884 |"  # the J&F of the headline
     assert "no object is in view for more than 20 steps" in panel.state["table_text"]
-    assert "other_key" not in panel.shown
+    assert "others" not in panel.shown
 
 
 def test_two_evaluations_are_compared_on_what_both_scored(evaluated, video):
@@ -46,18 +46,90 @@ def test_two_evaluations_are_compared_on_what_both_scored(evaluated, video):
     evaluate_propagation(evaluated, "pred", "gt", "everything", protocol="all")
     panel = Panel(evaluated)
     panel.do("choose", value="ev")
-    assert panel.shown["other_key"].type.values == ["(none)", "worse_eval", "everything"]
+    assert [c.value for c in panel.shown["others"].view.choices] == ["worse_eval", "everything"]
     assert "comparison" not in panel.shown
-    panel.do("choose_other", value="worse_eval")
+    panel.do("choose_others", value=["worse_eval"])
     text = panel.state["comparison"]
-    assert "**Compared with worse_eval**, on the 2 objects that both scored" in text
+    assert "**Compared with worse_eval**, on the 2 objects that all scored" in text
     own = float(next(line for line in text.splitlines() if line.startswith("| ev |")).split("|")[-2])
     assert own == pytest.approx(0.884 - evaluated.load_evaluation_results("worse_eval").JF, abs=1e-3)
     assert "(worse_eval 2, ev 4)" in text
-    panel.do("choose_other", value="everything")
+    panel.do("choose_others", value=["worse_eval", "everything"])
     assert "Not compared" in panel.state["comparison"]
-    panel.do("choose_other", value="(none)")
+    assert "differences" not in panel.shown
+    panel.do("choose_others", value=[])
     assert "comparison" not in panel.shown
+
+
+@pytest.fixture
+def compared(evaluated, video):
+    """The panel on evaluations of two samples; in the second one "other" has lost both squares."""
+    evaluated.add_sample(labeled_sample(video, pred=true_labels))
+    first = evaluated.first()
+    kept = [labels({i: m for i, m in truth(n).items() if n < 8}) for n in range(1, T + 1)]
+    evaluated.set_values("frames.other", [[true_labels(n) for n in range(1, T + 1)], kept])
+    for key, field in (("ev", "pred"), ("third", "pred"), ("other_eval", "other")):
+        evaluate_propagation(evaluated, field, "gt", key)
+    panel = Panel(evaluated)
+    panel.do("choose", value="other_eval")
+    panel.do("choose_others", value=["ev", "third"])
+    return panel, first.id, evaluated.last().id
+
+
+def test_differences_by_sample_and_by_object(compared):
+    panel, _, worse = compared
+    assert list(panel.state["difference_columns"]) == [
+        *("sample", "change", "ev_JF", "third_JF", "other_eval_JF")
+    ]
+    assert [row["change"][0] for row in panel.data["differences"]] == ["-", "+"]
+    assert panel.state["difference_targets"][0] == (worse, 8)
+    panel.do("choose_rows", value="object")
+    assert [row["object"] for row in panel.data["differences"]][2:] == ["square 0", "square 1"]
+    assert panel.data["differences"][-1]["change"] == "+0.233"
+    assert [c.key for c in panel.shown["differences"].view.columns][:3] == ["sample", "object", "change"]
+
+
+def test_differences_are_sorted_by_a_click_on_the_head(compared):
+    panel, better, worse = compared
+    for reverse in (True, False):  # of the change, which was the first to go by
+        panel.do("click_difference", row=-1, column=1)
+        assert [target[0] for target in panel.state["difference_targets"]] == [worse, better][
+            :: 1 - 2 * reverse
+        ]
+    panel.do("click_difference", row=-1, column=2)
+    assert panel.state["difference_columns"]["ev_JF"] == "ev ↑"
+    assert [row["ev_JF"] for row in panel.data["differences"]] == ["0.884", "1.000"]
+
+
+def test_a_difference_opens_its_sample_at_the_worst_frame(compared):
+    panel, _, worse = compared
+    panel.do("click_difference", row=0, column=0)
+    assert panel.requests["open_sample"]["id"] == worse
+    assert panel.requests["go_to_frame"] == {"sample_id": worse, "frame_number": 8}
+
+
+def test_views_of_the_samples_that_changed(compared):
+    panel, better, worse = compared
+    for event, sample_id in (("show_worse", worse), ("show_better", better)):
+        panel.do(event)
+        (stage,) = panel.requests["set_view"]["view"]
+        assert [better, worse][better != sample_id] in str(stage)
+        assert (better in str(stage)) != (worse in str(stage))
+
+
+def test_an_evaluation_of_corrections_is_shown_beside_what_it_corrects(evaluated):
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    evaluate_propagation(evaluated, "pred", "gt", "ev_corrected")
+    panel.do("on_change_view")
+    assert (panel.state["eval_key"], panel.state["others"]) == ("ev_corrected", ["ev"])
+    assert "Compared with ev" in panel.state["comparison"]
+    panel.do("choose", value="ev")
+    panel.do("reload")
+    assert panel.state["eval_key"] == "ev", "a choice holds"
+    evaluate_propagation(evaluated, "pred", "gt", "ev_corrected")
+    panel.do("reload")
+    assert panel.state["eval_key"] == "ev_corrected", "of more corrections"
 
 
 def test_bar_becomes_the_view(evaluated, video):
@@ -77,12 +149,42 @@ def test_bar_becomes_the_view(evaluated, video):
     assert "set_view" not in panel.requests
 
 
-def test_dot_opens_its_sample(evaluated):
+def test_dot_opens_its_sample_at_the_worst_frame(evaluated):
     panel = Panel(evaluated)
     panel.do("on_load")
     panel.do("show_object", id=panel.data["scatter"][0]["ids"][1])
-    assert panel.requests["open_sample"]["id"] == evaluated.first().id
+    sample_id = evaluated.first().id
+    assert panel.requests["open_sample"]["id"] == sample_id
+    assert panel.requests["go_to_frame"] == {"sample_id": sample_id, "frame_number": T // 2 + 1}
     assert "set_view" not in panel.requests
+
+
+def test_events_of_the_dataset(evaluated):
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert "events" not in panel.shown, "nobody has looked for them"
+    find_failures(evaluated, "pred", eval_key="ev")
+    panel.do("reload")
+    (row,) = panel.data["events"]
+    assert row["event"] == "drift: square 1 (0.20)"
+    assert (row["frames"], row["why"]) == ("7-12", "J is 0.40 below its best level")
+    panel.do("click_event", row=-1)
+    assert not panel.requests, "the head of the table leads nowhere"
+    panel.do("click_event", row=0)
+    assert panel.requests["open_sample"]["id"] == evaluated.first().id
+    assert panel.requests["go_to_frame"]["frame_number"] == 7
+
+
+def test_events_without_an_evaluation(scored_dataset):
+    vanished = [labels({0: truth(n)[0]} if n < 9 else {}) for n in range(1, T + 1)]
+    scored_dataset.set_values("frames.pred", [vanished])
+    find_failures(scored_dataset, "pred")
+    panel = Panel(scored_dataset)
+    panel.do("on_load")
+    assert "no evaluation yet" in panel.text
+    assert [row["event"] for row in panel.data["events"]] == ["vanished: square 0 (0.33)"]
+    panel.do("click_event", row=0)
+    assert panel.requests["go_to_frame"]["frame_number"] == 9
 
 
 def test_deleted_and_renamed_evaluations(evaluated):

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from evaluation_kit import labeled_sample
+from evaluation_kit import labeled_sample, true_labels
 from fiftyone_kit import T
 from panel_kit import PLOTS, Panel
 
-from fiftyone_hs2s import evaluate_propagation
+from fiftyone_hs2s import evaluate_propagation, find_failures
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -18,7 +18,11 @@ def test_curves_of_the_open_sample(evaluated):
     assert curves[2]["y"] == [1] * 6 + [pytest.approx(0.6)] * 6
     (shade,) = panel.state["layouts"]["curves"]["shapes"]
     assert (shade["x0"], shade["x1"]) == (6.5, 12.5)
-    assert "- drift: square 1, frames 7-12: J is 0.40 below its best level" in panel.text
+    (row,) = panel.data["events"]
+    assert (row["event"], row["frames"]) == ("drift: square 1 (0.20)", "7-12")
+    assert row["why"] == "J is 0.40 below its best level"
+    panel.do("click_event", row=0, column=0)
+    assert panel.requests == {"go_to_frame": {"sample_id": evaluated.first().id, "frame_number": 7}}
     assert panel.data["playhead"]["frames"][T] == [T, T]
 
 
@@ -51,7 +55,7 @@ def test_playhead_follows_each_sample_on_a_timeline_of_its_own(evaluated, video)
     first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video))
     evaluate_propagation(evaluated, "pred", "gt", "ev")
     panel = Panel(evaluated, current_sample=first)
-    always = {"eval_key", "headline", "curves", "reload", "attention", "redo"}
+    always = {"eval_key", "headline", "curves", "events", "worst", "reload", "attention", "redo", "similar"}
     for sample_id, event in ((first, "on_load"), (second, "on_change_current_sample"), (first, "on_load")):
         panel.context["current_sample"] = sample_id
         panel.do(event)
@@ -133,3 +137,59 @@ def test_a_sample_opens_with_the_panel_beside_its_video(evaluated):
     modal = Panel(evaluated, current_sample=sample_id, spaces=beside_grid("ev"))
     modal.do("on_load", panel_id="hs2s_panel")
     assert "beside_video" in modal.requests
+
+
+def test_curves_of_several_evaluations(evaluated):
+    evaluated.set_values("frames.other", [[true_labels(n) for n in range(1, T + 1)]])
+    evaluate_propagation(evaluated, "other", "gt", "other_eval")
+    grid = beside_grid("ev")
+    grid["children"][1]["children"][0]["state"]["state"]["others"] = ["other_eval"]
+    panel = Panel(evaluated, current_sample=evaluated.first().id, spaces=grid)
+    panel.do("on_load")
+    curves = {curve["name"]: curve for curve in panel.data["curves"][1:]}
+    assert list(curves) == [f"J&F square {i}{of}" for of in ("", " (other_eval)") for i in range(2)]
+    scores = evaluated.load_evaluation_results("ev").scores(evaluated.first().id)
+    assert curves["J&F square 1"]["y"] == scores.objects[2].JF.tolist()
+    assert curves["J&F square 1 (other_eval)"]["y"] == [1] * T
+    dashes = [curves[f"J&F square 1{of}"]["line"]["dash"] for of in ("", " (other_eval)")]
+    assert dashes == ["solid", "dash"]
+    assert (
+        panel.state["layouts"]["curves"]["title"]["text"]
+        == "J&F per frame<br><sub>ev; dash: other_eval</sub>"
+    )
+    assert "square 1: J&F **0.767** (other_eval 1.000)" in panel.text
+    panel.do("choose_others", value=[])
+    assert [curve["name"] for curve in panel.data["curves"][1:]][:2] == ["J square 0", "F square 0"]
+
+
+def test_the_worst_frame_of_the_sample_and_of_a_clip(evaluated):
+    sample_id = evaluated.first().id
+    find_failures(evaluated, "pred", eval_key="ev")
+    panel = Panel(evaluated, current_sample=sample_id)
+    panel.do("on_load")
+    panel.do("go_to_worst")
+    assert panel.requests == {"go_to_frame": {"sample_id": sample_id, "frame_number": 7}}
+    assert "video" not in panel.shown
+
+    evaluated.set_values("pred_events.detections.worst_frame", [[9]])
+    clips = evaluated.to_clips("pred_events")
+    assert clips.values("pred_events.label") == ["drift: square 1 (0.20)"]
+    clip = clips.first().id
+    panel = Panel(evaluated, current_sample=clip, view=clips._serialize())
+    panel.do("on_load")
+    panel.do("go_to_worst")
+    assert panel.requests == {"go_to_frame": {"sample_id": clip, "frame_number": 9}}
+    panel.do("open_video")
+    assert sample_id in str(panel.requests["set_view"]["view"])
+    assert panel.requests["go_to_frame"] == {"sample_id": sample_id, "frame_number": 9, "open": True}
+    assert "open_sample" not in panel.requests, "which would look for it among the clips"
+
+
+def test_buttons_have_the_evaluations_fields_filled_in(evaluated):
+    panel = Panel(evaluated, current_sample=evaluated.first().id)
+    panel.do("on_load")
+    assert panel.shown["redo"].view.params == {"label_field": "frames.pred", "eval_key": "ev"}
+    panel = Panel(evaluated)
+    panel.do("on_load")
+    assert panel.shown["failures"].view.params == {"pred_field": "frames.pred", "eval_key": "ev"}
+    assert panel.shown["evaluate"].view.params == {"pred_field": "frames.pred", "gt_field": "frames.gt"}

@@ -18,7 +18,13 @@ from fiftyone_hs2s.plugin.version_check import check_version
 REPO = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("plugin")
 LISTED = yaml.safe_load((REPO / "fiftyone.yml").read_text())
-RISKS = {"analyze": "low", "train": "high", "export_tracks": "high", "find_similar_tracks": "high"}
+RISKS = {
+    "analyze": "low",
+    "train": "high",
+    "export_tracks": "high",
+    "find_similar_tracks": "high",
+    "manage_runs": "high",
+}
 
 
 @pytest.mark.parametrize("name", LISTED["operators"])

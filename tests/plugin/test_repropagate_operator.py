@@ -36,3 +36,41 @@ def test_the_open_sample_alone_is_done(sample, video):
     for one, numbers in ((sample, list(range(8, T + 1))), (other, [8])):
         one.reload()
         assert [n for n, frame in one.frames.items() if frame["hs2s"]] == numbers
+
+
+def test_from_the_panel_the_result_is_compared_and_the_panel_looks_again(dataset, video):
+    from fiftyone_kit import T, color_model, detection, prompted_sample, truth
+
+    from fiftyone_hs2s import evaluate_propagation, propagate
+
+    dataset.add_sample(prompted_sample(video, "gt"))
+    propagate(dataset, color_model(), prompt_field="gt", label_field="pred", progress=False)
+    sample = dataset.first()
+    for number in range(6, T + 1):
+        sample.frames[number].pred.detections = []
+    mask = detection(truth(6)[0], label="square 0", index=0, keyframe=True)
+    sample.save()
+    evaluate_propagation(dataset, "pred", "gt", "ev")
+    sample.frames[6].pred.detections.append(mask)
+    sample.save()
+
+    state = {"state": {"eval_keys": ["ev"], "eval_key": "ev"}}
+    params = {"label_field": "frames.pred", "eval_key": "ev", "panel_id": "p", "panel_state": state}
+    result = foo.execute_operator(URI, {"dataset": dataset, "current_sample": sample.id}, params=params)
+    assert result.error is None
+    requests = {r.operator_uri.rpartition("/")[2]: r.params for r in result.executor._requests}
+    assert requests["hs2s_panel#reload"] == {"panel_id": "p", "panel_state": state}
+    assert "before" in requests["notify"]["message"] and "on 2 objects" in requests["notify"]["message"]
+    dataset.reload()
+    assert dataset.list_evaluations() == ["ev", "ev_corrected"]
+
+
+def test_form_offers_the_evaluations_of_the_field(scored_dataset):
+    from fiftyone_hs2s import evaluate_propagation
+
+    evaluate_propagation(scored_dataset, "pred", "gt", "ev")
+    for field, offered in (("frames.pred", True), ("frames.gt", False)):
+        context = {"params": {"label_field": field}, "dataset_name": scored_dataset.name}
+        operator = foo.get_operator(URI)
+        properties = operator.resolve_input(ExecutionContext(context, operator_uri=URI)).type.properties
+        assert ("eval_key" in properties) == offered

@@ -135,6 +135,7 @@ def test_in_an_open_sample_the_window_comes_at_the_end(dataset, sample, gate):
         "set_color_scheme",
         "reload_dataset",
         "notify",
+        "hs2s_panel#reload",
     ]
 
 

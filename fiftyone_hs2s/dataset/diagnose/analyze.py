@@ -10,7 +10,7 @@ import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.database import explained
-from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
+from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, how_matched, new_series
 from fiftyone_hs2s.dataset.evaluate import figures
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
@@ -45,11 +45,13 @@ class DatasetAnalysis:
         analysis: all numbers
         protocol: which objects and frames count
         problems: samples that could not be scored, and why
+        match: how predicted objects were matched with true ones: ``identity`` or ``first_frame``
     """
 
     analysis: Analysis
     protocol: str
     problems: list[dict[str, str]] = field(default_factory=list)
+    match: str = "identity"
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Tables 3 and 4: ``frames``, ``objects``, ``J``, ``F``, ``JF``, and ``paper`` with the paper's
@@ -63,8 +65,11 @@ class DatasetAnalysis:
             yield _row(name, row.num_objects, row.J, row.F)
 
     def notes(self) -> Iterator[str]:
-        """Which protocol the numbers are by, and why some are missing, in sentences."""
+        """Which protocol the numbers are by, how objects were matched if not by identity, and why some
+        numbers are missing, in sentences."""
         yield f"objects and frames that count are those of the protocol {self.protocol}"
+        if self.match == "first_frame":
+            yield "objects matched by overlap on their first frame, not by identity"
         yield from self.analysis.notes()
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -108,6 +113,7 @@ def analyze(
     eval_key: str | None = None,
     *,
     protocol: str | None = None,
+    match: str | None = None,
     fps: float | None = None,
     progress: ProgressOption = None,
 ) -> DatasetAnalysis:
@@ -121,6 +127,8 @@ def analyze(
         protocol: which objects and frames count, see ``fiftyone_hs2s.metrics.PROTOCOLS``; None for the
             evaluation's own, so that J&F on all frames is that of the evaluation, or without one for
             ``youtube-vos`` as in the paper
+        match: how predicted objects are matched with true ones: ``identity`` (the default) or
+            ``first_frame``, as in :func:`evaluate_propagation`; an evaluation has done so already
         fps: frames per second; by default each video's own, and 6 for groups of images. Time is counted in
             steps of 1/6 s, whatever the rate
         progress: whether to show a bar (None: as ``fiftyone.config.show_progress_bars`` says), or a function
@@ -136,6 +144,7 @@ def analyze(
     if eval_key is None and not (pred_field and gt_field):
         raise HS2SError("there is nothing to analyze: give an eval_key, or pred_field and gt_field")
     problems: list[dict[str, str]] = []
+    how = how_matched(samples, match, gt_field, eval_key) or "identity"
     if eval_key is not None:
         scored = list(evaluated_series(samples, eval_key))
         protocol = protocol or load_evaluation(samples, eval_key).config.protocol
@@ -146,13 +155,15 @@ def analyze(
             check_field(samples, str(name), role)
             for name, role in ((pred_field, "prediction"), (gt_field, "ground truth"))
         )
-        scored = list(new_series(samples, truth, prediction, problems, progress, protocol=protocol))
+        scored = list(
+            new_series(samples, truth, prediction, problems, progress, protocol=protocol, match=how)
+        )
     if not any(item.sequence.true_ids for item in scored):
         why = problems[0]["message"] if problems else "there is no ground truth"
         raise HS2SError(f"nothing can be analyzed: {why}")
     sequences = {item.key: item.sequence for item in scored}
     analysis = analyze_sequences(sequences, _rates(samples, scored, fps), protocol)
-    return DatasetAnalysis(analysis, get_protocol(protocol).name, problems)
+    return DatasetAnalysis(analysis, get_protocol(protocol).name, problems, how)
 
 
 def _rates(samples: Samples, scored: list[Series], fps: float | None) -> dict[str, float]:

@@ -15,6 +15,7 @@ EVENT_ATTRIBUTES: dict[str, type[fo.Field]] = {
     "object": fo.StringField,
     "explanation": fo.StringField,
     "severity": fo.FloatField,
+    "worst_frame": fo.IntField,
 }
 """What an event's label has beside FiftyOne's own attributes."""
 
@@ -41,14 +42,16 @@ def explanation(event: Event, names: Names) -> str:
 
 
 def temporal_detection(event: Event, names: Names) -> fo.TemporalDetection:
-    """The event as the App's timeline shows it."""
+    """The event as the App's timeline shows it, and as a clip of it is called."""
+    severity = f" ({event.severity:.2f})" if event.object_id else ""  # a scene cut has none
     return fo.TemporalDetection(
-        label=event_title(event, names),
+        label=f"{event_title(event, names)}{severity}",
         support=[event.first, event.last],
         kind=kind_in_words(event.label),
         object=object_name(names, event.object_id),
         explanation=explanation(event, names),
         severity=event.severity,
+        worst_frame=event.worst,
     )
 
 

@@ -21,7 +21,7 @@ class FailureReport:
 
     Attributes:
         events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame,
-            ``severity``, ``explanation``
+            ``severity``, ``worst_frame``, ``explanation``
         track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has
             made of it
         problems: samples that could not be examined, and why
@@ -53,7 +53,7 @@ class FailureReport:
 
     def to_dataframe(self) -> pandas.DataFrame:
         """The rows of ``events``."""
-        columns = ("sample_id", "kind", "object", "first", "last", "severity", "explanation")
+        columns = ("sample_id", "kind", "object", "first", "last", "severity", "worst_frame", "explanation")
         return data_frame(self.events, columns)
 
     def plot(self) -> go.Figure:

@@ -39,12 +39,22 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
     titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
     dataset = root_dataset(samples)
-    for title in dataset.list_saved_views():
-        if title.startswith("HS2S: ") and title.endswith(f" ({name})") and title not in titles:
-            dataset.delete_saved_view(title)
+    for title in set(views_of(dataset, name)) - titles.keys():
+        dataset.delete_saved_view(title)
     for title, view in titles.items():
         dataset.save_view(title, view, description=f"Made from {events}", overwrite=True)
     return list(titles)
+
+
+def views_of(dataset: fo.Dataset, name: str) -> list[str]:
+    """The saved views of a field's failures.
+
+    Args:
+        dataset: the dataset
+        name: the field with the predictions, without ``frames.``
+    """
+    titles = dataset.list_saved_views()
+    return [title for title in titles if title.startswith("HS2S: ") and title.endswith(f" ({name})")]
 
 
 def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.compat import Samples, add_to_sidebar_group, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.diagnose.event_labels import (
     EVENT_ATTRIBUTES,
@@ -21,17 +21,16 @@ from fiftyone_hs2s.dataset.diagnose.event_labels import (
 )
 from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
 from fiftyone_hs2s.dataset.diagnose.failure_views import save_failure_views
-from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, new_series
-from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
+from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, how_matched, new_series
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
+from fiftyone_hs2s.dataset.label_runs import group_run
 from fiftyone_hs2s.dataset.propagate.scene_cut_field import read_scene_cuts
 from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
 from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
 from fiftyone_hs2s.metrics.find_events import CONDITIONS, scene_cut_events
-from fiftyone_hs2s.metrics.first_frame_match import check_match
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 from fiftyone_hs2s.progress import ProgressOption
 
@@ -70,10 +69,11 @@ def find_failures(
     :mod:`fiftyone_hs2s.metrics.prediction_events`. Either way ``scene cut``, as propagation has noted them.
 
     The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels
-    name kind and object, such as ``lost: dog 2``; their attributes are ``kind``, ``object``, ``explanation``
-    (in words) and ``severity`` (0..1). The App shows them while they last,
-    ``filter_labels("<pred_field>_events", F("kind") == "lost")`` picks some, and
-    ``dataset.to_clips("<pred_field>_events")`` makes clips of them. To filter samples there are
+    name kind, object and severity, such as ``lost: dog 2 (0.31)``, in the App and as what
+    ``dataset.to_clips("<pred_field>_events")`` calls its clips; their attributes are ``kind``, ``object``,
+    ``explanation`` (in words), ``severity`` (0..1) and ``worst_frame``, where a correction should begin. The
+    App shows them while they last,
+    ``filter_labels("<pred_field>_events", F("kind") == "lost")`` picks some. To filter samples there are
     ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects
     were tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else
     ``pred_field``. With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with
@@ -117,7 +117,7 @@ def find_failures(
         raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
     report = FailureReport(f"{prediction}_events")
     other = _other_run(samples, other_field, track_back, has_truth=bool(gt_field or eval_key))
-    report.match = _match(samples, match, gt_field, eval_key)
+    report.match = how_matched(samples, match, gt_field, eval_key)
     if eval_key is not None:
         scored = evaluated_series(samples, eval_key, prediction)
     else:
@@ -150,19 +150,8 @@ def find_failures(
         _tag(samples, events)
     if save_views:
         save_failure_views(samples, prediction, key)
+    group_run(samples, prediction)
     return report
-
-
-def _match(samples: Samples, match: str | None, gt_field: str | None, eval_key: str | None) -> str | None:
-    """How objects are matched; None without ground truth."""
-    if match is not None:
-        check_match(match)
-    known = load_evaluation(samples, eval_key).config.match if eval_key else None
-    if match is not None and known not in (None, match):
-        raise HS2SError(
-            f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate again"
-        )
-    return known or ((match or "identity") if gt_field else None)
 
 
 def _other_run(
@@ -214,14 +203,11 @@ def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> 
     for name, kind in EVENT_ATTRIBUTES.items():
         dataset.add_sample_field(f"{report.field}.detections.{name}", kind)
     everything.set_values(report.field, labels, key_field="id")
-    written = []
     for name, values in summaries.items():
         if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
             continue  # a field that nobody asked for
         dataset.add_sample_field(f"{key}_{name}", FAILURE_FIELDS[name])
         everything.set_values(f"{key}_{name}", values, key_field="id")
-        written.append(f"{key}_{name}")
-    add_to_sidebar_group(dataset, written, key)
 
 
 def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -239,6 +225,7 @@ def _row(sample_id: str, event: Event, names: Names) -> dict[str, Any]:
         "first": event.first,
         "last": event.last,
         "severity": event.severity,
+        "worst_frame": event.worst,
         "explanation": explanation(event, names),
     }
 

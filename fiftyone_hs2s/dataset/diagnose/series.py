@@ -21,6 +21,7 @@ from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.engines import Engine, get_engine
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import SequenceScores
+from fiftyone_hs2s.metrics.first_frame_match import check_match
 from fiftyone_hs2s.progress import ProgressOption, counted
 
 if TYPE_CHECKING:
@@ -62,6 +63,30 @@ def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = N
             yield Series(
                 key, entry["sample_id"], results.names(key), results.scores(key), results.config.protocol
             )
+
+
+def how_matched(
+    samples: Samples, match: str | None, gt_field: str | None, eval_key: str | None
+) -> str | None:
+    """How predicted objects are matched with true ones; None without ground truth.
+
+    Args:
+        samples: the samples
+        match: how it is asked for: ``identity`` or ``first_frame``; None for the evaluation's, or by identity
+        gt_field: field of the ground truth, if it is scored anew
+        eval_key: the evaluation whose scores are used, if there is one
+
+    Raises:
+        HS2SError: if there is no such way, or the evaluation has matched in another one
+    """
+    if match is not None:
+        check_match(match)
+    known = load_evaluation(samples, eval_key).config.match if eval_key else None
+    if match is not None and known not in (None, match):
+        raise HS2SError(
+            f"the evaluation {eval_key!r} matched objects by {known}: leave match out, or evaluate again"
+        )
+    return known or ((match or "identity") if gt_field else None)
 
 
 def new_series(

@@ -11,6 +11,7 @@ from fiftyone_hs2s.dataset.evaluate.evaluation_key import evaluation_key
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
 from fiftyone_hs2s.dataset.frame_paths import field_path
+from fiftyone_hs2s.dataset.label_runs import group_run
 from fiftyone_hs2s.dataset.sample_views import as_view
 from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
@@ -62,7 +63,7 @@ def evaluate_propagation(
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth
         eval_key: name of the evaluation, an identifier; None to write nothing
-        protocol: ``davis2017``, ``davis2016``, ``youtube-vos`` or ``all``, see
+        protocol: ``davis2017``, ``davis2016``, ``youtube-vos``, ``appearance`` or ``all``, see
             ``fiftyone_hs2s.metrics.PROTOCOLS``
         match: ``identity`` or ``first_frame``, see above
         iou: from this J on a label counts as found
@@ -99,7 +100,7 @@ def evaluate_propagation(
     with evaluation_key(method, samples, eval_key) as key:
         results = method.generate_results(samples, [], key, **options)
         method.save_run_results(samples, key, results)
-        method.add_fields_to_sidebar_group(samples, key)
+    group_run(samples, pred_name)
     return results
 
 

@@ -19,6 +19,7 @@ from fiftyone_hs2s.metrics import (
     summarize,
 )
 from fiftyone_hs2s.metrics.analysis import steps
+from fiftyone_hs2s.metrics.events import worst_frame
 from fiftyone_hs2s.tables import data_frame, percent, text_table
 
 if TYPE_CHECKING:
@@ -211,6 +212,29 @@ class PropagationResults(foud.DetectionResults):
         for row in self.objects:
             grouped.setdefault(row["sample_id"], []).append(row["JF"])
         return {sample_id: float(np.mean(values)) for sample_id, values in grouped.items()}
+
+    def worst_frame(self, sample_id: str, object: str | None = None) -> int:
+        """The frame on which the masks of a sample are worst, to begin a correction with.
+
+        Args:
+            sample_id: the sample's id
+            object: the name of one of its objects; None for the object that is worst
+
+        Raises:
+            HS2SError: if this was not scored
+        """
+        found: list[tuple[float, int]] = []
+        for key, entry in self.series.items():
+            if entry["sample_id"] == sample_id:
+                names, series = self.names(key), self.scores(key)
+                for number in series.true_ids:
+                    if object in (None, names.get(number)):
+                        scores = series.objects[number]
+                        frame = worst_frame(scores)
+                        found.append((float(scores.JF[scores.frames == frame][0]), frame))
+        if not found:
+            raise HS2SError(f"the evaluation {self.key!r} scored no such object of sample {sample_id!r}")
+        return min(found)[1]
 
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """By object, the time of each counted frame in steps of 1/6 s since its first one, float (K,), and

@@ -12,6 +12,7 @@ from typing import Any
 from fiftyone_hs2s.dataset.claims import ClaimedError, any_claims
 from fiftyone_hs2s.dataset.coloring import color_by_instance
 from fiftyone_hs2s.dataset.database import DatabaseError
+from fiftyone_hs2s.dataset.label_runs import group_run
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.sample_job import SampleJob
 from fiftyone_hs2s.dataset.propagate.status import StatusField
@@ -71,6 +72,8 @@ class PropagationRun:
         self._tidy(todo, is_new)
         if self.report.frames:
             color_by_instance(self.status.dataset)
+            if self.job.prompt_fields != (self.job.label_field,):  # a person's own field stays where it is
+                group_run(self.status.dataset, self.job.label_field)
         logger.info("Propagated %s to %s: %s", self.job.prompts_named, self.job.label_field, self.report)
         return self.report
 

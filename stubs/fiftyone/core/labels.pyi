@@ -29,6 +29,9 @@ class _Object(Label):
     index: int | None
     instance: Instance | None
 
+class Classification(Label):
+    label: str | None
+
 class Detection(_Object):
     bounding_box: list[float]
     mask: np.ndarray | None

@@ -9,8 +9,17 @@ class ColorScheme:
     opacity: float | None
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
+class SidebarGroupDocument:
+    name: str
+    paths: list[str]
+    expanded: bool | None
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
 class DatasetAppConfig:
     color_scheme: ColorScheme | None
+    sidebar_groups: list[SidebarGroupDocument] | None
+    @staticmethod
+    def default_sidebar_groups(sample_collection: Any) -> list[SidebarGroupDocument]: ...
 
 class Panel:
     component_id: str | None

@@ -21,9 +21,13 @@ def test_events_from_ground_truth(occluded):
     assert sample.tags == ["hs2s: lost"]
     lost = next(event for event in sample.pred_events.detections if event.kind == "lost")
     assert lost.severity == pytest.approx(len(LOST) / T)
-    assert lost.label == "lost: square 0"
+    assert lost.worst_frame == LOST.start
+    assert next(row for row in report.events if row["kind"] == "lost")["worst_frame"] == LOST.start
     clips = occluded.to_clips("pred_events")
     assert sorted(clips.values("support")) == [[5, 7], [8, 12], [8, 12]]
+    named = dict(zip(*clips.values(["pred_events.label", "pred_events.worst_frame"]), strict=True))
+    assert named["lost: square 0 (0.42)"] == LOST.start, "object, event and severity"
+    assert "pred_events.detections.severity" in occluded.get_field_schema(flat=True)
 
 
 def sidebar(dataset: fo.Dataset) -> dict[str, list[str]]:
@@ -34,19 +38,20 @@ def test_the_sidebar_filters_events_also_where_there_are_none(scored_dataset):
     find_failures(scored_dataset, "gt")
     assert not scored_dataset.first().gt_events.detections
     schema = scored_dataset.get_field_schema(flat=True)
-    assert {f"gt_events.detections.{name}" for name in ("kind", "object", "explanation", "severity")} <= {
-        *schema
-    }
-    assert {"gt_num_occlusions", "gt_worst_event"} <= {*sidebar(scored_dataset)["gt"]}
+    assert {
+        f"gt_events.detections.{name}"
+        for name in ("kind", "object", "explanation", "severity", "worst_frame")
+    } <= {*schema}
+    assert {"gt_num_occlusions", "gt_worst_event"} <= {*sidebar(scored_dataset)["run: gt"]}
 
 
 def test_events_are_told_in_words(three):
     report = find_failures(three, "pred", "gt", tag=True)
     events = three.last().pred_events.detections
-    told = {event.label: event.explanation for event in events}
-    assert told["identity switch: square 0"] == "the mask is on square 1"
+    told = {(event.kind, event.object): event.explanation for event in events}
+    assert told["identity switch", "square 0"] == "the mask is on square 1"
     attributes = [name for name in events[0].field_names if name not in ("id", "tags", "confidence")]
-    assert attributes == ["label", "support", "kind", "object", "explanation", "severity"]
+    assert attributes == [*("label", "support", "kind", "object", "explanation", "severity", "worst_frame")]
     assert str(report) == "3 lost, 1 occlusion, 1 reappearance, 1 identity switch"
     assert "hs2s: identity switch" in three.last().tags
     occlusion, reappearance, lost = three.skip(1).first().pred_events.detections
@@ -75,7 +80,7 @@ def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
     sample = occluded.first()
     assert found(sample) == {"occlusion": [5, 7], "reappearance": [8, 12], "lost": [8, 12]}
     assert sample.ev_worst_event == "lost"
-    assert {"ev_J", "ev_worst_event"} <= {*sidebar(occluded)["ev"]}
+    assert {"ev_J", "ev_worst_event"} <= {*sidebar(occluded)["run: pred"]}
     occluded.rename_evaluation("ev", "other")
     assert occluded.values("other_num_occlusions") == [1]
     occluded.delete_evaluation("other")
@@ -83,7 +88,8 @@ def test_evaluation_is_reused_and_owns_the_summary(occluded, monkeypatch):
         name for name in FAILURE_FIELDS if any(occluded.has_field(f"{key}_{name}") for key in ("ev", "other"))
     ]
     groups = sidebar(occluded)
-    assert "ev" not in groups and not [path for path in groups["other"] if path.startswith("other_")]
+    assert "ev" not in groups
+    assert not [path for paths in groups.values() for path in paths if path.startswith(("ev_", "other_"))]
 
 
 def test_events_without_ground_truth(occluded):

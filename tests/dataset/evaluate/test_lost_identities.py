@@ -10,7 +10,7 @@ from evaluation_kit import shifted
 from fiftyone_kit import H, T, W, detection, truth
 
 import fiftyone_hs2s as hs2s
-from fiftyone_hs2s import HS2SError, compare_evaluations, evaluate_propagation, find_failures
+from fiftyone_hs2s import HS2SError, analyze, compare_evaluations, evaluate_propagation, find_failures
 
 NAMES = {1: "red", 2: "blue", 3: "late"}
 SAM2 = {1: 2, 2: 0, 3: 1}
@@ -106,6 +106,21 @@ def test_failures_are_those_of_the_right_object(tracked):
     assert find_failures(tracked, "sam2", eval_key="ev").match == "first_frame"
     with pytest.raises(HS2SError, match="matched objects by first_frame: leave match out"):
         find_failures(tracked, "sam2", eval_key="ev", match="identity")
+
+
+def test_the_analysis_is_of_the_right_object(tracked):
+    ours = analyze(tracked, "ours", "gt")
+    found = analyze(tracked, "sam2", "gt", match="first_frame")
+    assert found.analysis.to_dict() == ours.analysis.to_dict()
+    assert analyze(tracked, "sam2", "gt").analysis.JF < ours.analysis.JF
+    said = "objects matched by overlap on their first frame, not by identity"
+    assert said in found.notes() and said not in ours.notes()
+    evaluate_propagation(tracked, "sam2", "gt", "ev", "youtube-vos", match="first_frame")
+    assert said in analyze(tracked, eval_key="ev").notes()
+    with pytest.raises(HS2SError, match="matched objects by first_frame: leave match out"):
+        analyze(tracked, eval_key="ev", match="identity")
+    with pytest.raises(HS2SError, match="'overlap'"):
+        analyze(tracked, "sam2", "gt", match="overlap")
 
 
 def test_one_to_one_and_doubts_are_said(tracked):

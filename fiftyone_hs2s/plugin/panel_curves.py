@@ -1,0 +1,194 @@
+"""What the panel shows of one sample, as plain data: curves of one evaluation or several, events shaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fiftyone_hs2s.dataset.compat import Samples
+from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations, load_evaluation
+from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
+from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.metrics import Event, ObjectScores, find_events
+
+from .panel_content import COMPACT
+from .panel_events import Rows, scored_events
+
+_COLORS = ("#3f7fbf", "#c0504d", "#5f9f5f", "#8064a2", "#d98c2b", "#4bacc6", "#a66999")
+_SHADES = {"lost": "#c0504d", "drift": "#d98c2b", "occlusion": "#777777", "partial_occlusion": "#aaaaaa"}
+_OTHER_SHADE = "#8064a2"
+_DASHES = ("dash", "dot", "dashdot", "longdash")
+"""Lines of the evaluations that one is compared with."""
+_MAX_SHAPES = 60
+"""Intervals that are shaded at most: the App becomes slow with hundreds."""
+_PLAYHEAD = {
+    "type": "scatter",
+    "mode": "lines",
+    "x": [1, 1],
+    "y": [0, 1],
+    "name": "playhead",
+    "showlegend": False,
+    "line": {"color": "#ff6d04", "width": 2},
+}
+
+
+@dataclass(frozen=True)
+class SampleCurves:
+    """What the panel shows of one sample."""
+
+    headline: str
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    """The first one is the playhead."""
+    layout: dict[str, Any] = field(default_factory=dict)
+    frames: list[list[int]] = field(default_factory=list)
+    """The playhead's x by frame number."""
+    events: Rows = field(default_factory=Rows)
+
+
+def newest_that_scored(dataset: Samples, sample_id: str) -> str | None:
+    """The newest evaluation that scored a sample."""
+    for key in reversed(list_evaluations(dataset)):
+        try:
+            series = load_evaluation(dataset, key).series
+        except HS2SError:
+            continue
+        if any(entry["sample_id"] == sample_id for entry in series.values()):
+            return key
+    return None
+
+
+def sample_curves(
+    dataset: Samples, eval_key: str, sample_id: str, others: Sequence[str] = ()
+) -> SampleCurves:
+    """What to show of a sample: J and F of each object on each frame, with events shaded.
+
+    Args:
+        dataset: the dataset
+        eval_key: the evaluation
+        sample_id: the sample
+        others: evaluations to compare with: J&F of each object by all of them, instead of J and F
+
+    Raises:
+        HS2SError: if an evaluation does not exist, or has no results
+    """
+    results = load_evaluation(dataset, eval_key)
+    if not _keys(results, sample_id):
+        return SampleCurves(
+            f"This sample was not scored by **{eval_key}**: run *HS2S: evaluate masks* on it."
+        )
+    compared = {key: load_evaluation(dataset, key) for key in others}
+    curves = list(
+        _sample_traces(results, sample_id, {"JF": "solid"} if others else {"J": "solid", "F": "dot"})
+    )
+    for (key, other), dash in zip(compared.items(), _DASHES * len(others), strict=False):
+        curves += _sample_traces(other, sample_id, {"JF": dash}, f" ({key})")
+    prompts, events = [], []
+    for key in _keys(results, sample_id):
+        sequence = results.scores(key)
+        for number in sequence.true_ids:
+            scores = sequence.objects[number]
+            prompts += [(frame, number) for frame in scores.frames[scores.prompted]]
+        events += find_events(sequence, protocol=results.config.protocol)
+    last = max((x for curve in curves for x in curve["x"]), default=1)
+    dashed = ", ".join(f"{dash}: {key}" for key, dash in zip(others, _DASHES * len(others), strict=False))
+    title = f"J&F per frame<br><sub>{eval_key}; {dashed}</sub>" if others else "J and F (dotted) per frame"
+    return SampleCurves(
+        "; ".join(_score_line(row, compared) for row in results.objects if row["sample_id"] == sample_id),
+        [_PLAYHEAD, *curves, *_prompt_marks(prompts)],
+        _curve_layout(title, events, last, sum(curve["showlegend"] for curve in curves)),
+        [[number, number] for number in range(last + 1)],
+        scored_events(results, sample_id),
+    )
+
+
+def _keys(results: PropagationResults, sample_id: str) -> list[str]:
+    return [key for key, entry in results.series.items() if entry["sample_id"] == sample_id]
+
+
+def _score_line(row: dict[str, Any], compared: dict[str, PropagationResults]) -> str:
+    """An object's J&F, and that by other evaluations."""
+    text = f"{row['name']}: J&F **{row['JF']:.3f}**"
+    for key, other in compared.items():
+        scores = [o["JF"] for o in other.objects if (o["key"], o["object"]) == (row["key"], row["object"])]
+        text += f" ({key} {scores[0]:.3f})" if scores else ""
+    return text
+
+
+def _sample_traces(
+    results: PropagationResults, sample_id: str, lines: dict[str, str], of: str = ""
+) -> Iterator[dict[str, Any]]:
+    """The curves of a sample's objects.
+
+    Args:
+        results: the evaluation
+        sample_id: the sample
+        lines: how to draw which scores
+        of: what to append to the names
+    """
+    for key in _keys(results, sample_id):
+        sequence, names = results.scores(key), results.names(key)
+        for number in sequence.true_ids:
+            yield from _curves(sequence.objects[number], names[number], number, lines, of)
+
+
+def _curves(
+    scores: ObjectScores, name: str, number: int, lines: dict[str, str], of: str
+) -> Iterator[dict[str, Any]]:
+    known = scores.annotated & ~scores.prompted
+    for score, dash in lines.items():
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "x": scores.frames[known].tolist(),
+            "y": getattr(scores, score)[known].tolist(),
+            "name": f"{score.replace('JF', 'J&F')} {name}{of}",
+            "legendgroup": name,
+            "showlegend": score != "F" and not of,
+            "line": {"color": _color(number), "dash": dash},
+        }
+
+
+def _prompt_marks(prompts: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
+    """Marks above the curves where an object's mask was given.
+
+    Args:
+        prompts: frame and number of the object
+    """
+    if prompts:
+        frames, numbers = zip(*prompts, strict=True)
+        colors = [_color(number) for number in numbers]
+        marker = {"symbol": "diamond", "size": 9, "color": colors}
+        marks = {"type": "scatter", "mode": "markers", "x": [*map(int, frames)], "y": [1.0] * len(frames)}
+        yield {**marks, "name": "prompts", "marker": marker}
+
+
+def _color(number: int) -> str:
+    return _COLORS[(number - 1) % len(_COLORS)]
+
+
+def _curve_layout(title: str, events: list[Event], last: int, num_objects: int) -> dict[str, Any]:
+    worst = sorted(events, key=lambda event: -event.severity)[:_MAX_SHAPES]
+    return {
+        "title": {"text": title, "font": {"size": 14}},
+        "xaxis": {"title": {"text": "frame", "standoff": 5}, "range": [0, last + 1]},
+        "yaxis": {"range": [0, 1.02]},
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": -0.35, "xanchor": "left", "yanchor": "top"},
+        "shapes": [_shade(event) for event in worst],
+        **COMPACT,
+        "height": 340 + 25 * (num_objects // 3),
+    }
+
+
+def _shade(event: Event) -> dict[str, Any]:
+    color = _SHADES.get(event.label, _OTHER_SHADE)
+    sides = {"x0": event.first - 0.5, "x1": event.last + 0.5, "y0": 0, "y1": 1}
+    return {
+        "type": "rect",
+        "yref": "paper",
+        "fillcolor": color,
+        "opacity": 0.15,
+        "line": {"width": 0},
+        **sides,
+    }
