@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # what is loaded on first use, for editors and type checkers;
     from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
     from fiftyone_hs2s.dataset.export.export_tracks import ExportReport, export_tracks
     from fiftyone_hs2s.dataset.export.segmentations import to_segmentations
-    from fiftyone_hs2s.dataset.importing import import_sequences
+    from fiftyone_hs2s.dataset.importing import import_davis, import_sequences
     from fiftyone_hs2s.dataset.label_runs import Run, delete_run, list_runs, rename_run
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
     from fiftyone_hs2s.dataset.propagate.propagate import propagate
@@ -73,7 +73,7 @@ _PUBLIC = {
     "fiftyone_hs2s.dataset.evaluate.evaluation_results": ("PropagationResults",),
     "fiftyone_hs2s.dataset.export.export_tracks": ("ExportReport", "export_tracks"),
     "fiftyone_hs2s.dataset.export.segmentations": ("to_segmentations",),
-    "fiftyone_hs2s.dataset.importing": ("import_sequences",),
+    "fiftyone_hs2s.dataset.importing": ("import_davis", "import_sequences"),
     "fiftyone_hs2s.dataset.propagate.model": ("HS2SVideoModel", "load_model"),
     "fiftyone_hs2s.dataset.propagate.propagate": ("propagate",),
     "fiftyone_hs2s.dataset.propagate.propagate_object": ("propagate_object",),
@@ -122,6 +122,7 @@ __all__ = [
     "find_failures",
     "find_similar_tracks",
     "finetune",
+    "import_davis",
     "import_sequences",
     "list_evaluations",
     "list_models",

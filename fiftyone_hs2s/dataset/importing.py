@@ -142,6 +142,10 @@ class SequenceFolders:
         return _import(images, masks, self.video(folder, name), self._field, self._fps, labels, self._void)
 
 
+import_davis = import_sequences
+"""Synonym of :func:`import_sequences`."""
+
+
 def _parts(root: Path) -> tuple[Path, Path]:
     """The folders of the sequences' frames and masks."""
     found = {part: find_part(root, part) for part in (MASKS, IMAGES)}
