@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from fiftyone_hs2s.dataset.compat import Samples, frame_collection, is_clips, is_image_groups
 from fiftyone_hs2s.dataset.fields import MASKED
+from fiftyone_hs2s.dataset.sample_views import all_samples
 from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence, VideoSequence
 from fiftyone_hs2s.dataset.stored_view import StoredView
 from fiftyone_hs2s.errors import HS2SError
@@ -26,6 +27,20 @@ def find_sequences(samples: Samples) -> list[LabeledSequence]:
     paths = ["id", "sample_id", "filepath", "support"] if is_clips(samples) else ["id", "id", "filepath"]
     stored = StoredView(samples)
     return [VideoSequence(stored, *row) for row in zip(*samples.values(paths), strict=True)]
+
+
+def whole_sequences(samples: Samples) -> list[LabeledSequence]:
+    """The sequences of samples without the filters of a view: what is written back must have been read whole.
+
+    Args:
+        samples: videos, clips (of which the whole videos are meant), or images in ordered groups
+    """
+    everything = all_samples(samples)
+    if is_image_groups(samples):
+        groups = (group.values("id") for group in samples.iter_dynamic_groups())
+        return [ImageSequence(everything.select(ids, ordered=True)) for ids in groups]
+    ids = samples.values("sample_id" if is_clips(samples) else "id")
+    return find_sequences(everything.select(list(dict.fromkeys(ids)), ordered=True))
 
 
 def check_disjoint(sequences: Iterable[LabeledSequence]) -> None:

@@ -9,9 +9,9 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from fiftyone_hs2s.choices import MASK_MAKERS
+from fiftyone_hs2s.dataset.find_sequences import whole_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import Identity
-from fiftyone_hs2s.dataset.propagate.redo import whole_sequences
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms

@@ -176,7 +176,9 @@ def test_training_is_scheduled(app, demo):
     (operation,) = queue()
     assert operation.run_state == "queued"
     params = operation.context.request_params["params"]
-    assert params.items() >= {"field": "frames.ground_truth", "name": "flowers", "length": "minutes"}.items()
+    assert (
+        params.items() >= {"gt_field": "frames.ground_truth", "name": "flowers", "length": "minutes"}.items()
+    )
     service.delete_operation(operation.id)
 
 

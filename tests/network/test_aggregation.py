@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fiftyone_hs2s.network.aggregation import aggregate, margins_to_probabilities
-from fiftyone_hs2s.tracking.decision import decide
+from fiftyone_hs2s.tracking.decision import decide_in_boxes
 
 
 def random_logits(count, height=9, width=13, scale=4.0, seed=0):
@@ -39,15 +39,17 @@ def test_soft_aggregation_is_finite_for_any_logits(count):
 def test_argmax_is_that_of_the_released_code(count):
     logits = random_logits(count)
     stacked = torch.cat([torch.full_like(logits[:1], 0.5), logits.sigmoid()])
-    labels = decide(aggregate(logits, "argmax")[0], list(range(1, count + 1)), tuple(logits.shape[1:]))
+    labels = decide_in_boxes(
+        aggregate(logits, "argmax")[0], list(range(1, count + 1)), tuple(logits.shape[1:])
+    )
     assert torch.equal(labels.long(), stacked.argmax(0))
 
 
 def test_two_halves_make_an_object_in_soft_aggregation_only():
     logits = torch.full((2, 1, 1), -0.2)  # 0.45 and 0.45: more likely than not that some object is there
     logits[0] += 0.01
-    assert decide(aggregate(logits, "soft")[0], [5, 6], (1, 1)).item() == 5
-    assert decide(aggregate(logits, "argmax")[0], [5, 6], (1, 1)).item() == 0
+    assert decide_in_boxes(aggregate(logits, "soft")[0], [5, 6], (1, 1)).item() == 5
+    assert decide_in_boxes(aggregate(logits, "argmax")[0], [5, 6], (1, 1)).item() == 0
 
 
 @pytest.mark.parametrize("size", [(9, 13), (31, 47), (97, 55), (5, 7), (1, 1), (200, 13)])
@@ -57,7 +59,7 @@ def test_decision_equals_enlarging_everything(size, count):
     every = F.interpolate(margins[None], size, mode="bilinear", align_corners=False)[0]
     best, index = every.max(0)
     expected = torch.where(best > 0, index + 1, 0)
-    actual = decide(margins, list(range(1, count + 1)), size)
+    actual = decide_in_boxes(margins, list(range(1, count + 1)), size)
     assert (actual != expected).float().mean() < 0.002  # rounding where two are equal
 
 
@@ -73,7 +75,7 @@ def test_decision_on_a_box_equals_enlarging_everything(old, new, seed, data):
     margins = -random_logits(1, *old, seed=seed).abs() - 0.1
     margins[:, top:bottom, left:right] *= -1
     whole = F.interpolate(margins[None], new, mode="bilinear", align_corners=False)[0, 0]
-    assert (decide(margins, [1], new) != (whole > 0))[whole.abs() > 1e-3].sum() == 0
+    assert (decide_in_boxes(margins, [1], new) != (whole > 0))[whole.abs() > 1e-3].sum() == 0
 
 
 def test_edges_are_smooth_at_the_frame_size():
@@ -83,6 +85,6 @@ def test_edges_are_smooth_at_the_frame_size():
     logits = (10 - torch.hypot(y - 16, x - 16))[None]
     y, x = torch.meshgrid(*[(torch.arange(size * factor) + 0.5) / factor] * 2, indexing="ij")
     truth = torch.hypot(y - 16, x - 16) < 10
-    after = decide(aggregate(logits, "soft")[0], [1], (size * factor, size * factor)) == 1
+    after = decide_in_boxes(aggregate(logits, "soft")[0], [1], (size * factor, size * factor)) == 1
     before = (logits[0] > 0).repeat_interleave(factor, 0).repeat_interleave(factor, 1)
     assert (after != truth).sum() < 0.25 * (before != truth).sum()

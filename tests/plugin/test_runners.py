@@ -76,6 +76,9 @@ def test_two_runners_share_a_dataset_and_one_is_killed(samples):
         wait_for(lambda: claiming(samples) == {runner.pid for runner in runners}, runners)
         runners[0].kill()
         wait_for(lambda: "completed" in {service.get(i).run_state for i in operations}, runners)
+        # The other may have left the sample of the killed one while that one lived.
+        again = queue(samples)
+        wait_for(lambda: service.get(again).run_state == "completed", runners)
     finally:
         for runner in runners:
             runner.kill()

@@ -72,15 +72,16 @@ def test_a_runtime_of_the_environment_is_named_there(network, monkeypatch) -> No
 
 
 def test_pytorch_takes_over_where_the_export_fails(network, monkeypatch, caplog) -> None:
+    caplog.set_level(logging.WARNING, "fiftyone_hs2s")
+
     def broken(*_):
         raise RuntimeError("no such operator\nand a page of text")
 
     monkeypatch.setattr(graph_engine, "graph_files", broken)
     frames, truth = moving()
     tracker = Tracker(network, SIZE, "cpu", "float32")
-    with caplog.at_level(logging.WARNING, "fiftyone_hs2s"):
-        tracker.add_objects(frames[0], truth[0])
-        tracker.step(frames[1])
+    tracker.add_objects(frames[0], truth[0])
+    tracker.step(frames[1])
     assert tracker.runtime == "PyTorch"
     assert caplog.messages == ["OpenVINO cannot run hs2s-lite, so PyTorch does: no such operator"]
     with pytest.raises(HS2SError, match="OpenVINO cannot run hs2s-lite: no such operator"):

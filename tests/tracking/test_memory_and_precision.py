@@ -73,12 +73,12 @@ class Narrow(ColorNetwork):
 
 
 def test_values_that_are_not_finite_fall_back_to_float32(caplog):
+    caplog.set_level(logging.WARNING, "fiftyone_hs2s")
     frames, truth = moving()
     tracker = Tracker(Narrow(), precision="bfloat16", **OPTIONS)
     tracker.add_objects(frames[0], truth[0])
-    with caplog.at_level(logging.WARNING, "fiftyone_hs2s"):
-        for frame, masks in zip(frames[1:6], truth[1:6], strict=True):
-            assert iou(tracker.step(frame).label_map == 1, masks[1]) > 0.6
+    for frame, masks in zip(frames[1:6], truth[1:6], strict=True):
+        assert iou(tracker.step(frame).label_map == 1, masks[1]) > 0.6
     assert tracker.precision == torch.float32
     assert caplog.messages == ["colors gave values that are not finite in bfloat16: float32"]
 

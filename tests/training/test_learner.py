@@ -10,7 +10,7 @@ import torch
 from training_kit import make_trainer, some_clips
 
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.tracking import device
+from fiftyone_hs2s.runtime import device
 from fiftyone_hs2s.training.losses import border_classes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples, is_clips, is_image_groups
@@ -9,10 +11,11 @@ from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.evaluate.compare import compare_evaluations, list_evaluations, load_evaluation
 from fiftyone_hs2s.dataset.evaluate.comparison import Comparison
 from fiftyone_hs2s.dataset.evaluate.evaluate import evaluate_propagation
-from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
-from fiftyone_hs2s.dataset.propagate.repropagate import repropagate
 from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
 from fiftyone_hs2s.progress import ProgressOption
+
+if TYPE_CHECKING:
+    from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 
 _CORRECTED = "_corrected"
 
@@ -50,6 +53,9 @@ def evaluate_corrections(
     Raises:
         HS2SError: if there is no such evaluation, or no sample can be propagated or scored
     """
+    # Listing operators, which brings this file in, takes no torch.
+    from fiftyone_hs2s.dataset.propagate.repropagate import repropagate
+
     samples = as_view(samples)
     before = eval_key.removesuffix(_CORRECTED)
     before = before if before in list_evaluations(samples) else eval_key

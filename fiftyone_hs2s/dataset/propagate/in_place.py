@@ -10,7 +10,7 @@ from typing import Any, cast
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples
-from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.find_sequences import find_sequences, whole_sequences
 from fiftyone_hs2s.dataset.objects import ObjectKey, is_prompt
 from fiftyone_hs2s.dataset.propagate.keyframes import (
     ObjectTrack,
@@ -21,7 +21,6 @@ from fiftyone_hs2s.dataset.propagate.keyframes import (
     merged,
     read_tracks,
 )
-from fiftyone_hs2s.dataset.propagate.redo import whole_sequences
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 
 

@@ -17,6 +17,7 @@ from fiftyone_hs2s.dataset.coloring import color_by_instance
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
+from fiftyone_hs2s.dataset.find_sequences import whole_sequences
 from fiftyone_hs2s.dataset.frame_paths import KEYFRAME
 from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, label_map_to_detections
 from fiftyone_hs2s.dataset.propagate.keyframes import (
@@ -32,7 +33,7 @@ from fiftyone_hs2s.dataset.propagate.made_masks import make_masks
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
 from fiftyone_hs2s.dataset.propagate.prompt_readers import read_detections
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
-from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all, whole_sequences
+from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all
 from fiftyone_hs2s.dataset.propagate.stretches import Stretch, stretches_beside
 from fiftyone_hs2s.dataset.sample_views import as_view
 from fiftyone_hs2s.errors import HS2SError

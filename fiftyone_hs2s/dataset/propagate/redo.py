@@ -10,8 +10,6 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.dataset.claims import Claim
-from fiftyone_hs2s.dataset.compat import Samples, is_clips, is_image_groups
-from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.objects import FrameObject, ObjectKey, label_map_to_detections, read_objects
 from fiftyone_hs2s.dataset.propagate.keyframes import (
     Keyframe,
@@ -25,33 +23,18 @@ from fiftyone_hs2s.dataset.propagate.keyframes import (
 )
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
 from fiftyone_hs2s.dataset.propagate.stretches import Stretch
-from fiftyone_hs2s.dataset.sample_views import all_samples
-from fiftyone_hs2s.dataset.sequences import ImageSequence, LabeledSequence
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress
 from fiftyone_hs2s.tracking import Frames
 from fiftyone_hs2s.tracking.between import track_between
 
 
-def whole_sequences(samples: Samples) -> list[LabeledSequence]:
-    """The sequences of samples without the filters of a view: what is written back must have been read whole.
-
-    Args:
-        samples: videos, clips (of which the whole videos are meant), or images in ordered groups
-    """
-    everything = all_samples(samples)
-    if is_image_groups(samples):
-        groups = (group.values("id") for group in samples.iter_dynamic_groups())
-        return [ImageSequence(everything.select(ids, ordered=True)) for ids in groups]
-    ids = samples.values("sample_id" if is_clips(samples) else "id")
-    return find_sequences(everything.select(list(dict.fromkeys(ids)), ordered=True))
-
-
 class TrackField:
     """A field of a sequence in which keyframes of persons and results of runs lie side by side.
 
     Args:
-        sequence: one of :func:`whole_sequences`
+        sequence: one of :func:`fiftyone_hs2s.dataset.find_sequences.whole_sequences`
         name: the field, without ``frames.``
         batch_size: number of frames that are written at once
     """

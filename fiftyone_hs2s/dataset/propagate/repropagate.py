@@ -15,9 +15,10 @@ from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError
 from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
+from fiftyone_hs2s.dataset.find_sequences import whole_sequences
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
-from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all, whole_sequences
+from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all
 from fiftyone_hs2s.dataset.propagate.stretches import stale_stretches
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError

@@ -56,7 +56,7 @@ def test_two_processes_do_what_one_does_and_a_killed_one_loses_its_sample(sample
     labels = [frame["two"] for sample in samples for frame in sample.frames.values() if frame["two"]]
     runs = {detection.propagation["run_id"] for part in labels for detection in part.detections}
     assert len(runs) == 1, "one call is one run"
-    assert max(len(event.beside) for event in events) == 1
+    assert max(len(event.beside) for event in events) <= 1
     assert events[-1].complete and events[-1].total == 4
     parts = [event.progress for event in events]
     assert parts == sorted(parts)
