@@ -63,7 +63,7 @@ def test_all_of_it_is_done(dataset, truth, delegate):
         service.execute_queued_operations(limit=1, log=False)
         assert service.get(result.result["id"]).run_state == "completed"
     dataset.reload()
-    truth.reload()
+    truth = dataset[truth.id]
     assert_right(found(truth), range(4, T + 1))
     assert dataset.list_evaluations() == ["pred_eval"]
     assert truth.pred_eval_J > 0.7 and truth.pred_events is not None

@@ -27,6 +27,7 @@ def test_like_an_object_of_the_open_sample(dataset, sample):
     assert [*told] == ["reload_dataset", "close_sample", "set_view", "notify"]
     assert told["set_view"]["view"][-1]["_cls"].endswith("SortBySimilarity")
     assert "embeddings of 2 tracks in gt; 2 tracks shown" in told["notify"]["message"]
+    dataset.reload()
     assert dataset.list_brain_runs() == ["gt_tracks"]
 
 

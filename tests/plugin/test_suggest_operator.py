@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext
@@ -34,7 +35,7 @@ def test_the_open_sample_s_player_goes_to_the_frame(doubtful):
     assert result.error is None
     asked = [request for request in result.executor._requests if request.operator_uri.endswith("show_frame")]
     assert [request.params for request in asked] == [{"frame_number": 8}]
-    doubtful.reload()
+    doubtful = fo.load_dataset(doubtful.dataset.name)[doubtful.id]
     assert doubtful.pred_next_frame.detections[0].support == [8, 8]
 
 

@@ -32,7 +32,8 @@ def test_the_frame_is_written_and_tagged(dataset, tracked):
     (row,) = found.frames
     assert row["sample_id"] == tracked.id and row["object"] == "square 0"
     assert row["frame"] >= LOST and row["reason"] == "square 0 has no mask around it"
-    tracked.reload()
+    dataset.reload()
+    tracked = dataset[tracked.id]
     (label,) = tracked.pred_next_frame.detections
     assert label.support == [row["frame"]] * 2 and label.relief == row["relief"]
     assert NEXT_FRAME_TAG in tracked.tags

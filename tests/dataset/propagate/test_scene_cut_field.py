@@ -43,7 +43,8 @@ def test_a_cut_is_noted_and_is_an_event(dataset, joined, model):
     (row,) = [row for row in report.events if row["kind"] == "scene cut"]
     assert (row["first"], row["last"], row["object"]) == (CUT, CUT, "all objects")
     assert row["explanation"] == "another scene begins"
-    joined.reload()
+    dataset.reload()
+    joined = dataset[joined.id]
     assert "hs2s: scene cut" not in joined.tags
     assert (
         "scene cut: all objects"
@@ -60,6 +61,7 @@ def test_clips_note_their_own(dataset, joined, model):
     run(dataset, model)
     joined["part"] = fo.TemporalDetections(detections=[fo.TemporalDetection(label="x", support=[1, 4])])
     joined.save()
+    dataset.reload()
     clips = dataset.to_clips("part")
     run(clips, model, overwrite=True)
     assert cuts_of(joined) == [CUT]
