@@ -75,6 +75,7 @@ def test_two_runners_share_a_dataset_and_one_is_killed(samples):
         operations = [queue(samples) for _ in runners]
         wait_for(lambda: claiming(samples) == {runner.pid for runner in runners}, runners)
         runners[0].kill()
+        runners[0].wait()  # until then its number is in use
         wait_for(lambda: "completed" in {service.get(i).run_state for i in operations}, runners)
         # The other may have left the sample of the killed one while that one lived.
         again = queue(samples)
