@@ -87,7 +87,7 @@ def execute(
         queued = throttle(lambda event: _set_progress(ctx, event))
         ctx.set_progress(progress=1.0, label=f"Finished: {outcome(work(queued))}")
         return
-    in_app = "spaces" in ctx.request_params
+    in_app = is_in_app(ctx)
     pipeline = ctx.pipeline if is_stage(ctx) else None
     before = next((run for run in list_runs(ctx.dataset_name) if pipeline and run.pipeline is pipeline), None)
     run = Run(title, ctx.dataset_name, lambda report: outcome(work(report)), pipeline, before)
@@ -103,6 +103,11 @@ def execute(
         raise run.error
 
 
+def is_in_app(ctx: foo.ExecutionContext) -> bool:
+    """Whether the App asks, rather than Python."""
+    return "spaces" in ctx.request_params
+
+
 def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     """Tells the App, once, the outcome of a run that has ended: problems in a window that stays, else a
     short note.
@@ -112,7 +117,7 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
     """
     run.announced = True
     yield ctx.ops.reload_dataset()
-    if ctx.current_sample and "spaces" in ctx.request_params:
+    if ctx.current_sample and is_in_app(ctx):
         yield ctx.trigger("@hs2s/hs2s/reload_labels")
     if run.state == "finished" and run.outcome.fields:
         yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, *run.outcome.fields])))

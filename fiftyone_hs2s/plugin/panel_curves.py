@@ -9,6 +9,7 @@ from typing import Any
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations, load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
+from fiftyone_hs2s.dataset.evaluate.figures import band
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import Event, ObjectScores, find_events
 
@@ -183,12 +184,4 @@ def _curve_layout(title: str, events: list[Event], last: int, num_objects: int) 
 
 def _shade(event: Event) -> dict[str, Any]:
     color = _SHADES.get(event.label, _OTHER_SHADE)
-    sides = {"x0": event.first - 0.5, "x1": event.last + 0.5, "y0": 0, "y1": 1}
-    return {
-        "type": "rect",
-        "yref": "paper",
-        "fillcolor": color,
-        "opacity": 0.15,
-        "line": {"width": 0},
-        **sides,
-    }
+    return band(event.first - 0.5, event.last + 0.5, color, opacity=0.15)

@@ -28,10 +28,7 @@ class Repropagate(MaskOperator):
     name = "repropagate"
     label = "HS2S: propagate corrections"
     description = "Track again the frames beside corrected masks"
-
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        button = types.Button(label="Propagate corrections", icon="/assets/icon-dark.svg", prompt=True)
-        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
+    button = "Propagate corrections"
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         forms.check_requirements()

@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from . import forms
-from .execution import Outcome, execute, named
+from .execution import Outcome, execute, is_in_app, named
 from .work import MaskOperator, Samples, field_choice, open_samples, target
 
 
@@ -19,10 +19,7 @@ class SuggestFrame(MaskOperator):
     name = "suggest_frames"
     label = "HS2S: which frame next?"
     description = "Propose the frame to correct next"
-
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        button = types.Button(label="Which frame next?", icon="/assets/icon-dark.svg", prompt=True)
-        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
+    button = "Which frame next?"
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         field_choice(
@@ -39,7 +36,7 @@ class SuggestFrame(MaskOperator):
         found: list[Any] = []
         work = _suggest(ctx, found)
         yield from execute(ctx, "Which frame next?", work, lambda report: _outcome(ctx, report))
-        if ctx.current_sample and "spaces" in ctx.request_params and found and found[0].frames:
+        if ctx.current_sample and is_in_app(ctx) and found and found[0].frames:
             yield ctx.trigger("@hs2s/hs2s/show_frame", {"frame_number": found[0].frames[0]["frame"]})
 
     def __call__(self, samples: Samples, pred_field: str, delegate: bool = False, **params: Any) -> Any:

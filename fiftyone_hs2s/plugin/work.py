@@ -36,6 +36,8 @@ class MaskOperator(foo.Operator):
     deletes."""
     of_samples: ClassVar[bool] = True
     """Whether one chooses the samples, rather than that it is about the dataset."""
+    button: ClassVar[str | None] = None
+    """The label of its button in the open sample, if it has one."""
     as_generator: ClassVar[bool] = True
     """Whether ``execute()`` yields what the App is to do; a pipeline has none."""
     check = staticmethod(check_samples)
@@ -57,6 +59,12 @@ class MaskOperator(foo.Operator):
             light_icon="/assets/icon-light.svg",
             dark_icon="/assets/icon-dark.svg",
         )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
+        if self.button is None:
+            return None
+        button = types.Button(label=self.button, icon="/assets/icon-dark.svg", prompt=True)
+        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         inputs = types.Object()

@@ -15,14 +15,14 @@ import numpy as np
 from fiftyone_hs2s.adaptation import adapted_tracker
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import root_dataset
-from fiftyone_hs2s.dataset.database import DatabaseError, reason
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name, field_path
 from fiftyone_hs2s.dataset.objects import Identity
-from fiftyone_hs2s.dataset.propagate.model import load_model
+from fiftyone_hs2s.dataset.propagate.model import as_model
 from fiftyone_hs2s.dataset.propagate.prompts import DatasetPrompts, sequence_prompts
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
+from fiftyone_hs2s.dataset.skipping import skipping
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import ProgressOption, counted
 from fiftyone_hs2s.tracking import PromptPlan, track
@@ -104,25 +104,16 @@ def attention_heatmaps(
     name = _check_label_field(samples, label_field)
     if isinstance(frame, bool) or not isinstance(frame, int) or frame < 1:
         raise HS2SError(f"the frame is a number from 1, not {frame!r}")
-    model = load_model(model) if model is None or isinstance(model, str) else model
+    model = as_model(model)
     report = AttentionReport(name)
     sequences = find_sequences(samples)
     with fiftyone_reporting(progress) as show, model:
         for sequence in counted(sequences, len(sequences), show):
-            try:
+            with skipping(sequence, report.failed, skip_failures, logger):
                 maps = _maps(sequence, prompts, frame, object, model)
                 sequence.add_field(name, fo.Heatmap, of_frame=fo.IntField, objects=fo.StringField)
                 sequence.clear(name)
                 sequence.write(name, maps)
-            except DatabaseError:
-                raise
-            except Exception as error:
-                found = sequence.explain(error)
-                if not skip_failures or isinstance(found, DatabaseError):
-                    raise found from (None if found is error else error)
-                report.failed[sequence.name] = reason(found)
-                logger.warning("Skipped %s: %s", sequence.name, reason(found))
-            else:
                 report.written[sequence.name] = [sequence.number(index) for index in maps]
     return report
 

@@ -13,14 +13,15 @@ import numpy as np
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.census import census
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
-from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
+from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.embed.track_patches import EMBEDDING, index_tracks
 from fiftyone_hs2s.dataset.fields import check_field, check_samples
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_path
 from fiftyone_hs2s.dataset.objects import ObjectKey, read_objects
-from fiftyone_hs2s.dataset.propagate.model import load_model
+from fiftyone_hs2s.dataset.propagate.model import as_model
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
+from fiftyone_hs2s.dataset.skipping import skipping
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import ProgressOption, counted
 
@@ -94,22 +95,13 @@ def compute_embeddings(
         raise HS2SError(f"num_frames={num_frames} leaves nothing to look at: give 1 or more")
     if brain_key is not None and not brain_key.isidentifier():
         raise HS2SError(f"{brain_key!r} cannot name a similarity index: use letters, digits and underscores")
-    model = load_model(model) if model is None or isinstance(model, str) else model
+    model = as_model(model)
     report, sequences = EmbeddingReport(name), find_sequences(samples)
     path = f"{field_path(samples, name)}.detections.{EMBEDDING}"
     with fiftyone_reporting(progress) as show, model:
         for sequence in counted(sequences, len(sequences), show):
-            try:
+            with skipping(sequence, report.failed, skip_failures, logger):
                 values = _embed(sequence, name, num_frames, model)
-            except DatabaseError:
-                raise
-            except Exception as error:
-                found = sequence.explain(error)
-                if not skip_failures or isinstance(found, DatabaseError):
-                    raise found from (None if found is error else error)
-                report.failed[sequence.name] = reason(found)
-                logger.warning("Skipped %s: %s", sequence.name, reason(found))
-            else:
                 root_dataset(samples).set_label_values(path, values, dynamic=True)
                 report.tracks += sum(value["value"] is not None for value in values)
     if brain_key and report.tracks:
@@ -143,10 +135,8 @@ def _embed(
     written = {
         label.id: (index, _unit(np.mean(vectors[key], 0))) for key, (_, index, label) in largest.items()
     }
-    earlier = {
-        label_id: (index, None) for label_id, index in _embedded(sequence, field) if label_id not in written
-    }
-    ids = _frame_ids(sequence, field)
+    ids, embedded_before = _stored(sequence, field)
+    earlier = {label_id: (index, None) for label_id, index in embedded_before if label_id not in written}
     owner = "frame_id" if sequence.is_video else "sample_id"
     return [
         {owner: ids[index], "label_id": label_id, "value": value}
@@ -166,19 +156,17 @@ def _choose(sequence: LabeledSequence, field: str, num_frames: int) -> dict[Obje
     }
 
 
-def _embedded(sequence: LabeledSequence, field: str) -> list[tuple[str, int]]:
-    """The labels that have an embedding, and their frames."""
+def _stored(sequence: LabeledSequence, field: str) -> tuple[dict[int, str], list[tuple[str, int]]]:
+    """The ids of the documents that hold the labels, by frame; the labels that have an embedding, and their
+    frames."""
     paths = [f"{field}.detections.{part}" for part in ("_id", EMBEDDING)]
-    found = []
-    for index, (ids, vectors) in sequence.read(*paths):
+    documents: dict[int, str] = {}
+    embedded = []
+    for index, (document_id, ids, vectors) in sequence.read("id", *paths):
+        documents[index] = str(document_id)
         pairs = zip(ids or (), vectors or [None] * len(ids or ()), strict=True)
-        found += [(str(label_id), index) for label_id, vector in pairs if vector is not None]
-    return found
-
-
-def _frame_ids(sequence: LabeledSequence, field: str) -> dict[int, str]:
-    """The ids of the documents that hold the labels, by frame."""
-    return {index: str(document_id) for index, (_, document_id) in sequence.read(field, "id")}
+        embedded += [(str(label_id), index) for label_id, vector in pairs if vector is not None]
+    return documents, embedded
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

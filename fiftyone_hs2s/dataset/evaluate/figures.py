@@ -29,13 +29,14 @@ def _layout(title: str, x: str, y: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def _band(first: float, last: float | None, color: str) -> dict[str, Any]:
+def band(first: float, last: float | None, color: str, opacity: float = 0.12) -> dict[str, Any]:
+    """Shades a span of the x axis, from bottom to top; plotly's shape."""
     sides = {"x0": first, "x1": last, "y0": 0, "y1": 1}
     return {
         "type": "rect",
         "yref": "paper",
         "fillcolor": color,
-        "opacity": 0.12,
+        "opacity": opacity,
         "line": {"width": 0},
         **sides,
     }
@@ -60,7 +61,7 @@ OCCLUSION_LENGTHS = _layout("Length of first occlusions", _STEPS, "objects", bar
 
 def time_layout(last: float) -> dict[str, Any]:
     """The layout of J&F against time, with early (t < 10) and late (t > 20) shaded up to the last frame."""
-    bands = [_band(0, min(EARLY, last), _GREEN)] + ([_band(LATE, last, _RED)] if last > LATE else [])
+    bands = [band(0, min(EARLY, last), _GREEN)] + ([band(LATE, last, _RED)] if last > LATE else [])
     return {**TIME, "shapes": bands}
 
 

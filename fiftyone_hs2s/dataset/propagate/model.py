@@ -48,6 +48,11 @@ INCOMPLETE_TAG = "incomplete"
 """Tag of samples whose video ended early while ``apply_model()`` tracked them."""
 
 
+def as_model(model: HS2SVideoModel | str | None) -> HS2SVideoModel:
+    """The model that an argument means: a model as it is, else :func:`load_model` of its name."""
+    return load_model(model) if model is None or isinstance(model, str) else model
+
+
 def load_model(
     name: str | None = None,
     weights: str | Path | None = None,

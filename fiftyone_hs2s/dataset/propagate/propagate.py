@@ -22,7 +22,7 @@ from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.fields import check_fields
 from fiftyone_hs2s.dataset.find_sequences import check_disjoint, find_sequences
 from fiftyone_hs2s.dataset.propagate.in_place import find_in_place
-from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, as_model
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.propagation_run import PropagationRun
 from fiftyone_hs2s.dataset.propagate.sample_job import SampleJob
@@ -92,7 +92,7 @@ def propagate(
             meanwhile; without ``skip_failures`` also if a sample fails
     """
     prompt_fields, label_field = check_fields(samples, prompt_field, label_field)
-    model = load_model(model) if model is None or isinstance(model, str) else model
+    model = as_model(model)
     with fiftyone_reporting(progress) as show:
         job = SampleJob(
             model,

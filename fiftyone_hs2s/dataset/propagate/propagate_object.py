@@ -30,7 +30,7 @@ from fiftyone_hs2s.dataset.propagate.keyframes import (
     sign_keyframe,
 )
 from fiftyone_hs2s.dataset.propagate.made_masks import make_masks
-from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, as_model
 from fiftyone_hs2s.dataset.propagate.prompt_readers import read_detections
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all
@@ -93,7 +93,7 @@ def propagate_object(
     if len(sequences) != 1:
         raise HS2SError(f"propagate_object() takes one sample, and there are {len(sequences)}: choose one")
     (sequence,) = sequences
-    model = load_model(model) if model is None or isinstance(model, str) else model
+    model = as_model(model)
     report, run_id = PropagationReport(), uuid4().hex
     with (
         fiftyone_reporting(progress) as show,

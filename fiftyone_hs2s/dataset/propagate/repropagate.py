@@ -13,14 +13,15 @@ import fiftyone as fo
 
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.claims import Claim, ClaimedError
-from fiftyone_hs2s.dataset.database import DatabaseError, explained, reason
+from fiftyone_hs2s.dataset.database import explained
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
 from fiftyone_hs2s.dataset.find_sequences import whole_sequences
-from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, load_model
+from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel, as_model
 from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
 from fiftyone_hs2s.dataset.propagate.redo import TrackField, redo_all
 from fiftyone_hs2s.dataset.propagate.stretches import stale_stretches
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
+from fiftyone_hs2s.dataset.skipping import skipping
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.progress import Progress, ProgressOption
 
@@ -67,7 +68,7 @@ def repropagate(
     """
     check_samples(samples)
     name = check_detections(samples, label_field)
-    model = load_model(model) if model is None or isinstance(model, str) else model
+    model = as_model(model)
     with fiftyone_reporting(progress) as show, model:
         job = _Job(model, name, batch_size, show)
         return job.run(whole_sequences(samples), skip_failures)
@@ -87,18 +88,12 @@ class _Job:
     def run(self, sequences: list[LabeledSequence], skip_failures: bool) -> PropagationReport:
         for number, sequence in enumerate(sequences):
             self.show(Progress(number, len(sequences)))
-            try:
-                with Claim(sequence.dataset, f"{sequence.owner} in the field {self.name!r}") as claim:
-                    self._do(sequence, claim, partial(self._show, number, len(sequences)))
-            except ClaimedError as error:
-                self.report.claimed[sequence.name] = str(error)
-            except Exception as error:
-                found = sequence.explain(error)
-                if isinstance(found, DatabaseError) or not skip_failures:
-                    raise found from (None if found is error else error)
-                self.report.failed[sequence.name] = reason(found)
-                unexpected = not isinstance(found, HS2SError)
-                logger.warning("Skipped %s: %s", sequence.name, reason(found), exc_info=unexpected)
+            with skipping(sequence, self.report.failed, skip_failures, logger, traceback=True):
+                try:
+                    with Claim(sequence.dataset, f"{sequence.owner} in the field {self.name!r}") as claim:
+                        self._do(sequence, claim, partial(self._show, number, len(sequences)))
+                except ClaimedError as error:
+                    self.report.claimed[sequence.name] = str(error)
         self.show(Progress(len(sequences), len(sequences)))
         logger.info("Propagated corrections in %s: %s", self.name, self.report)
         return self.report

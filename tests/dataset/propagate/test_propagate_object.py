@@ -16,17 +16,6 @@ def model():
     return color_model(mask_maker=ByColor())
 
 
-@pytest.fixture
-def steps(model, monkeypatch):
-    """The frames that the tracker is shown."""
-    shown = []
-    step = model.tracker.step
-    monkeypatch.setattr(
-        model.tracker, "step", lambda frame, masks=None: [shown.append(1), step(frame, masks)][1]
-    )
-    return shown
-
-
 def frames_with(sample, index):
     sample.reload()
     return [n for n, masks in found(sample, "gt").items() if index in masks]

@@ -4,27 +4,11 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
-from fiftyone_kit import H, T, W, assert_right, color_model, detection, found, iou, truth
+from fiftyone_kit import H, T, W, assert_right, detection, found, iou, truth
 
 from fiftyone_hs2s import HS2SError, propagate, repropagate
 from fiftyone_hs2s.dataset.objects import is_prompt
 from fiftyone_hs2s.dataset.propagate.stretches import Stretch
-
-
-@pytest.fixture(scope="module")
-def model():
-    return color_model()
-
-
-@pytest.fixture
-def steps(model, monkeypatch):
-    """The frames that the tracker is shown."""
-    shown = []
-    step = model.tracker.step
-    monkeypatch.setattr(
-        model.tracker, "step", lambda frame, masks=None: [shown.append(1), step(frame, masks)][1]
-    )
-    return shown
 
 
 @pytest.fixture
