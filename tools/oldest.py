@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Prints requirements that pin each lower bound of pyproject.toml: what CI tests as the oldest versions."""
+"""Prints requirements that pin each lower bound of pyproject.toml: what CI tests as the oldest versions.
+
+FiftyOne before 1.22.1 does not start with a graphql-core that is newer than itself, and does not say so to
+pip.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,10 @@ PROJECT = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
 
 
 def oldest_versions(project: str) -> list[str]:
-    """``name==version`` of every dependency with a lower bound; those without one follow from these."""
+    """``name==version`` of every dependency with a lower bound, and what these forgot to ask for."""
     (dependencies,) = re.findall(r"^dependencies = \[(.*?)^\]", project, re.M | re.S)
-    return [f"{name}=={bound}.*" for name, bound in re.findall(r'"([\w-]+)>=([\d.]+)"', dependencies)]
+    bounds = re.findall(r'"([\w-]+)>=([\d.]+)"', dependencies)
+    return [f"{name}=={bound}.*" for name, bound in bounds] + ["graphql-core<3.3"]
 
 
 if __name__ == "__main__":

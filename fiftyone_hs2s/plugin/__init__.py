@@ -11,8 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fiftyone.operators import executor
-
 from .version_check import check_version
 
 _FOUND = find_spec("fiftyone_hs2s")
@@ -30,6 +28,7 @@ from .export_operator import ExportTracks
 from .failures_operator import FindFailures
 from .manage_operator import ManageRuns
 from .panel import HS2SPanel
+from .pipeline_operator import PropagateAndCheck
 from .propagate_object_operator import PropagateObject
 from .propagate_operator import Propagate
 from .repropagate_operator import Repropagate
@@ -40,6 +39,7 @@ from .train_operator import Train
 
 PARTS: tuple[type, ...] = (
     Propagate,
+    PropagateAndCheck,
     PropagateObject,
     Repropagate,
     SuggestFrame,
@@ -54,10 +54,6 @@ PARTS: tuple[type, ...] = (
     HS2SPanel,
     RunsPanel,
 )
-if hasattr(executor, "do_execute_pipeline"):  # else FiftyOne only has pipelines in its Enterprise version
-    from .pipeline_operator import PropagateAndCheck
-
-    PARTS += (PropagateAndCheck,)
 
 
 def register(plugin: Any) -> None:
