@@ -65,11 +65,14 @@
     if (!found) return executeOperator("set_frame_number", { frame_number: number }); // of groups of images
     // A player that has just been opened goes to its start once all is loaded, and is sent again; a user's moves count.
     let sent = false;
-    const end = Date.now() + 6000;
+    let end = Date.now() + STARTING;
     await until(() => {
       const at = shownFrame();
       if (mine !== asked || Date.now() > end || (sent && at > 1 && at !== number)) return true;
-      if (at && at !== number) player().controls.seek((number - 1) * player().controls.stepInterval);
+      if (at && at !== number) {
+        player().controls.seek((number - 1) * player().controls.stepInterval);
+        end = Date.now() + STARTING;
+      }
       sent = sent || at === number;
     });
   }
@@ -121,7 +124,7 @@
     }
 
     async resolvePlacement() {
-      const button = new types.Button({ label: "Propagate this object", icon: "/assets/icon-dark.svg" });
+      const button = new types.Button({ label: "Propagate this object", icon: "/assets/propagate_object.svg" });
       return new types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button);
     }
 

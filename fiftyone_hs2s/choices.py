@@ -34,15 +34,16 @@ MASK_MAKERS = (MASK_NETWORK, GRABCUT)
 """What makes masks of boxes and points and needs nothing else, the best first."""
 
 
-def check_choice(name: str, value: Any, choices: tuple[T, ...]) -> T:
+def check_choice(name: str, value: Any, choices: Iterable[T]) -> T:
     """Gives the one of the choices that the value is.
 
     Raises:
-        HS2SError: if it is none of them
+        HS2SError: if it is none of them; names the nearest, or all
     """
-    if value not in choices:
-        raise HS2SError(f"{name}={value!r} is unknown: choose one of {', '.join(map(str, choices))}")
-    return choices[choices.index(value)]
+    known = list(choices)
+    if value not in known:
+        raise HS2SError(f"{name}={value!r} is unknown: {did_you_mean(value, map(str, known), 3)}")
+    return known[known.index(value)]
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -61,4 +62,4 @@ def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:
     """A question that suggests the nearest of the known names, or all of them where none is near."""
     known = list(known)
     near = difflib.get_close_matches(str(name), known, n=most)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(known)}"
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"choose one of {', '.join(known)}"

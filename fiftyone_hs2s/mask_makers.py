@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fiftyone_hs2s.choices import GRABCUT
+from fiftyone_hs2s.choices import GRABCUT, check_choice
 from fiftyone_hs2s.choices import MASK_NETWORK as NETWORK
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.hints import Box, Hint, View
@@ -103,9 +103,7 @@ def get_mask_maker(name: str) -> MaskMaker:
     Raises:
         HS2SError: if there is none of that name
     """
-    if name not in MASK_MAKERS:
-        raise HS2SError(f"There is no mask maker {name!r}: take one of {', '.join(MASK_MAKERS)}.")
-    return MASK_MAKERS[name]()
+    return MASK_MAKERS[check_choice("mask_maker", name, MASK_MAKERS)]()
 
 
 MASK_MAKERS: dict[str, Callable[[], MaskMaker]] = {NETWORK: NetworkMaskMaker, GRABCUT: GrabCut}

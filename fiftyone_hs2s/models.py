@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import read_text
 from fiftyone_hs2s.registry import list_models, settings_folder
@@ -64,7 +65,7 @@ def default_model() -> str:
     (``~/.fiftyone``), else it is ``hs2s-lite``.
 
     Raises:
-        HS2SError: if the name is not that of a model with weights; lists those
+        HS2SError: if the name is not that of a model with weights; names the nearest, or all
     """
     path = settings_folder() / "config.json"
     if name := os.environ.get(DEFAULT_MODEL_VARIABLE):
@@ -77,7 +78,7 @@ def default_model() -> str:
     known = [*shipped_models(), *list_models()]
     if short_name(name) not in known:
         raise HS2SError(
-            f"{source} is {name!r}, which is not a model with weights: take one of {', '.join(known)}"
+            f"{source} is {name!r}, which is not a model with weights: {did_you_mean(name, known)}"
         )
     return short_name(name)
 

@@ -83,5 +83,5 @@ def test_grabcut_needs_a_box():
 
 
 def test_an_unknown_maker_is_refused_with_the_known_ones():
-    with pytest.raises(HS2SError, match="'sam': take one of hs2s-mask, grabcut"):
+    with pytest.raises(HS2SError, match="'sam' is unknown: choose one of hs2s-mask, grabcut"):
         get_mask_maker("sam")

@@ -108,10 +108,16 @@ def test_the_default_is_the_best_one_unless_another_is_set(dropped_in, settings,
     assert default_model() == "hs2s-lite"
 
 
-@pytest.mark.parametrize("name", ["hs2s-lite-opne", "hs2s-resnet50"])
-def test_an_unknown_default_is_refused_with_the_names(dropped_in, settings, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("hs2s-lite-opne", r"did you mean 'hs2s-lite-open'\?"),
+        ("resnet50", "choose one of hs2s-lite, hs2s-lite-open"),
+    ],
+)
+def test_an_unknown_default_is_refused_with_the_names(dropped_in, settings, monkeypatch, name, fix):
     monkeypatch.setenv("HS2S_DEFAULT_MODEL", name)
-    message = f"is '{name}', which is not a model with weights: take one of hs2s-lite, hs2s-lite-open$"
+    message = f"is '{name}', which is not a model with weights: {fix}$"
     with pytest.raises(HS2SError, match=f"^HS2S_DEFAULT_MODEL {message}"):
         default_model()
     monkeypatch.delenv("HS2S_DEFAULT_MODEL")

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fiftyone_hs2s.choices import check_choice
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.files import PathLike, read_text
 from fiftyone_hs2s.mask_files.layouts import (
@@ -107,8 +108,8 @@ def find_benchmark(
     Raises:
         HS2SError: if the folder holds no such data set, or there is no such split
     """
-    if kind is not None and kind not in BENCHMARKS:
-        raise HS2SError(f"There is no benchmark {kind!r}: choose one of {', '.join(BENCHMARKS)}.")
+    if kind is not None:
+        check_choice("benchmark", kind, BENCHMARKS)
     root, images, split = _find_root(Path(os.path.abspath(folder)), split)
     masks = _find_masks(root, images)
     there = list_sequences(masks)

@@ -44,6 +44,11 @@ def is_image_groups(samples: Samples) -> TypeGuard[fo.DatasetView]:
     return is_dynamic_groups(samples) and _private(samples, "_parent_media_type") == "image"
 
 
+def group_stage(groups: fo.DatasetView) -> fo.GroupBy:
+    """The stage that has put the images of a view together."""
+    return next(stage for stage in reversed(_private(groups, "_stages")) if isinstance(stage, fo.GroupBy))
+
+
 def is_clips(samples: Samples) -> bool:
     """Whether the samples are clips of videos."""
     return isinstance(samples, foc.ClipsView)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import fiftyone as fo
 import fiftyone.core.video as fov
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.dataset.compat import Samples, is_dynamic_groups, is_image_groups, root_dataset
 from fiftyone_hs2s.dataset.frame_paths import field_name, field_path
 from fiftyone_hs2s.errors import HS2SError
@@ -199,7 +200,7 @@ def field_fix(samples: fo.Dataset | fo.DatasetView, name: str, otherwise: str) -
     if kind is not None and kind in _CONVERSIONS:
         return f"it holds {kind.__name__}; {_CONVERSIONS[kind].format(path=field_path(samples, name))}"
     candidates = detections_fields(samples)
-    return f"choose one of {', '.join(candidates)}" if candidates else otherwise
+    return did_you_mean(name, candidates) if candidates else otherwise
 
 
 def masks_fix(samples: fo.Dataset | fo.DatasetView, otherwise: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import fiftyone as fo
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.dataset.claims import any_claims
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.database import explained
@@ -18,7 +19,7 @@ from fiftyone_hs2s.dataset.propagate.own_labels import remove_own_labels
 from fiftyone_hs2s.dataset.sidebar import group_fields, remove_group
 from fiftyone_hs2s.errors import HS2SError
 
-_STATUS, _EVENTS, _CUTS = "_status", "_events", "_scene_cuts"
+_STATUS, _EVENTS, _CUTS, _NEXT = "_status", "_events", "_scene_cuts", "_next_frame"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Run:
     label_field: str | None
     """Its path; None if it is gone."""
     fields: list[str] = field(default_factory=list)
-    """Status, events and their summary, as far as they are there."""
+    """Status, events and their summary, scene cuts and the next frame, as far as they are there."""
     evaluations: dict[str, list[str]] = field(default_factory=dict)
     """The fields of each evaluation of it, by key; those of labels not included."""
     views: list[str] = field(default_factory=list)
@@ -82,7 +83,7 @@ def get_run(samples: Samples, name: str) -> Run:
     """
     runs = {run.name: run for run in list_runs(samples)}
     if (found := runs.get(field_name(name))) is None:
-        fix = f"choose one of {', '.join(runs)}" if runs else "there is none yet"
+        fix = did_you_mean(field_name(name), runs) if runs else "there is none yet"
         raise HS2SError(f"{name!r} is not a run of the dataset {root_dataset(samples).name!r}: {fix}")
     return found
 
@@ -177,7 +178,7 @@ def delete_run(samples: Samples, name: str) -> str:
 
 def _run(dataset: fo.Dataset, name: str, keys: list[str]) -> Run:
     label_field = _label_field(dataset, name)
-    suffixes = (_STATUS, _EVENTS, _CUTS, *(f"_{part}" for part in FAILURE_FIELDS))
+    suffixes = (_STATUS, _EVENTS, _CUTS, _NEXT, *(f"_{part}" for part in FAILURE_FIELDS))
     fields = [f"{name}{suffix}" for suffix in suffixes if dataset.has_sample_field(f"{name}{suffix}")]
     evaluations = {key: _evaluation_fields(dataset, key) for key in keys}
     return Run(name, label_field, fields, evaluations, views_of(dataset, name))

@@ -6,9 +6,17 @@ import logging
 from collections.abc import Collection
 
 import fiftyone as fo
+from fiftyone import ViewField as F
 from fiftyone.core.sample import SampleView
 
-from fiftyone_hs2s.dataset.compat import Samples, collection_of, is_dynamic_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import (
+    Samples,
+    collection_of,
+    group_stage,
+    is_dynamic_groups,
+    is_image_groups,
+    root_dataset,
+)
 from fiftyone_hs2s.dataset.frame_paths import is_images
 from fiftyone_hs2s.errors import HS2SError
 
@@ -28,7 +36,26 @@ def as_view(samples: Samples | fo.Sample | SampleView) -> Samples:
         raise HS2SError(f"the sample of {samples.filepath} belongs to no dataset: add it to one first")
     if collection.media_type == "group" and not is_dynamic_groups(collection):
         collection = collection.select_group_slices(media_type=samples.media_type)
-    return collection.select(samples.id)
+    return select_sample(collection, samples.id)
+
+
+def select_sample(samples: Samples, sample_id: str) -> fo.DatasetView:
+    """The view of one sample; of image groups, that of the group with an image.
+
+    Args:
+        samples: where the sample is
+        sample_id: the sample, a row of clips, or any image of a group
+
+    Raises:
+        HS2SError: if the images are grouped by an expression
+    """
+    if not is_image_groups(samples):
+        return samples.select(sample_id)
+    field = group_stage(samples).field_or_expr
+    if not isinstance(field, str):
+        raise HS2SError("the images are not grouped by the values of one field: use group_by() with a field")
+    (value,) = root_dataset(samples).select(sample_id).values(field)
+    return samples.match(F(field) == value)
 
 
 def all_samples(samples: Samples) -> Samples:

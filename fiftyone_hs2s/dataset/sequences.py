@@ -32,14 +32,14 @@ _BLOCK = 100
 
 
 class LabeledSequence(ABC):
-    """Frames in order with labels that are read and written by 0-based frame index. Can be sent to another
-    process.
+    """Frames in order, with labels by 0-based frame index; can be sent to another process.
 
     Attributes:
         name: what to call the sequence in messages
         owner: what to call the sample, or samples, that it is of: what one run at a time may write to
         key: names it in results: the sample's id, for a clip with its frames: ``<id>:10-40``
         sample_id: the video, or the first image
+        sample_ids: the video, or all images in order
         span: the part of the sample that is meant, such as ``"10-40"``; empty for all of it
         filepaths: its video, or its images in order
         start: where its first frame lies in the sample's media: 0 but for clips
@@ -54,10 +54,10 @@ class LabeledSequence(ABC):
     filepaths: list[str]
     start = 0
     is_video: bool
+    sample_ids: Sequence[str]
     _stored: StoredView
     _view_id: str | None = None
     """What is meant of the stored view; None for all of it."""
-    _sample_ids: Sequence[str]
     _last: int | None = None
     """Number of a clip's last frame."""
 
@@ -80,7 +80,7 @@ class LabeledSequence(ABC):
     @cached_property
     def samples(self) -> fo.DatasetView:
         """The samples that carry the sequence's status, without the filters of the view."""
-        return self.all_samples.select(self._sample_ids)
+        return self.all_samples.select(self.sample_ids)
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -105,7 +105,7 @@ class LabeledSequence(ABC):
         return self.start + index + 1
 
     def shows(self, number: int) -> bool:
-        """Whether the frame of a number lies within the sequence, as far as the dataset tells."""
+        """Whether a frame lies within the sequence, as far as the dataset tells."""
         return self.start < number <= (self._last or number)
 
     @abstractmethod
@@ -163,7 +163,7 @@ class LabeledSequence(ABC):
         Raises:
             HS2SError: if a sample was deleted; a ``DatabaseError`` if the dataset or a field was
         """
-        check_there(self.dataset, self._sample_ids, [self._path(field) for field in fields])
+        check_there(self.dataset, self.sample_ids, [self._path(field) for field in fields])
 
     def explain(self, error: Exception) -> Exception:
         """What an error comes from: see :func:`fiftyone_hs2s.dataset.database.explain`."""
@@ -201,7 +201,7 @@ class VideoSequence(LabeledSequence):
         support: tuple[int, int] | None = None,
     ) -> None:
         self._stored, self._view_id = stored, view_id
-        self.sample_id, self._sample_ids, self.filepaths = sample_id, [sample_id], [filepath]
+        self.sample_id, self.sample_ids, self.filepaths = sample_id, [sample_id], [filepath]
         self.name = self.owner = f"sample {sample_id} ({Path(filepath).name})"
         self.key = sample_id
         if support is not None:
@@ -266,8 +266,8 @@ class ImageSequence(LabeledSequence):
 
     def __init__(self, group: fo.DatasetView) -> None:
         self._stored = StoredView(group)
-        self._sample_ids, self.filepaths = group.values(["id", "filepath"])
-        self.sample_id = self.key = self._sample_ids[0]
+        self.sample_ids, self.filepaths = group.values(["id", "filepath"])
+        self.sample_id = self.key = self.sample_ids[0]
         self.name = self.owner = f"the image group of sample {self.sample_id} ({Path(self.filepath).name})"
 
     def open(self) -> Frames:
@@ -276,10 +276,10 @@ class ImageSequence(LabeledSequence):
         return open_frames(self.filepaths)
 
     def known_length(self) -> int:
-        return len(self._sample_ids)
+        return len(self.sample_ids)
 
     def read(self, *paths: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        for start in range(0, len(self._sample_ids), _BLOCK):
+        for start in range(0, len(self.sample_ids), _BLOCK):
             columns = self.view[start : start + _BLOCK].values(list(paths))
             for index, row in enumerate(zip(*columns, strict=True), start):
                 if is_labeled(paths, row):
@@ -289,7 +289,7 @@ class ImageSequence(LabeledSequence):
         return self.view[index : index + 1].values(field)[0]
 
     def write(self, field: str, labels: Mapping[int, fo.Label]) -> None:
-        by_id = {self._sample_ids[index]: detections for index, detections in labels.items()}
+        by_id = {self.sample_ids[index]: detections for index, detections in labels.items()}
         self.samples.set_values(field, by_id, key_field="id")
 
     def has_labels(self, field: str) -> bool:
@@ -297,4 +297,4 @@ class ImageSequence(LabeledSequence):
 
     def clear(self, field: str) -> None:
         if self.has_labels(field):
-            self.samples.set_values(field, dict.fromkeys(self._sample_ids), key_field="id")
+            self.samples.set_values(field, dict.fromkeys(self.sample_ids), key_field="id")

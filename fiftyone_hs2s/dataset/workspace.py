@@ -7,8 +7,7 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
-from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations, load_evaluation
 
 NAME = "HS2S"
 _PANEL = "hs2s_panel"
@@ -33,11 +32,8 @@ def save_workspace(samples: Samples, eval_key: str | None = None) -> fo.Space:
     """
     dataset = root_dataset(samples)
     keys = list_evaluations(dataset)
-    if eval_key is not None and eval_key not in keys:
-        raise HS2SError(
-            f"{eval_key!r} is not an evaluation of propagated masks: "
-            f"choose one of {', '.join(keys) or 'none'}"
-        )
+    if eval_key is not None:
+        load_evaluation(dataset, eval_key)
     key = eval_key or (keys[-1] if keys else None)
     beside = _tab(type=_PANEL)
     if key:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.files import PathLike, read_text
 
@@ -109,10 +110,8 @@ def read_split(folder: PathLike, split: str) -> list[str]:
         [given] if given.is_file() else []
     )
     if not found:
-        known = f"choose one of {', '.join(name for name, _ in lists)}" if lists else "it has no ImageSets"
-        raise HS2SError(
-            f"There is no split {split!r} of {folder}: {known}, or give a text file of sequences."
-        )
+        known = did_you_mean(split, [name for name, _ in lists]) if lists else "it has no ImageSets"
+        raise HS2SError(f"There is no split {split!r} of {folder}, and no text file: {known}")
     lines = read_text(found[0]).split("\n")
     names = dict.fromkeys(_sequence_name(line.split()[0]) for line in lines if line.strip())
     if not names:

@@ -10,7 +10,8 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
-from fiftyone_hs2s.errors import HS2SError, MaskError, by, some
+from fiftyone_hs2s.choices import check_choice
+from fiftyone_hs2s.errors import MaskError, by, some
 from fiftyone_hs2s.files import PathLike, new_file
 from fiftyone_hs2s.mask_files.reading import VOID
 from fiftyone_hs2s.masks import is_label_map, label_image, read_label_map, read_written
@@ -53,8 +54,7 @@ def write_server_zip(
         MaskError: if a sequence or frame is missing, a name or size is wrong, or a label map has ids above
             254
     """
-    if server not in SERVERS:
-        raise HS2SError(f"There is no server format {server!r}: choose one of {', '.join(SERVERS)}.")
+    check_choice("server", server, SERVERS)
     wanted = list(sequences if expected is None else expected)
     if lost := [name for name in wanted if name not in sequences]:
         raise MaskError(f"The server asks for sequences that were not tracked: {some(lost)}.")

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.choices import check_choice
 from fiftyone_hs2s.metrics.region import jaccard
 
 MATCHES = ("identity", "first_frame")
@@ -25,9 +25,7 @@ def check_match(match: str) -> str:
     Raises:
         HS2SError: if there is none
     """
-    if match not in MATCHES:
-        raise HS2SError(f"there is no match {match!r}: choose one of {', '.join(MATCHES)}")
-    return match
+    return check_choice("match", match, MATCHES)
 
 
 @dataclass(frozen=True)

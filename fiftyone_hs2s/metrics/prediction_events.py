@@ -1,13 +1,11 @@
 """What may be wrong with a track, from the series of an object without ground truth.
 
-===================
-=================================================================================================== vanished
-after its first appearance nothing is predicted reappeared          the frame on which the prediction is back
-area_jump           from one frame to the next the predicted area doubles or halves position_jump       the
-prediction moves by half its diameter more than it did on the frames before low_confidence      the tracker's
-confidence is under 0.5 disagreement        J with the prediction of another run (such as backtracking to the
-prompt) is under 0.5 ===================
-===================================================================================================
+- ``vanished``: after its first appearance nothing is predicted
+- ``reappeared``: the frame on which the prediction is back
+- ``area_jump``: from one frame to the next the predicted area doubles or halves
+- ``position_jump``: the prediction moves by half its diameter more than it did on the frames before
+- ``low_confidence``: the tracker's confidence is under 0.5
+- ``disagreement``: J with the prediction of another run (such as backtracking to the prompt) is under 0.5
 
 All numbers are fields of ``EventOptions``.
 """

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fiftyone_hs2s.choices import did_you_mean
-from fiftyone_hs2s.errors import HS2SError
+from fiftyone_hs2s.choices import check_choice
 from fiftyone_hs2s.metrics.scores import ObjectScores, SequenceScores
 
 
@@ -80,9 +79,7 @@ def get_protocol(name: str | Protocol) -> Protocol:
     """
     if isinstance(name, Protocol):
         return name
-    if name not in PROTOCOLS:
-        raise HS2SError(f"There is no protocol {name!r}; {did_you_mean(name, PROTOCOLS, len(PROTOCOLS))}")
-    return PROTOCOLS[name]
+    return PROTOCOLS[check_choice("protocol", name, PROTOCOLS)]
 
 
 def scored_ids(sequence: SequenceScores, protocol: Protocol) -> list[int]:

@@ -1,19 +1,16 @@
 """Why a track failed, from the series of an object with ground truth.
 
-===================
-=================================================================================================== occlusion
-after its first appearance the object's true area is at or below a threshold (0, 50 or 100 px in
-                    table 4 of the HS2S paper)
-partial_occlusion   the true area is under half of its running median
-reappearance        from the end of an occlusion until the object is tracked again, or until it is gone again
-lost                J is under 0.1 for 3 frames or more while the object is visible
-drift               J is 0.3 or more below the best level so far for 5 frames or more, but not lost
-identity_switch     at least half of the prediction lies on another object, and more than on its own
-leak                the predicted area is over twice the true one
-hallucination       something is predicted while the object is absent
-low_score           mean J&F is under 0.7, and so it is on the frames without the failures above, half of all
-or more ===================
-===================================================================================================
+- ``occlusion``: after its first appearance the object's true area is at or below a threshold (0, 50 or 100 px
+  in table 4 of the HS2S paper)
+- ``partial_occlusion``: the true area is under half of its running median
+- ``reappearance``: from the end of an occlusion until the object is tracked again, or until it is gone again
+- ``lost``: J is under 0.1 for 3 frames or more while the object is visible
+- ``drift``: J is 0.3 or more below the best level so far for 5 frames or more, but not lost
+- ``identity_switch``: at least half of the prediction lies on another object, and more than on its own
+- ``leak``: the predicted area is over twice the true one
+- ``hallucination``: something is predicted while the object is absent
+- ``low_score``: mean J&F is under 0.7, and so it is on the frames without the failures above, half of all or
+  more
 
 All numbers are fields of ``EventOptions``. Frames without ground truth do not end an interval.
 """

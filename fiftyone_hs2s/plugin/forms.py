@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -147,13 +147,28 @@ def prompt_field_input(
     choice(inputs, "prompt_field", names, "Prompt field", default, about, required=True)
 
 
-def further_field_input(inputs: types.Object, samples: Samples, first: str | None) -> None:
-    """Adds the choice of a second prompt field beside the first one, or of none."""
+def further_fields_input(inputs: types.Object, samples: Samples, first: str | None) -> None:
+    """Adds the choice of prompt fields beside the first one, of any number."""
     fields = [field_prefix(samples) + name for name in prompt_fields(samples)]
-    others = {name: name for name in fields if name != first}
+    others = [name for name in fields if name != first]
     if first and others:
-        about = "Its objects are tracked too; a mask counts before a box or points of the same object"
-        choice(inputs, "further_field", {NONE: "None"} | others, "Further prompt field", NONE, about)
+        about = "Their objects are tracked too; a mask counts before a box or points of the same object"
+        view = types.AutocompleteView(allow_user_input=False, allow_duplicates=False)
+        for name in others:
+            view.add_choice(name, label=name)
+        label = "Further prompt fields"
+        inputs.list("further_fields", types.String(), view=view, label=label, description=about)
+
+
+def chosen_prompt_fields(params: Mapping[str, Any]) -> list[str]:
+    """The prompt field that was chosen, and the further ones."""
+    return list(dict.fromkeys([params["prompt_field"], *(params.get("further_fields") or ())]))
+
+
+def prompt_field_params(samples: Samples, fields: Sequence[str]) -> dict[str, Any]:
+    """How such a form is filled in with fields, which are named without ``frames.``."""
+    first, *others = [field_prefix(samples) + name for name in fields]
+    return {"prompt_field": first, **({"further_fields": others} if others else {})}
 
 
 def mask_maker_input(inputs: types.Object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.operators as foo
@@ -27,6 +28,7 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
         forms.check_requirements()
         samples = ctx.target_view()
         forms.prompt_field_input(inputs, samples)
+        forms.further_fields_input(inputs, samples, ctx.params.get("prompt_field"))
         prefix = forms.field_prefix(samples)
         inputs.str("label_field", default=f"{prefix}hs2s", required=True, label="Output field")
         forms.model_input(inputs)
@@ -40,7 +42,7 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
         about = "Also do samples that are finished already"
         inputs.bool("overwrite", default=False, label="Overwrite", description=about)
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
-            check_fields(samples, ctx.params["prompt_field"], ctx.params["label_field"])
+            check_fields(samples, forms.chosen_prompt_fields(ctx.params), ctx.params["label_field"])
             check_own_truth(ctx.params["label_field"], chosen(ctx, "gt_field"))
 
     def resolve_pipeline(self, ctx: foo.ExecutionContext) -> types.Pipeline:
@@ -60,7 +62,7 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
     def __call__(
         self,
         samples: Samples,
-        prompt_field: str,
+        prompt_field: str | Sequence[str],
         label_field: str,
         gt_field: str | None = None,
         delegate: bool = False,
@@ -70,7 +72,7 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
 
         Args:
             samples: the videos
-            prompt_field: the frame field with the masks, boxes or points to start from
+            prompt_field: the frame field, or fields, with the masks, boxes or points to start from
             label_field: the frame field for the results
             gt_field: the field with the ground truth, if there is one
             delegate: whether to queue the work instead of doing it now
@@ -83,9 +85,9 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
         Raises:
             HS2SError: if the fields cannot work
         """
-        (prompt,), label = check_fields(samples, prompt_field, label_field)
+        prompts, label = check_fields(samples, prompt_field, label_field)
         prefix = forms.field_prefix(samples)
-        params |= {"prompt_field": prefix + prompt, "label_field": prefix + label}
+        params |= forms.prompt_field_params(samples, prompts) | {"label_field": prefix + label}
         if gt_field:
             params["gt_field"] = prefix + check_field(samples, gt_field, "ground truth")
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)

@@ -12,6 +12,7 @@ from fiftyone_hs2s.choices import MASK_MAKERS
 from fiftyone_hs2s.dataset.find_sequences import whole_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import Identity
+from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
@@ -42,14 +43,16 @@ class PropagateObject(MaskOperator):
         forms.check_requirements()
         if not ctx.current_sample:
             raise HS2SError("open a sample first")
-        samples, selected = open_samples(ctx), _selected(ctx)
+        samples = open_samples(ctx)
+        (sequence,) = whole_sequences(samples)
+        selected = _selected(ctx, sequence)
         prefer = (field_name(selected["field"]),) if selected else ("hs2s", "pred", "predictions")
         about = "The field with the object's mask or box; its other masks are written there too"
         default = field_choice(inputs, samples, "label_field", "Field", about, prefer)
-        number = selected.get("frame_number") or 1
+        number = selected.get("frame_number") or _number(sequence, selected.get("sample_id"), ctx)
         inputs.int("frame_number", default=number, min=1, required=True, label="Frame")
         field, number = ctx.params.get("label_field") or default, ctx.params.get("frame_number") or number
-        objects = _objects(samples, field, number) if field else []
+        objects = _objects(sequence, field, number) if field else []
         chosen = next((each.key for each in objects if each.label_id == selected.get("label_id")), _ALL)
         labels = {_ALL: "All objects of the frame", **{each.key: each.name for each in objects}}
         forms.choice(inputs, "object", labels, "Object", chosen)
@@ -86,10 +89,17 @@ class PropagateObject(MaskOperator):
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
 
 
-def _selected(ctx: foo.ExecutionContext) -> dict[str, Any]:
-    """The label of the open sample that is selected last; empty if none is."""
-    found = [label for label in ctx.selected_labels or () if label.get("sample_id") == ctx.current_sample]
+def _selected(ctx: foo.ExecutionContext, sequence: LabeledSequence) -> dict[str, Any]:
+    """The label of the open sample, or group, that is selected last; empty if none is."""
+    known = {ctx.current_sample, *sequence.sample_ids}
+    found = [label for label in ctx.selected_labels or () if label.get("sample_id") in known]
     return found[-1] if found else {}
+
+
+def _number(sequence: LabeledSequence, sample_id: str | None, ctx: foo.ExecutionContext) -> int:
+    """The frame to start from where the App tells none: of a group the open image, or that of a label."""
+    image = sample_id or ctx.current_sample
+    return 1 if sequence.is_video else sequence.sample_ids.index(image) + 1
 
 
 class _Object(NamedTuple):
@@ -101,10 +111,12 @@ class _Object(NamedTuple):
     name: str
 
 
-def _objects(samples: Samples, field: str, number: int) -> list[_Object]:
+def _objects(sequence: LabeledSequence, field: str, number: int) -> list[_Object]:
     """The objects of a frame."""
-    (sequence,) = whole_sequences(samples)
-    labels = sequence.read_at(field_name(field), number - sequence.number(0))
+    index = number - sequence.number(0)
+    if not sequence.is_video and not 0 <= index < len(sequence.sample_ids):
+        return []
+    labels = sequence.read_at(field_name(field), index)
     found = []
     for label in labels.detections if labels else ():
         identity = Identity.of(label)

@@ -20,7 +20,7 @@ from fiftyone_hs2s.registry import list_models
 
 from . import forms
 from .execution import Outcome, execute, stage_context
-from .work import Samples, chosen, target
+from .work import Samples, target
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.propagation_report import PropagationReport
@@ -69,7 +69,7 @@ class Propagate(foo.Operator):
     def _fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()
         forms.prompt_field_input(inputs, samples)
-        forms.further_field_input(inputs, samples, ctx.params.get("prompt_field"))
+        forms.further_fields_input(inputs, samples, ctx.params.get("prompt_field"))
         output = f"{forms.field_prefix(samples)}hs2s"
         inputs.str("label_field", default=output, label="Output field", description="For the results")
         forms.model_input(inputs, _BRING_WEIGHTS)
@@ -90,7 +90,9 @@ class Propagate(foo.Operator):
         )
         forms.speed_options(ctx.params)
         if ctx.params.get("prompt_field") and ctx.params.get("label_field"):
-            prompts, label = check_fields(samples, _prompt_fields(ctx), ctx.params["label_field"])
+            prompts, label = check_fields(
+                samples, forms.chosen_prompt_fields(ctx.params), ctx.params["label_field"]
+            )
             if not ctx.params.get("overwrite") and prompts != (label,):
                 StatusField(root_dataset(samples), label).check_own(find_sequences(samples[:_LOOKED_AT]))
             boxes = ctx.params.get("mask_maker") != forms.IGNORE
@@ -117,7 +119,7 @@ class Propagate(foo.Operator):
 
         Args:
             samples: the videos
-            prompt_field: the frame field, or two, with the masks, boxes or points to start from
+            prompt_field: the frame field, or fields, with the masks, boxes or points to start from
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
             **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
@@ -132,19 +134,9 @@ class Propagate(foo.Operator):
             HS2SError: if the fields cannot work
         """
         prompts, label = check_fields(samples, prompt_field, label_field)
-        if len(prompts) > 2:
-            raise HS2SError("the operator takes one or two prompt fields; hs2s.propagate() takes more")
-        prefix = forms.field_prefix(samples)
-        names = ("prompt_field", "further_field")
-        params |= {name: prefix + prompt for name, prompt in zip(names, prompts, strict=False)}
-        params["label_field"] = prefix + label
+        params |= forms.prompt_field_params(samples, prompts)
+        params["label_field"] = forms.field_prefix(samples) + label
         return foo.execute_operator(self.uri, target(samples), params=params, request_delegation=delegate)
-
-
-def _prompt_fields(ctx: foo.ExecutionContext) -> list[str]:
-    """The prompt field, and perhaps a further one."""
-    first, further = ctx.params["prompt_field"], chosen(ctx, "further_field")
-    return [first] if further in (None, first) else [first, further]
 
 
 def _outcome(report: PropagationReport) -> Outcome:
@@ -161,7 +153,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
     given = {} if model in list_models() else params  # another model's may be left in the form
     if not params.get("label_field"):
         raise HS2SError("the output field has no name: give one for the results")
-    fields = {"prompt_field": _prompt_fields(ctx), "label_field": params["label_field"]}
+    fields = {"prompt_field": forms.chosen_prompt_fields(params), "label_field": params["label_field"]}
     check_fields(ctx.target_view(), **fields)  # before the model is loaded, which takes seconds
     if params.get("overwrite") and (getattr(ctx, "num_distributed_tasks", None) or 1) > 1:
         raise HS2SError(

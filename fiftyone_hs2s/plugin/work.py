@@ -11,6 +11,7 @@ from fiftyone.operators import types
 
 from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
 from fiftyone_hs2s.dataset.fields import check_samples, detections_fields, masks_fix
+from fiftyone_hs2s.dataset.sample_views import select_sample
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
@@ -63,7 +64,7 @@ class MaskOperator(foo.Operator):
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
         if self.button is None:
             return None
-        button = types.Button(label=self.button, icon="/assets/icon-dark.svg", prompt=True)
+        button = types.Button(label=self.button, icon=f"/assets/{self.name}.svg", prompt=True)
         return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
@@ -143,9 +144,9 @@ def evaluations_of(samples: Samples, pred_field: str | None) -> list[str]:
 
 
 def open_samples(ctx: foo.ExecutionContext) -> Samples:
-    """The open sample if there is one, else what was chosen."""
+    """The open sample, or group of images, if there is one; else what was chosen."""
     samples = ctx.target_view()
-    return samples.select(ctx.current_sample) if ctx.current_sample else samples
+    return select_sample(samples, ctx.current_sample) if ctx.current_sample else samples
 
 
 def target(samples: Samples) -> dict[str, Samples]:

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from fiftyone_hs2s.choices import RUNTIMES
+from fiftyone_hs2s.choices import RUNTIMES, check_choice
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.runtime.backends import SESSIONS, Session
@@ -40,8 +40,7 @@ def choose_engine(
     if runtime == "auto":
         runtime = os.environ.get(RUNTIME_VARIABLE) or "auto"
         named = f"{RUNTIME_VARIABLE}={runtime}"
-    if runtime not in RUNTIMES:
-        raise HS2SError(f'There is no runtime "{runtime}": take one of {", ".join(RUNTIMES)}.')
+    check_choice("runtime", runtime, RUNTIMES)
     dtype = choose_precision(precision, device)
     required = runtime != "auto"
     session = SESSIONS.get(runtime if required else "openvino")

@@ -7,7 +7,7 @@ import os
 import torch
 from torch import nn
 
-from fiftyone_hs2s.choices import PRECISIONS
+from fiftyone_hs2s.choices import PRECISIONS, check_choice
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.network.depthwise import DepthwiseConv2d
 
@@ -46,10 +46,9 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     Raises:
         HS2SError: if there is no such format
     """
+    check_choice("precision", name, PRECISIONS)
     if name in _DTYPES:
         return _DTYPES[name]
-    if name != "auto":
-        raise HS2SError(f'There is no precision "{name}": take one of {", ".join(PRECISIONS)}.')
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "cpu":

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fiftyone_hs2s.choices import Runtime
+from fiftyone_hs2s.choices import Runtime, check_choice
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.network import HS2S
 from fiftyone_hs2s.network.aggregation import AGGREGATIONS
@@ -77,12 +77,8 @@ class Tracker:
                 f"The network's size must be multiples of 32 up to {MAX_SIDE} such as 256x448, not"
                 f" {size[0]}x{size[1]}."
             )
-        if aggregation not in AGGREGATIONS:
-            raise HS2SError(
-                f'There is no aggregation "{aggregation}": take one of {", ".join(AGGREGATIONS)}.'
-            )
-        if average not in AVERAGES:
-            raise HS2SError(f'There is no average "{average}": take one of {", ".join(AVERAGES)}.')
+        check_choice("aggregation", aggregation, AGGREGATIONS)
+        check_choice("average", average, AVERAGES)
         if chunk_size < 1:
             raise HS2SError(
                 f"At least one object must go through the network at once, not chunk_size={chunk_size}."

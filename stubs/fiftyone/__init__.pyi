@@ -33,6 +33,7 @@ from fiftyone.core.odm import SidebarGroupDocument as SidebarGroupDocument
 from fiftyone.core.odm import Space as Space
 from fiftyone.core.sample import Sample as Sample
 from fiftyone.core.session import launch_app as launch_app
+from fiftyone.core.stages import GroupBy as GroupBy
 from fiftyone.core.utils import report_progress as report_progress
 from fiftyone.core.view import DatasetView as DatasetView
 

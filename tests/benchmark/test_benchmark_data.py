@@ -85,5 +85,5 @@ def test_the_folder_of_frames_and_that_of_all_splits(tmp_path):
             find_benchmark(folder)
     with pytest.raises(HS2SError, match="There is no split 'test'"):
         find_benchmark(root, "test")
-    with pytest.raises(HS2SError, match="no benchmark 'davis'"):
+    with pytest.raises(HS2SError, match="benchmark='davis' is unknown: did you mean 'davis2017'"):
         find_benchmark(root, kind="davis")

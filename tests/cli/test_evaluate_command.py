@@ -212,7 +212,7 @@ def test_youtube_vos_on_a_real_clip(shared_data, tmp_path):
 
 def test_wrong_input(folders):
     paths = ("--gt", folders / "gt", "--pred", folders / "pred")
-    with pytest.raises(HS2SError, match="no protocol 'davis17'"):
+    with pytest.raises(HS2SError, match="protocol='davis17' is unknown: did you mean 'davis2017'"):
         run(*paths, "--protocol", "davis17")
     with pytest.raises(HS2SError, match=r"none/out\.json cannot be written"):
         run(*paths, "--json", folders / "none/out.json")

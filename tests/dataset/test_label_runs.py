@@ -16,13 +16,14 @@ from fiftyone_hs2s import (
     list_runs,
     propagate,
     rename_run,
+    suggest_frames,
 )
 from fiftyone_hs2s.dataset.claims import Claim
 from fiftyone_hs2s.dataset.sidebar import group_fields
 
 
 def make_run(dataset, field: str) -> None:
-    """Propagates to a field, evaluates it with half of it lost, and finds the failures."""
+    """Propagates to a field, evaluates it with half of it lost, finds the failures and the next frame."""
     propagate(dataset, color_model(), prompt_field="gt", label_field=field, progress=False)
     sample = dataset.first()
     for number in range(6, T + 1):
@@ -30,6 +31,7 @@ def make_run(dataset, field: str) -> None:
     sample.save()
     evaluate_propagation(dataset, field, "gt", f"{field}_eval")
     find_failures(dataset, field, eval_key=f"{field}_eval", save_views=True)
+    suggest_frames(dataset, field)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def groups(dataset) -> dict[str, set[str]]:
 def test_a_run_is_all_that_was_written_for_its_field(one):
     (run,) = list_runs(one)
     assert (run.name, run.label_field, list(run.evaluations)) == ("one", "frames.one", ["one_eval"])
-    assert run.fields == ["one_status", "one_events"]
+    assert run.fields == ["one_status", "one_events", "one_next_frame"]
     assert {"one_eval_JF", "frames.one_eval_JF", "one_eval_tp", "one_eval_worst_event"} < set(run.paths)
     assert run.views == [name for name in one.list_saved_views() if name.endswith("(one)")] != []
     written = {path for path in paths(one) if path.removeprefix("frames.").startswith("one")}

@@ -180,5 +180,5 @@ def test_command_refuses(folders):
     for rate in ("0", "fast", "nan", "inf"):
         with pytest.raises(SystemExit):
             run(*paths, "--fps", rate)
-    with pytest.raises(HS2SError, match="no protocol"):
+    with pytest.raises(HS2SError, match="protocol='vos' is unknown"):
         run(*paths, "--protocol", "vos")

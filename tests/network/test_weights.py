@@ -177,7 +177,7 @@ def test_unknown_names_bring_near_ones_to_mind(models: Path, tmp_path: Path) -> 
     register_model("white-cells", tmp_path / "w.safetensors")
     with pytest.raises(HS2SError, match="Unknown model 'white-cels'; did you mean 'white-cells'"):
         load_network("white-cels")
-    with pytest.raises(HS2SError, match=r"Unknown model 'xyz'; there are .*hs2s-lite.*white-cells"):
+    with pytest.raises(HS2SError, match=r"Unknown model 'xyz'; choose one of .*hs2s-lite.*white-cells"):
         load_network("xyz")
     with pytest.raises(HS2SError, match="Unknown model 'white-cells'"):
         load_network("white-cells", tmp_path / "w.safetensors")

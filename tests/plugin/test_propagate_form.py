@@ -8,7 +8,6 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone_kit import T, assert_right, found, prompts
 from propagate_operator_kit import LOADED, URI, execute
 
-from fiftyone_hs2s import HS2SError
 from fiftyone_hs2s.tracking.views import AVERAGES
 
 pytestmark = pytest.mark.usefixtures("plugin", "models")
@@ -46,18 +45,19 @@ def test_form_asks_for_weights_that_are_not_shipped(operator, dataset, sample):
     assert not properties["reset_period"].required
 
 
-def test_a_further_prompt_field(operator, dataset, sample):
-    assert "further_field" not in form(operator, dataset, prompt_field="frames.gt")
+def test_further_prompt_fields(operator, dataset, sample):
+    assert "further_fields" not in form(operator, dataset, prompt_field="frames.gt")
     red, blue = sample.frames[4].gt.detections
     sample.frames[4]["more"] = fo.Detections(detections=[blue.copy()])
+    sample.frames[5]["boxes"] = fo.Detections(
+        detections=[fo.Detection(label="third", index=2, bounding_box=blue.bounding_box)]
+    )
     sample.frames[4].gt.detections = [red]
     sample.save()
-    offered = form(operator, dataset, prompt_field="frames.gt")["further_field"]
-    assert (offered.type.values, offered.default) == (["(none)", "frames.more"], "(none)")
-    execute(dataset, further_field="frames.more")
-    operator(dataset, ["gt", "more"], "again")
-    with pytest.raises(HS2SError, match="one or two prompt fields"):
-        operator(dataset, ["gt", "more", "gt"], "third")
+    offered = form(operator, dataset, prompt_field="frames.gt")["further_fields"]
+    assert [choice.value for choice in offered.view.choices] == ["frames.more", "frames.boxes"]
+    execute(dataset, further_fields=["frames.more"])
+    operator(dataset, ["gt", "more", "boxes"], "again", mask_maker="none")
     sample.reload()
     for field in ("pred", "again"):
         assert_right(found(sample, field), range(4, T + 1))
@@ -83,8 +83,8 @@ def test_form_offers_every_shipped_model_and_the_default_that_is_set(
     offered = form(operator, dataset)["model"]
     assert offered.type.values == [f"hs2s-{name}" for name in ("lite", "lite-open", "resnet50")]
     assert offered.default == "hs2s-lite-open"
-    monkeypatch.setenv("HS2S_DEFAULT_MODEL", "hs2s-huge")
-    assert "take one of hs2s-lite, hs2s-lite-open" in refusal(form(operator, dataset))
+    monkeypatch.setenv("HS2S_DEFAULT_MODEL", "huge")
+    assert "choose one of hs2s-lite, hs2s-lite-open" in refusal(form(operator, dataset))
 
 
 def test_form_offers_adapting_and_averaging(operator, dataset, sample, models):

@@ -30,8 +30,12 @@ def test_plugin_registers_without_errors():
     registered = [instance.name for instance in context.instances]
     assert sorted([*listed["operators"], *listed["panels"]]) == sorted(registered)
     assert listed["version"] == fiftyone_hs2s.__version__
-    for icon in ("icon-light.svg", "icon-dark.svg"):
-        assert (REPO / "assets" / icon).is_file()
+    buttons = [instance for instance in context.instances if getattr(instance, "button", None)]
+    icons = [instance.resolve_placement(None).view.to_json()["icon"] for instance in buttons]
+    icons += re.findall(r"/assets/[\w-]+\.svg", (REPO / "assets" / "open_sample.js").read_text())
+    assert len({icon for icon in icons if "icon-" not in icon}) == 3, "buttons side by side look different"
+    for icon in ("/assets/icon-light.svg", "/assets/icon-dark.svg", *icons):
+        assert (REPO / icon.lstrip("/")).is_file()
 
 
 def test_placement_and_config(operator, dataset, sample):

@@ -54,7 +54,10 @@ def test_without_the_extra(network, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"runtime": "tensorrt"}, r'"tensorrt": take one of auto, torch, openvino, onnxruntime'),
+        (
+            {"runtime": "tensorrt"},
+            "runtime='tensorrt' is unknown: choose one of auto, torch, openvino, onnxruntime",
+        ),
         ({"runtime": "openvino", "precision": "float16"}, "does not compute in float16"),
         ({"runtime": "onnxruntime", "precision": "bfloat16"}, "does not compute in bfloat16"),
         ({"runtime": "openvino", "device": torch.device("meta")}, 'a CPU alone: take device "cpu"'),

@@ -247,7 +247,7 @@ def test_the_folder_of_objects(shared_data: Path, tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["--objects3d", "nowhere"], "There is no folder nowhere"),
-        (["--scenes", "fall,dance"], "There is no scene dance"),
+        (["--scenes", "fall,dance"], "scene='dance' is unknown: choose one of"),
         (["--scenes", "walk,fall"], "The scene walk takes --pictures"),
         (["--workers", "0"], "at least one clip and one worker"),
         (["--frames", "1"], "at least 2 frames"),

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fiftyone_hs2s.choices import check_choice
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.files import write_text
 from fiftyone_hs2s.masks import write_label_map
@@ -200,8 +201,8 @@ def _check(settings: Settings) -> None:
         raise HS2SError(
             "Clips take at least 2 frames, 1 sample and 32x32 pixels; raise --frames, --samples or --size"
         )
-    if unknown := [scene for scene in settings.scenes if scene not in SCENES]:
-        raise HS2SError(f"There is no scene {', '.join(unknown)}; choose among {', '.join(SCENES)}")
+    for scene in settings.scenes:
+        check_choice("scene", scene, SCENES)
     for folder in filter(None, (settings.objects3d, *settings.pictures)):
         if not folder.is_dir():
             raise HS2SError(f"There is no folder {folder}; check --objects3d and --pictures")

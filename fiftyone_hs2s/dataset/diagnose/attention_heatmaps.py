@@ -13,6 +13,7 @@ import fiftyone as fo
 import numpy as np
 
 from fiftyone_hs2s.adaptation import adapted_tracker
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.fields import check_detections, check_samples
@@ -175,9 +176,8 @@ def _choose(identities: dict[int, Identity], chosen: int | str | None) -> list[i
     """The ids of the objects that are meant."""
     found = [i for i, identity in identities.items() if chosen is None or identity.is_called(chosen)]
     if not found:
-        raise HS2SError(
-            f"there is no object {chosen!r}: choose one of {_names(identities, list(identities))}"
-        )
+        names = [identity.name for identity in identities.values()]
+        raise HS2SError(f"there is no object {chosen!r}: {did_you_mean(chosen, names)}")
     return found
 
 

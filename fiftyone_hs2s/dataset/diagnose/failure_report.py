@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class FailureReport:
-    """What was found.
+    """What was found, as it is written to the samples.
+
+    The sample field ``<pred_field>_events`` holds the events as temporal detections. Their labels name kind,
+    object and severity, such as ``lost: dog 2 (0.31)``, in the App and as what
+    ``dataset.to_clips("<pred_field>_events")`` calls its clips; their attributes are ``kind``, ``object``,
+    ``explanation`` (in words), ``severity`` (0..1) and ``worst_frame``, where a correction should begin. The
+    App shows them while they last, ``filter_labels("<pred_field>_events", F("kind") == "lost")`` picks some.
+
+    To filter samples there are ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames),
+    ``<key>_recovered`` (whether all objects were tracked again after their occlusions),
+    ``<key>_worst_event``, and ``<key>_track_back_J``, J of the prompts with what tracking back made of them,
+    mean over the sample's objects. The key is that of the evaluation, to which these fields then belong: they
+    are renamed and deleted with it. Without one it is the field of the predictions.
 
     Attributes:
         events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame,

@@ -62,27 +62,14 @@ def find_failures(
 ) -> FailureReport:
     """Finds the intervals of frames in which masks fail, or in which it is hard to get them right.
 
-    With ground truth (``gt_field`` or ``eval_key``): ``occlusion``, ``partial_occlusion``, ``reappearance``,
-    ``lost``, ``drift``, ``identity switch``, ``leak``, ``hallucination``, and ``low score`` where none of
-    these explains one, see :mod:`fiftyone_hs2s.metrics.truth_events`. Without: ``vanished``, ``reappeared``,
-    ``area jump``, ``position jump``, ``low confidence``, ``disagreement``, see
-    :mod:`fiftyone_hs2s.metrics.prediction_events`. Either way ``scene cut``, as propagation has noted them.
-
-    The events are written to the sample field ``<pred_field>_events`` as temporal detections. Their labels
-    name kind, object and severity, such as ``lost: dog 2 (0.31)``, in the App and as what
-    ``dataset.to_clips("<pred_field>_events")`` calls its clips; their attributes are ``kind``, ``object``,
-    ``explanation`` (in words), ``severity`` (0..1) and ``worst_frame``, where a correction should begin. The
-    App shows them while they last,
-    ``filter_labels("<pred_field>_events", F("kind") == "lost")`` picks some. To filter samples there are
-    ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames), ``<key>_recovered`` (whether all objects
-    were tracked again after their occlusions) and ``<key>_worst_event``; the key is ``eval_key``, else
-    ``pred_field``. With ``eval_key`` these fields belong to the evaluation: they are renamed and deleted with
-    it.
+    The kinds are those of :mod:`fiftyone_hs2s.metrics.truth_events` where the truth is known (``gt_field`` or
+    ``eval_key``), such as ``lost`` and ``identity switch``, else those of
+    :mod:`fiftyone_hs2s.metrics.prediction_events`, such as ``low confidence``; and ``scene cut``, as
+    propagation has noted them. :class:`FailureReport` says what is written to the samples.
 
     With ``track_back`` each object is tracked from its last predicted mask back to the first one, its prompt.
     A track that has lost its object does not return to its prompt: where the two tracks differ is a
-    ``disagreement``, and ``<key>_track_back_J`` is J of the prompts with what came back, mean over the
-    sample's objects. Nothing else is written, and the memory grows by no more than some numbers per frame.
+    ``disagreement``. Memory grows by no more than some numbers per frame.
 
     Args:
         samples: videos or clips, or one of them
@@ -121,19 +108,10 @@ def find_failures(
     if eval_key is not None:
         scored = evaluated_series(samples, eval_key, prediction)
     else:
-        truth, how = (
-            check_field(samples, gt_field, "ground truth") if gt_field else None,
-            report.match or "identity",
-        )
+        truth = check_field(samples, gt_field, "ground truth") if gt_field else None
+        how, problems = report.match or "identity", report.problems
         scored = new_series(
-            samples,
-            truth,
-            prediction,
-            report.problems,
-            progress,
-            other,
-            match=how,
-            num_workers=num_workers,
+            samples, truth, prediction, problems, progress, other, match=how, num_workers=num_workers
         )
     events: Found = {}
     cuts = read_scene_cuts(samples, prediction)

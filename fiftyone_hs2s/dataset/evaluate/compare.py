@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fiftyone_hs2s.choices import check_choice, did_you_mean
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.evaluate.comparison import BY, By, Comparison
 from fiftyone_hs2s.dataset.evaluate.evaluation_backend import METHOD
@@ -60,8 +61,8 @@ def compare_evaluations(
         HS2SError: if an evaluation does not exist or is of another kind, protocols or ground truths differ,
             or there is no object that all have scored
     """
-    if by not in (None, *BY):
-        raise HS2SError(f"evaluations cannot be compared by {by!r}: choose one of {', '.join(BY)}, or None")
+    if by is not None:
+        check_choice("by", by, BY)
     keys = list_evaluations(samples) if eval_keys is None else list(dict.fromkeys(eval_keys))
     if not keys:
         raise HS2SError("there is no evaluation to compare: run evaluate_propagation() first")
@@ -104,7 +105,7 @@ def load_evaluation(samples: Samples, eval_key: str) -> PropagationResults:
     """
     found = list_evaluations(samples)
     if eval_key not in found:
-        fix = f"choose one of {', '.join(found)}" if found else "run evaluate_propagation() first"
+        fix = did_you_mean(eval_key, found) if found else "run evaluate_propagation() first"
         raise HS2SError(
             f"{eval_key!r} is not an evaluation of propagated masks in {root_dataset(samples).name!r}: {fix}"
         )

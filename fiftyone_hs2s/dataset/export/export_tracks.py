@@ -10,6 +10,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from fiftyone_hs2s.choices import check_choice
 from fiftyone_hs2s.dataset.bars import fiftyone_reporting
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.database import explained
@@ -89,23 +90,18 @@ def export_tracks(
 ) -> ExportReport:
     """Exports masks of objects that keep their identity through a video.
 
-    ===================
-    =========================================================================================
-    ``davis``            ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS,
-                         and ``ImageSets/2017/<split>.txt``
-    ``youtube-vos``      ``Annotations/<sequence>/<frame>.png`` and ``meta.json``; every fifth frame with
-        ``every=5``
-    ``sa-v``             ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
-    ``youtube-vis``      ``instances.json``: a track an annotation, in RLE
-    ``coco``             ``labels.json``: a frame an image, in RLE, with ``track_id``
-    ``mots``             ``<sequence>.txt``, a line for each frame and object, in RLE
-    ``cvat``             ``labels/<sequence>.xml``, CVAT for video 1.1: polygons, a track for each part of an
-        object
-    ``overlay``          ``<sequence>.mp4``, the masks over the frames in the App's colors
-    ``davis2017-zip``    the file that the DAVIS 2017 test-dev server takes; so ``youtube-vos-zip``,
-                         ``mose-zip`` and ``lvos-zip`` for theirs
-    ===================
-    =========================================================================================
+    - ``davis``: ``Annotations/480p/<sequence>/<frame>.png``, indexed PNGs in the palette of DAVIS, and
+      ``ImageSets/2017/<split>.txt``
+    - ``youtube-vos``: ``Annotations/<sequence>/<frame>.png`` and ``meta.json``; every fifth frame with
+      ``every=5``
+    - ``sa-v``: ``Annotations/<sequence>/<object>/<frame>.png``: objects may overlap
+    - ``youtube-vis``: ``instances.json``: a track an annotation, in RLE
+    - ``coco``: ``labels.json``: a frame an image, in RLE, with ``track_id``
+    - ``mots``: ``<sequence>.txt``, a line for each frame and object, in RLE
+    - ``cvat``: ``labels/<sequence>.xml``, CVAT for video 1.1: polygons, a track for each part of an object
+    - ``overlay``: ``<sequence>.mp4``, the masks over the frames in the App's colors
+    - ``davis2017-zip``: the file that the DAVIS 2017 test-dev server takes; so ``youtube-vos-zip``,
+      ``mose-zip`` and ``lvos-zip`` for theirs
 
     Objects have their ``index`` as id, or that plus 1 where indices start with 0; where they have none, or
     share one, they are numbered from 1. What was changed, or does not fit into a format (objects that overlap
@@ -163,8 +159,7 @@ def export_tracks(
 
 
 def _writer_options(format: str, split: str | None, like: PathLike | None) -> dict[str, Any]:
-    if format not in FORMATS:
-        raise HS2SError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
+    check_choice("format", format, FORMATS)
     if format in SERVER_FORMATS:
         expected = None if like is None else expected_frames(like, split)
         return {"server": SERVER_FORMATS[format], "expected": expected}

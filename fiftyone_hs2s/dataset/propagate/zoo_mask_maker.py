@@ -84,7 +84,7 @@ def load_mask_maker(name: str) -> MaskMaker:
             f"the zoo model {name!r} cannot be loaded ({error}): take one of {_known()}"
         ) from error
     if model is None:
-        raise HS2SError(f"there is no mask maker {name!r}: take one of {_known()}")
+        raise HS2SError(f"mask_maker={name!r} is unknown: take one of {_known()}")
     return ZooMaskMaker(model, name)
 
 

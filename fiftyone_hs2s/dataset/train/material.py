@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import fiftyone as fo
 
+from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.dataset.compat import Samples
 from fiftyone_hs2s.dataset.train.training_checks import check_validation
 from fiftyone_hs2s.dataset.train.training_data import StoredVideo, read_pictures, read_videos
@@ -56,9 +57,8 @@ def _load(samples: Samples | str) -> Samples:
     if not isinstance(samples, str):
         return samples
     if samples not in fo.list_datasets():
-        raise HS2SError(
-            f"There is no dataset {samples!r}: there are {', '.join(fo.list_datasets()) or 'none'}"
-        )
+        fix = did_you_mean(samples, fo.list_datasets()) if fo.list_datasets() else "make one first"
+        raise HS2SError(f"There is no dataset {samples!r}: {fix}")
     return fo.load_dataset(samples)
 
 

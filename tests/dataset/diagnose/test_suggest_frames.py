@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import cv2
 import fiftyone as fo
-import numpy as np
 import pytest
-from fiftyone_kit import T, color_model, prompts
+from fiftyone_kit import T, color_model, picture, prompts
 
-from fiftyone_hs2s import HS2SError, propagate, suggest_frames
+from fiftyone_hs2s import propagate, suggest_frames
 from fiftyone_hs2s.dataset.diagnose.suggest_frames import NEXT_FRAME_TAG
 
 LOST = 8
@@ -75,8 +74,22 @@ def test_nothing_in_doubt_is_said(dataset, sample, capsys):
     assert sample.pred_next_frame is None and NEXT_FRAME_TAG not in sample.tags
 
 
-def test_images_are_refused(dataset, tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
-    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png"), scene="x", place=1, pred=fo.Detections()))
-    with pytest.raises(HS2SError, match="use videos"):
-        suggest_frames(dataset.group_by("scene", order_by="place"), "pred")
+def test_of_a_group_of_images_the_image_is_proposed(dataset, tmp_path):
+    for number in (*range(T, 0, -1), *range(T + 1, 2 * T + 1)):
+        place, indices = (number - 1) % T + 1, [1] if LOST <= number <= T else [0, 1]
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), picture(place))
+        masks = prompts(place, indices)
+        for mask in masks.detections:
+            mask.confidence = 1.0
+        scene = "lost" if number <= T else "right"
+        dataset.add_sample(fo.Sample(filepath=str(path), scene=scene, place=place, pred=masks))
+    groups = dataset.group_by("scene", order_by="place")
+    for _ in range(2):  # what was proposed before is replaced
+        (row,) = suggest_frames(groups, "pred", tag=True).frames
+    dataset.reload()
+    image = dataset[row["sample_id"]]
+    assert (image.scene, image.place) == ("lost", row["frame"]) and row["frame"] >= LOST
+    assert row["object"] == "square 0" == image.pred_next_frame.object
+    assert dataset.match_tags(NEXT_FRAME_TAG).values("id") == [image.id]
+    assert dataset.count("pred_next_frame") == 1

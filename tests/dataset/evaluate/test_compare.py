@@ -133,7 +133,7 @@ def test_views_of_image_groups(dataset):
 
 
 def test_unknown_rows_are_refused(two_runs):
-    with pytest.raises(HS2SError, match="cannot be compared by 'frame': choose one of sample, object"):
+    with pytest.raises(HS2SError, match="by='frame' is unknown: choose one of sample, object"):
         compare_evaluations(two_runs, by="frame")
 
 

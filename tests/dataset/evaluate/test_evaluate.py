@@ -193,7 +193,7 @@ def test_groups_of_images(dataset, tmp_path):
         (("frames.pred", "frames.nothing", "ev"), "ground truth field.*choose one of"),
         (("frames.pred", "pred", "ev"), "cannot be its own ground truth"),
         (("frames.pred", "frames.gt", "an evaluation"), "cannot name an evaluation"),
-        (("frames.pred", "frames.gt", "ev", "davis"), "no protocol 'davis'; did you mean 'davis20"),
+        (("frames.pred", "frames.gt", "ev", "davis"), "protocol='davis' is unknown: did you mean 'davis20"),
     ],
 )
 def test_bad_input(scored_dataset, arguments, message):

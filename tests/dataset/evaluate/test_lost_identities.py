@@ -152,7 +152,7 @@ def test_a_frame_without_predictions_decides_nothing(tracked):
 
 
 def test_what_cannot_be_matched_is_refused(tracked):
-    with pytest.raises(HS2SError, match="there is no match 'overlap': choose one of identity, first_frame"):
+    with pytest.raises(HS2SError, match="match='overlap' is unknown: choose one of identity, first_frame"):
         evaluate_propagation(tracked, "sam2", "gt", match="overlap")
     sample = tracked.first()
     for d in sample.frames[3].sam2.detections:

@@ -11,6 +11,7 @@ from PIL import Image
 from propagate_kit import ByColor
 
 from fiftyone_hs2s import HS2SError, evaluate_propagation, propagate
+from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.objects import is_prompt
 from fiftyone_hs2s.dataset.propagate.plan import plan
 from fiftyone_hs2s.hints import Hint
@@ -108,6 +109,38 @@ def test_several_fields_and_the_first_box_of_each_object(dataset, video, model):
         n: [d.index for d in f.pred.detections if is_prompt(d)] for n, f in sample.frames.items() if f.pred
     }
     assert {n: ids for n, ids in given.items() if ids} == {3: [0], 5: [1]}
+
+
+def one_of_two(number):
+    """One object in a field of masks, the other in a field of points."""
+    masks, drawn = prompts(number), points(number)
+    masks.detections, drawn.keypoints = masks.detections[:1], drawn.keypoints[1:]
+    return {"masks": masks, "points": drawn}
+
+
+def test_several_fields_of_clips(dataset, video, model):
+    sample = fo.Sample(filepath=str(video))
+    sample.frames[3] = fo.Frame(**one_of_two(3))
+    dataset.add_sample(sample)
+    clips = dataset.to_clips([[(3, 8)]])
+    propagate(clips, model, prompt_field=["masks", "points"], label_field="pred", skip_failures=False)
+    sample.reload()
+    assert_right(found(sample), range(3, 9))
+
+
+def test_several_fields_of_image_groups(tmp_path, dataset, model):
+    for number in range(T, 0, -1):
+        path = tmp_path / f"{number:03d}.png"
+        Image.fromarray(picture(number)).save(path)
+        fields = one_of_two(2) if number == 2 else {}
+        dataset.add_sample(fo.Sample(str(path), scene="x", place=number, **fields))
+    groups = dataset.group_by("scene", order_by="place")
+    propagate(groups, model, prompt_field=["masks", "points"], label_field="pred", skip_failures=False)
+    results = {
+        sample.place: {d.index: detection_mask(d, (H, W)) for d in sample.pred.detections}
+        for sample in dataset.exists("pred")
+    }
+    assert_right(results, range(2, T + 1))
 
 
 def test_boxes_that_the_app_copies_to_later_frames_of_a_drawn_track_are_no_prompts(dataset, video, model):

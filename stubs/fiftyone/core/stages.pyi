@@ -1,0 +1,5 @@
+from typing import Any
+
+class GroupBy:
+    @property
+    def field_or_expr(self) -> Any: ...

@@ -1,0 +1,22 @@
+"""What is said of a choice that there is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fiftyone_hs2s.choices import DIRECTIONS, check_choice
+from fiftyone_hs2s.errors import HS2SError
+
+
+def test_the_nearest_choice_is_named():
+    with pytest.raises(HS2SError, match=r"^direction='foward' is unknown: did you mean 'forward'\?$"):
+        check_choice("direction", "foward", DIRECTIONS)
+
+
+def test_all_are_named_where_none_is_near():
+    with pytest.raises(HS2SError, match=r"^direction=3 is unknown: choose one of forward, backward, both$"):
+        check_choice("direction", 3, DIRECTIONS)
+
+
+def test_a_choice_is_given_back():
+    assert check_choice("direction", "both", DIRECTIONS) == "both"
