@@ -70,6 +70,7 @@ class VideoWriter:
                 self._close()
 
     def _start(self, height: int, width: int) -> None:
+        av.logging.set_level(None)  # see tracking/decoding.py
         with self._said():
             self._output = av.open(f"file:{self._part}", "w", format="mp4", options={"movflags": "faststart"})
             stream = self._output.add_stream(

@@ -167,6 +167,9 @@ def _is_hidden(packet: av.Packet) -> bool:
 
 
 def _open_container(path: Path) -> InputContainer:
+    # torchvision 0.21 switches on that FFmpeg's messages go to Python. Its threads then wait for the
+    # interpreter's lock, which whoever closes a decoder holds while it waits for these threads.
+    av.logging.set_level(None)
     try:
         return av.open(f"file:{path}", metadata_errors="replace")
     except (av.FFmpegError, UnicodeError) as error:

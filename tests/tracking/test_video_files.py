@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 
+import av
 import numpy as np
 import pytest
 
@@ -184,6 +185,13 @@ def test_video_beside_a_cover_picture_and_an_odd_title(tmp_path):
     ffmpeg("-i", video, "-i", cover, *options.split(), f"file:{path}")
     path.write_bytes(path.read_bytes().replace(b"TITLE", b"T\xefT\xffE"))  # no UTF-8
     assert len(assert_as_ffmpeg(f"file:{path}" if os.sep not in str(path) else path)) == 18
+
+
+def test_messages_of_ffmpeg_never_wait_for_python(tmp_path):
+    """Older torchvisions let them: closing a decoder could then hang for ever."""
+    av.logging.set_level(av.logging.ERROR)
+    open_frames(encode(tmp_path / "a.mp4", *FILES["h264.mp4"]))
+    assert av.logging.get_level() is None
 
 
 def test_reading_goes_on_in_another_process(tmp_path):
