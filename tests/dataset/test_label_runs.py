@@ -58,7 +58,7 @@ def test_a_run_is_all_that_was_written_for_its_field(one):
     assert run.views == [name for name in one.list_saved_views() if name.endswith("(one)")] != []
     written = {path for path in paths(one) if path.removeprefix("frames.").startswith("one")}
     assert {path for path in written if path.count(".") == path.startswith("frames.")} == set(run.paths)
-    assert str(run).startswith("frames.one, one_status, one_events, evaluation one_eval, ")
+    assert str(run).startswith("frames.one, one_status, one_events, one_next_frame, evaluation one_eval, ")
 
 
 def test_each_run_is_a_group_of_the_sidebar_of_which_the_last_is_open(one):
