@@ -3,14 +3,18 @@
     python benchmarks/tracking.py            # everything; the paper's network takes hours on a CPU
     python benchmarks/tracking.py --quick    # a few minutes: fewer frames
     python benchmarks/tracking.py --models hs2s-lite --lengths 40 --rounds 3    # ratios on a busy machine
-    python benchmarks/tracking.py --device cuda --objects 1 3 10    # and what waits for the GPU
+    python benchmarks/tracking.py --device cuda --objects 1 3 10 --videos 1 4 16    # and waits for the GPU
+    python benchmarks/tracking.py --models hs2s-resnet50 --runtimes released torch --lengths 8 --rounds 3
 
 Videos are made: a textured ground and as many moving textured squares as there are objects, 480x854, in a
 file that is decoded as any other. Each case runs in a process of its own, so that its peak memory is its own.
 Seconds per frame are the median over the video (without the first frames) of what ``track`` takes from frame
 to frame, decoding included; beside it stands the CPU time of the process, spread over its threads, which
-other work on the machine does not change. Weights are the shipped ones, else random: they make no difference
-to speed. Cases are run in turns, ``--rounds`` times, and the least of each counts.
+other work on the machine does not change. ``--videos`` tracks several videos at once, whose frames are one
+batch of the network; a frame's seconds are the mean then. The runtime "released" is the network as the
+paper's released code computes it: PyTorch, contiguous, float32, each object on its own. Weights are the
+shipped ones, else random: they make no difference to speed. Cases are run in turns, ``--rounds`` times, and
+the least of each counts.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from fiftyone_hs2s.files import write_text
@@ -42,21 +47,24 @@ def main() -> None:
         print(json.dumps(run_case(**json.loads(args.case), args=args)))
         return
     cases = [
-        {"model": model, "runtime": runtime, "objects": objects, "length": length}
+        {"model": model, "runtime": runtime, "objects": objects, "length": length, "videos": videos}
         for model in args.models
+        for videos in args.videos
         for objects in args.objects
         for length in args.lengths or (QUICK_LENGTHS[model] if args.quick else LENGTHS)
         for runtime in args.runtimes
     ]
-    columns = f"{'objects':>7} {'frames':>7} {'s/frame':>8} {'CPU s/frame':>11} {'peak MB':>8} {'GPU MB':>7}"
-    print(f"{'model':14} {'runtime':12} {columns}", flush=True)
+    print(
+        f"{'model':14} {'runtime':12} objects videos  frames  s/frame CPU s/frame  peak MB  GPU MB",
+        flush=True,
+    )
     rounds = [[run_in_own_process(case) for case in cases] for _ in range(args.rounds)]
     results = [least(found) for found in zip(*rounds, strict=True)]
     for result in results:
         times = f"{result['seconds']:8.3f} {result['cpu_seconds']:11.3f}"
         memory = f"{result['peak'] / 1e6:8.0f} {result['gpu_peak'] / 1e6:7.0f}"
-        about = f"{result['model']:14} {result['runtime']:12} {result['objects']:7} {result['length']:7}"
-        print(f"{about} {times} {memory}")
+        about = f"{result['model']:14} {result['runtime']:12} {result['objects']:7} {result['videos']:6}"
+        print(f"{about} {result['length']:7} {times} {memory}")
         for name, (count, seconds) in result["waits"].items():
             print(f"    waits {count:.1f} times a frame, {1000 * seconds:.2f} ms each: {name}")
     print("\n" + "\n".join(summary(results)))
@@ -72,6 +80,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--runtimes", nargs="+", metavar="NAME", help=f"default {RUNTIMES}; torch on a GPU")
     parser.add_argument("--rounds", type=int, default=1, metavar="N")
     parser.add_argument("--objects", nargs="+", type=int, default=[1, 3], metavar="N")
+    parser.add_argument("--videos", nargs="+", type=int, default=[1], metavar="N", help="tracked at once")
     parser.add_argument(
         "--lengths", nargs="+", type=int, metavar="N", help=f"numbers of frames; default {LENGTHS}"
     )
@@ -101,32 +110,28 @@ def run_in_own_process(case: dict) -> dict:
     return json.loads(output.splitlines()[-1])
 
 
-def run_case(model: str, runtime: str, objects: int, length: int, args: argparse.Namespace) -> dict:
+def run_case(model: str, runtime: str, objects: int, length: int, videos: int, args) -> dict:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import torch
 
     from fiftyone_hs2s.cli.memory import peak_memory
     from fiftyone_hs2s.network import build_network, default_weights, load_network
-    from fiftyone_hs2s.tracking import Tracker, open_frames, track
+    from fiftyone_hs2s.tracking import Tracker
 
     torch.manual_seed(0)
     network = load_network(model) if default_weights(model) else build_network(model)
-    tracker = Tracker(
-        network, tuple(args.size), device=args.device, precision=args.precision, runtime=runtime
-    )
+    plain = runtime == "released"
+    options = {"precision": "float32", "chunk_size": 1} if plain else {"precision": args.precision}
+    options["runtime"] = "torch" if plain else runtime
+    tracker = Tracker(network, tuple(args.size), args.device, **options)
+    if plain:
+        tracker._engine._format = torch.contiguous_format
+        network.to(memory_format=torch.contiguous_format)
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "video.mp4"
         masks = make_video(video, objects, length)
         prompt = {"forward": 0, "backward": length - 1, "both": length // 2}[args.direction]
-        times, cpu = [time.perf_counter()], [time.process_time()]
-        for _ in track(
-            tracker,
-            open_frames(video),
-            {prompt: masks(prompt)},
-            args.direction,
-            on_step=lambda: (times.append(time.perf_counter()), cpu.append(time.process_time())),
-        ):
-            pass
+        times, cpu = time_steps(tracker, video, {prompt: masks(prompt)}, args.direction, videos)
         waits = time_waits(tracker, video, masks(0)) if tracker.device.type == "cuda" else {}
     threads = min(torch.get_num_threads(), os.cpu_count() or 1)
     return {
@@ -135,8 +140,9 @@ def run_case(model: str, runtime: str, objects: int, length: int, args: argparse
         "waits": waits,
         "objects": objects,
         "length": length,
-        "seconds": median_step(times),
-        "cpu_seconds": median_step(cpu) / threads,
+        "videos": videos,
+        "seconds": each_step(times, videos),
+        "cpu_seconds": each_step(cpu, videos) / threads,
         "peak": peak_memory(),
         "gpu_peak": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
         "device": str(tracker.device),
@@ -144,6 +150,26 @@ def run_case(model: str, runtime: str, objects: int, length: int, args: argparse
         "threads": threads,
         "torch": torch.__version__,
     }
+
+
+def time_steps(tracker, video: Path, prompts: dict, direction: str, videos: int) -> tuple[list, list]:
+    """When each frame was done: seconds of the clock, and of the process."""
+    from fiftyone_hs2s.threads import Threads
+    from fiftyone_hs2s.tracking import open_frames, track
+
+    times, cpu = [time.perf_counter()], [time.process_time()]
+
+    def note() -> None:
+        times.append(time.perf_counter())
+        cpu.append(time.process_time())
+
+    def work(_: int, report) -> None:
+        with tracker.beside_others() if videos > 1 else nullcontext(tracker) as own:
+            for _ in track(own, open_frames(video), prompts, direction, on_step=note):
+                pass
+
+    list(Threads(videos).results(work, range(videos)))
+    return times, cpu
 
 
 def time_waits(tracker, video: Path, masks: dict, frames: int = 20) -> dict[str, tuple[float, float]]:
@@ -166,7 +192,11 @@ def time_waits(tracker, video: Path, masks: dict, frames: int = 20) -> dict[str,
     }
 
 
-def median_step(times: list[float]) -> float:
+def each_step(times: list[float], videos: int) -> float:
+    """What a frame takes; of several videos, whose frames come in bunches, the mean."""
+    if videos > 1:
+        start = times[WARM_UP * videos :]
+        return (start[-1] - start[0]) / max(1, len(start) - 1)
     steps = [after - before for before, after in itertools.pairwise(times)]
     return statistics.median(steps[WARM_UP:] or steps)
 
@@ -218,6 +248,8 @@ def summary(results: list[dict]) -> list[str]:
     GPU."""
     first = results[0]
     lines = [f"{first['device']}, {first['precision']}, {first['threads']} threads, torch {first['torch']}"]
+    several = [result for result in results if result["videos"] > 1]
+    results = [result for result in results if result["videos"] == 1]
     kinds = dict.fromkeys((result["model"], result["runtime"]) for result in results)
     counts = dict.fromkeys(result["objects"] for result in results)
     for model, runtime in kinds:
@@ -234,6 +266,10 @@ def summary(results: list[dict]) -> list[str]:
             lines.append(
                 f"{model}, {runtime}, {objects} object(s): longest to shortest video {slope:+.0f} MB"
             )
+    for result in several:
+        alone = fastest(results, result["model"], result["runtime"], result["objects"])
+        label = f"{result['model']}, {result['objects']} object(s): {result['videos']} videos at once to one"
+        lines += ratio(label, (result["seconds"], result["cpu_seconds"]), alone)
     for objects in (1, 3):
         label = f"{MODELS[1]} to {MODELS[0]}, {objects} object(s)"
         above, below = (fastest(results, model, "torch", objects) for model in reversed(MODELS))

@@ -7,10 +7,17 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+from fiftyone_hs2s.errors import HS2SError
+
 Work = Callable[..., Any]
 """Called with a task and a function that is told the progress; what it raises ends all work."""
 Tell = Callable[[int, Any], object]
 """Is told the number of a task, from 0, and its progress, in whatever words the work has for it."""
+
+
+def tell_nobody(index: int, event: Any) -> None:
+    """Nobody wants to know how far tasks are."""
+
 
 _WINDOW = 4
 """Tasks for each place at work that may be finished before an earlier one is: their results are held."""
@@ -42,7 +49,7 @@ class Engine(ABC):
         self,
         work: Work,
         tasks: Iterable[Any],
-        tell: Tell = lambda index, event: None,
+        tell: Tell = tell_nobody,
         in_order: bool = False,
     ) -> Generator[Result]:
         """Does each task once. Closing the iterator ends what is being done.
@@ -117,20 +124,36 @@ class InThisProcess(Engine):
 
 
 def get_engine(
-    num_workers: int | Engine | None, num_tasks: int, environments: Sequence[Mapping[str, str]] = ({},)
+    num_workers: int | Engine | None,
+    num_tasks: int,
+    environments: Sequence[Mapping[str, str]] = ({},),
+    at_once: int = 1,
 ) -> Engine:
     """The engine that an argument ``num_workers`` asks for: a number of processes, or an engine itself.
 
     Args:
         num_workers: None for one process for each environment; 1 or less for this process
-        num_tasks: how many tasks there are: more processes are not started
+        num_tasks: how many tasks there are: more processes or threads are not started
         environments: variables for the processes, one mapping after the other
+        at_once: tasks that each process does at once, in threads; an engine does as it was told
+
+    Raises:
+        HS2SError: if ``at_once`` is below 1, or an engine should do tasks of a process at once
     """
+    if at_once < 1:
+        raise HS2SError(f"at least one video must be tracked at a time, not batch_videos={at_once}")
     if isinstance(num_workers, Engine):
+        if at_once > 1:
+            raise HS2SError("batch_videos is for the processes of one machine: leave it at 1 on a cluster")
         return num_workers
     count = min(len(environments) if num_workers is None else num_workers, num_tasks)
-    if count <= 1:
+    at_once = min(at_once, -(-num_tasks // max(1, count)))
+    if count <= 1 and at_once <= 1:
         return InThisProcess()
+    if count <= 1:
+        from fiftyone_hs2s.threads import Threads
+
+        return Threads(at_once)
     from fiftyone_hs2s.processes import Processes
 
-    return Processes(count, environments)
+    return Processes(count, environments, at_once)

@@ -22,7 +22,7 @@ from fiftyone_hs2s.engines import Engine, Result, Tell, Work
 from fiftyone_hs2s.errors import HS2SError
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); " + (
-    "from fiftyone_hs2s.worker_process import serve; serve(int(sys.argv[2]), sys.argv[3])"
+    "from fiftyone_hs2s.worker_process import serve; serve(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"
 )
 _PATIENCE = 10
 """Seconds in which a process that is asked to stop tidies up."""
@@ -38,11 +38,14 @@ class Processes(Engine):
     Args:
         num_workers: how many
         environments: variables for them, one mapping after the other
+        at_once: tasks that each does at once, in threads
     """
 
-    def __init__(self, num_workers: int, environments: Sequence[Mapping[str, str]] = ({},)) -> None:
-        self.capacity = num_workers
-        self._environments = environments
+    def __init__(
+        self, num_workers: int, environments: Sequence[Mapping[str, str]] = ({},), at_once: int = 1
+    ) -> None:
+        self.capacity, self._places = num_workers * at_once, range(num_workers)
+        self._environments, self._at_once = environments, at_once
 
     @contextmanager
     def _at_work(self, work: Work, tell: Tell) -> Iterator[None]:
@@ -53,7 +56,7 @@ class Processes(Engine):
             self._work.write_bytes(_packed(work))
             try:
                 with _signals_wait():
-                    for place in range(self.capacity):
+                    for place in self._places:
                         self._start(place)
                 yield
                 for worker in self._workers.values():
@@ -68,37 +71,32 @@ class Processes(Engine):
 
     def _start(self, place: int) -> None:
         threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores())
-        shared = {"OMP_NUM_THREADS": str(max(1, threads // self.capacity))}
+        shared = {"OMP_NUM_THREADS": str(max(1, threads // len(self._places)))}
         environment = {**os.environ, **shared, **self._environments[place % len(self._environments)]}
-        self._workers[place] = _Worker(self._work, environment)
+        self._workers[place] = _Worker(self._work, environment, self._at_once)
 
     def _submit(self, index: int, task: Any) -> None:
-        for place in range(self.capacity):
+        for place in self._places:
             if place not in self._workers:  # one was lost
                 with _signals_wait():
                     self._start(place)
-            if self._workers[place].task is None:
-                self._workers[place].give(index, task)
-                return
+        min(self._workers.values(), key=lambda worker: len(worker.tasks)).give(index, task)
 
     def _wait(self) -> Iterator[Result]:
         found: list[Result] = []
         while not found:
             by_connection = {worker.connection: place for place, worker in self._workers.items()}
             for connection in wait(list(by_connection)):
-                place = by_connection[connection]  # type: ignore[index]
-                if result := self._hear(place):
-                    found.append(result)
+                found += self._hear(by_connection[connection])  # type: ignore[index]
         yield from found
 
-    def _hear(self, place: int) -> Result | None:
-        """Takes what a process says; its result if it has one."""
+    def _hear(self, place: int) -> list[Result]:
+        """Takes what a process says; its results if it has any."""
         worker = self._workers[place]
         try:
             kind, said = worker.connection.recv()
         except (EOFError, OSError):
             return self._lose(place)
-        index = worker.task
         if kind == "ready":
             worker.ready = True
         elif kind == "log":
@@ -106,44 +104,45 @@ class Processes(Engine):
         elif kind == "failed":
             error, cause = pickle.loads(said)
             raise error from (RuntimeError(cause) if cause else None)
-        elif index is not None and kind == "told":
-            self._tell(index, said)
-        elif index is not None:
-            worker.task = None
-            return Result(index, pickle.loads(said))
-        return None
+        elif kind == "told":
+            self._tell(*said)
+        else:
+            index, packed = said
+            worker.tasks.remove(index)
+            return [Result(index, pickle.loads(packed))]
+        return []
 
-    def _lose(self, place: int) -> Result | None:
+    def _lose(self, place: int) -> list[Result]:
         worker = self._workers.pop(place)
         worker.end()
         status = worker.process.returncode
         if not worker.ready:
             raise HS2SError(f"a worker process could not start, {_ending(status)}")
-        return None if worker.task is None else Result(worker.task, lost=f"its process {_ending(status)}")
+        return [Result(index, lost=f"its process {_ending(status)}") for index in sorted(worker.tasks)]
 
 
 class _Worker:
     """A process and what it is doing.
 
     Attributes:
-        task: the number of its task, None while it has none
+        tasks: the numbers of its tasks
         ready: whether it has read what to do
     """
 
-    def __init__(self, work: Path, environment: Mapping[str, str]) -> None:
-        self.task: int | None = None
+    def __init__(self, work: Path, environment: Mapping[str, str], at_once: int) -> None:
+        self.tasks: set[int] = set()
         self.ready = False
         self.connection, theirs = Pipe()
         with theirs:
-            arguments = [json.dumps([*map(str, sys.path)]), str(theirs.fileno()), str(work)]
+            arguments = [json.dumps([*map(str, sys.path)]), str(theirs.fileno()), str(work), str(at_once)]
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _START, *arguments], env=environment, pass_fds=[theirs.fileno()]
             )
 
     def give(self, index: int, task: Any) -> None:
-        self.task = index
+        self.tasks.add(index)
         with suppress(OSError):  # it is gone, which is noticed when it is waited for
-            self.connection.send_bytes(_packed(task))
+            self.connection.send_bytes(_packed((index, task)))
 
     def dismiss(self) -> None:
         """Tells it that there is nothing more to do."""

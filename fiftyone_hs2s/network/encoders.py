@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from fiftyone_hs2s.network.config import HS2SConfig
 from fiftyone_hs2s.network.decoder import DecoderBlock
 
 
-@dataclass
+@dataclass(eq=False)
 class ImageFeatures:
     """What all objects of a frame share: computed once a frame.
 
@@ -30,6 +30,22 @@ class ImageFeatures:
     def select(self, indices: list[int] | slice | torch.Tensor) -> ImageFeatures:
         """Features of some pictures of the batch."""
         return self.map(lambda x: x[indices])
+
+    def expand(self, count: int) -> ImageFeatures:
+        """Features of one picture, for so many objects."""
+        return self.map(lambda x: expand(x, count))
+
+    @staticmethod
+    def cat(images: Sequence[ImageFeatures]) -> ImageFeatures:
+        """Features of all the pictures, in their order."""
+        first = images[0]
+        return ImageFeatures(
+            torch.cat([image.joint for image in images]),
+            {stride: torch.cat([image.skips[stride] for image in images]) for stride in first.skips},
+            None
+            if first.key is None
+            else torch.cat([image.key for image in images if image.key is not None]),
+        )
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ImageFeatures:
         """Applies a function to each tensor."""

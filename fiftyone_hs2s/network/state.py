@@ -58,8 +58,8 @@ class State:
 
         return self._map(wide, self.image.map(wide))
 
-    def select(self, indices: list[int]) -> State:
-        """The state of some of the objects, in the order given."""
+    def select(self, indices: list[int] | slice) -> State:
+        """The state of some of the objects, in the order given; of a slice without copies."""
         image = self.image.select(indices) if len(self.image.joint) == len(self) > 1 else self.image
 
         return self._map(lambda x: x[indices], image)

@@ -212,6 +212,15 @@ def workers_input(inputs: types.Object) -> None:
     inputs.int("num_workers", min=1, label="Processes", description=about)
 
 
+def batch_videos_input(inputs: types.Object) -> None:
+    """Adds the number of videos that go through the network as one batch."""
+    about = (
+        "Videos whose frames go through the network as one batch, which keeps a GPU busy; for the runtime"
+        " PyTorch"
+    )
+    inputs.int("batch_videos", default=1, min=1, label="Videos at once", description=about)
+
+
 def speed_inputs(inputs: types.Object) -> None:
     """Adds where and how the network is computed."""
     choice(inputs, "device", _DEVICE_LABELS, "Device", "auto")

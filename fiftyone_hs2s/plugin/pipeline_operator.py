@@ -34,6 +34,7 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
         forms.model_input(inputs)
         forms.direction_input(inputs)
         forms.prompt_frames_input(inputs)
+        forms.workers_input(inputs)
         truths = {prefix + name: prefix + name for name in truth_fields(samples, None)}
         about = "The true masks; None to find failures without"
         forms.choice(inputs, "gt_field", {NONE: "None"} | truths, "Ground truth", NONE, about)
@@ -76,8 +77,8 @@ class PropagateAndCheck(MaskOperator, foo.PipelineOperator):
             label_field: the frame field for the results
             gt_field: the field with the ground truth, if there is one
             delegate: whether to queue the work instead of doing it now
-            **params: ``model``, ``direction``, ``prompt_frames``, ``overwrite``, ``protocol`` as in
-                ``propagate()`` and ``evaluate_propagation()``
+            **params: ``model``, ``direction``, ``prompt_frames``, ``overwrite``, ``num_workers``,
+                ``protocol`` as in ``propagate()`` and ``evaluate_propagation()``
 
         Returns:
             the operator's result

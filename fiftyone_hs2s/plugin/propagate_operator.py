@@ -81,6 +81,7 @@ class Propagate(foo.Operator):
         forms.quality_inputs(inputs)
         forms.speed_inputs(inputs)
         forms.workers_input(inputs)
+        forms.batch_videos_input(inputs)
         forms.mask_maker_input(inputs)
         inputs.bool(
             "overwrite",
@@ -123,9 +124,9 @@ class Propagate(foo.Operator):
             label_field: the frame field for the results
             delegate: whether to queue the work instead of doing it now
             **params: ``model``, ``weights``, ``reset_period``, ``adapt``, ``average``, ``mask_maker``,
-                ``direction``, ``prompt_frames``, ``scene_cuts``, ``overwrite``, ``num_workers``, ``device``,
-                ``precision``, ``runtime`` as in ``load_model()`` and ``propagate()``; ``size`` as
-                ``"256x448"``
+                ``direction``, ``prompt_frames``, ``scene_cuts``, ``overwrite``, ``num_workers``,
+                ``batch_videos``, ``device``, ``precision``, ``runtime`` as in ``load_model()`` and
+                ``propagate()``; ``size`` as ``"256x448"``
 
         Returns:
             the operator's result
@@ -181,6 +182,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
         scene_cuts=params.get("scene_cuts"),
         overwrite=bool(params.get("overwrite")),
         num_workers=params.get("num_workers"),
+        batch_videos=params.get("batch_videos") or 1,
         progress=progress,
     )
     report.raise_if_all_failed()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 
 from fiftyone_hs2s.network import HS2S, ImageFeatures, State
+
+Started = tuple[ImageFeatures, torch.Tensor, torch.Tensor | None]
+"""What objects start from: a picture, their masks, and where the others are."""
+Stepped = tuple[torch.Tensor, State]
+"""What a step gives: logits, and the objects after it."""
 
 
 class Engine(ABC):
@@ -21,6 +27,8 @@ class Engine(ABC):
     """
 
     name: str
+    takes_pictures = False
+    """Whether the objects of a call may each have a picture of their own."""
 
     def __init__(self, network: HS2S, precision: torch.dtype) -> None:
         self.network, self.precision = network, precision
@@ -43,5 +51,13 @@ class Engine(ABC):
         """See :meth:`HS2S.start`."""
 
     @abstractmethod
-    def step(self, image: ImageFeatures, state: State) -> tuple[torch.Tensor, State]:
+    def step(self, image: ImageFeatures, state: State) -> Stepped:
         """See :meth:`HS2S.step`."""
+
+    def starts(self, given: Sequence[Started]) -> list[State]:
+        """Starts the objects of a frame, in parts."""
+        return [self.start(*part) for part in given]
+
+    def steps(self, given: Sequence[tuple[ImageFeatures, State]]) -> list[Stepped]:
+        """Advances the objects of a frame, in parts."""
+        return [self.step(*part) for part in given]

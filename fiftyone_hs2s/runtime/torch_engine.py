@@ -22,6 +22,7 @@ class TorchEngine(Engine):
     """
 
     name = "PyTorch"
+    takes_pictures = True
 
     def __init__(self, network: HS2S, precision: torch.dtype, device: torch.device) -> None:
         super().__init__(network, precision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -65,9 +66,11 @@ class FrameWork:
     def _advance(self, batch: Batch, images: list[ImageFeatures]) -> Batch:
         if not batch.ids:
             return replace(batch, given={})
+        pairs = zip(images, batch.states, strict=True)
+        found = iter(self.engine.steps([(image, state) for image, joined in pairs for state in joined]))
         results, after = [], []
-        for view, image, joined in zip(self.views, images, batch.states, strict=True):
-            logits, states = zip(*(self.engine.step(image, state) for state in joined), strict=True)
+        for view, joined in zip(self.views, batch.states, strict=True):
+            logits, states = zip(*islice(found, len(joined)), strict=True)
             after.append(states)
             results.append(view.bring_back(torch.cat(logits).float(), self.base)[:, 0])
         mean = torch.stack(results).mean(0) if len(results) > 1 else results[0]
@@ -78,8 +81,11 @@ class FrameWork:
         batch = batch.keep(left, self.chunk_size)
         small = torch.cat([shrink(mask, self.base, batch.logits.device) for mask in masks.values()])
         others, joined = self._others_of(batch, small), []
-        for view, image, states in zip(self.views, images, batch.states, strict=True):
-            new = [self.engine.start(image, *given) for given in self._split(view, small, others)]
+        given = [self._split(view, small, others) for view in self.views]
+        pairs = zip(images, given, strict=True)
+        started = iter(self.engine.starts([(image, *part) for image, parts in pairs for part in parts]))
+        for states, parts in zip(batch.states, given, strict=True):
+            new = islice(started, len(parts))
             joined.append(chunked(State.cat([*states, *new]), self.chunk_size))
         return Batch(
             torch.cat([*([batch.logits] if batch.ids else []), small[:, 0].logit(1e-7)]),

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fiftyone_hs2s.choices import Runtime, check_choice
+from fiftyone_hs2s.choices import Runtime
 from fiftyone_hs2s.errors import HS2SError, VideoError
 from fiftyone_hs2s.network import HS2S
-from fiftyone_hs2s.network.aggregation import AGGREGATIONS
 from fiftyone_hs2s.network.attention import first_frame_attention
-from fiftyone_hs2s.runtime import choose_engine
+from fiftyone_hs2s.runtime import Engine, choose_engine
 from fiftyone_hs2s.runtime.device import choose_device
+from fiftyone_hs2s.runtime.joint import Joint, JointEngine
 from fiftyone_hs2s.runtime.torch_engine import TorchEngine
 from fiftyone_hs2s.tracking.batch import Batch
 from fiftyone_hs2s.tracking.frame_work import FrameWork
+from fiftyone_hs2s.tracking.options import check_options
 from fiftyone_hs2s.tracking.result import TrackedFrame
 from fiftyone_hs2s.tracking.seen import SeenFrame, check_mask, see
 from fiftyone_hs2s.tracking.views import AVERAGES
 
 logger = logging.getLogger(__name__)
 
-MAX_SIDE = 4096
-"""Of the network's input; memory grows with it."""
+_MAKING = Lock()
 
 
 class Tracker:
@@ -72,23 +74,14 @@ class Tracker:
         average: str = "none",
         runtime: Runtime = "auto",
     ) -> None:
-        if not all(32 <= side <= MAX_SIDE and side % 32 == 0 for side in size):
-            raise HS2SError(
-                f"The network's size must be multiples of 32 up to {MAX_SIDE} such as 256x448, not"
-                f" {size[0]}x{size[1]}."
-            )
-        check_choice("aggregation", aggregation, AGGREGATIONS)
-        check_choice("average", average, AVERAGES)
-        if chunk_size < 1:
-            raise HS2SError(
-                f"At least one object must go through the network at once, not chunk_size={chunk_size}."
-            )
+        check_options(size, aggregation, average, chunk_size)
         self._asked = (size, device, precision, aggregation, chunk_size, average, runtime)
         self.device = choose_device(device)
         self.network = network.eval().to(self.device)
         self._engine = choose_engine(self.network, self.device, precision, runtime)
         self.size, self.aggregation, self.chunk_size = (size[0], size[1]), aggregation, chunk_size
         self.average, self._views = average, AVERAGES[average]
+        self._joint: Joint | None = None
         about = network.config.name, self.device, str(self.precision)[6:], self.runtime
         logger.info("Tracking with %s on %s in %s by %s", *about)
         self.reset()
@@ -121,12 +114,39 @@ class Tracker:
         Args:
             network: in evaluation mode, on the same device
         """
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.network = network
-        other._engine = TorchEngine(network, self.precision, self.device)
+        other = self._with_engine(TorchEngine(network, self.precision, self.device))
         if other.runtime != self.runtime:
             logger.info("PyTorch computes the network of this video")
+        return other
+
+    @contextmanager
+    def beside_others(self) -> Iterator[Tracker]:
+        """A tracker with the same settings for one of several videos that are tracked at once, in threads.
+
+        What all of these ask of the network at about the same time goes through it as one batch, of at most
+        ``chunk_size`` objects; the results are those of each by itself, but for rounding.
+
+        Raises:
+            HS2SError: if the runtime takes one picture at a time
+        """
+        other = self._with_engine(JointEngine(self.joint))
+        try:
+            yield other
+        finally:
+            if isinstance(other._engine, JointEngine):
+                other._engine.leave()
+
+    @property
+    def joint(self) -> Joint:
+        """What brings together the trackers of :meth:`beside_others`; the error is raised here."""
+        with _MAKING:
+            self._joint = self._joint or Joint(self._engine, self.chunk_size)
+            return self._joint
+
+    def _with_engine(self, engine: Engine) -> Tracker:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.network, other._engine, other._joint = engine.network, engine, None
         other.reset()
         return other
 

@@ -187,6 +187,35 @@ def test_a_data_set_is_tracked_sequence_by_sequence(hs2s, weights, capsys):
     np.testing.assert_array_equal(read_label_map("out/IMG_8.png"), read_label_map("all/a/IMG_8.png"))
 
 
+@pytest.mark.parametrize("how", [["--batch-videos", "2"], ["--workers", "2"]])
+def test_sequences_of_a_data_set_at_once(hs2s, weights, capsys, how):
+    for name in ("a", "b", "c"):
+        shutil.copytree("frames", f"davis/JPEGImages/{name}")
+        shutil.copytree("masks", f"davis/Annotations/{name}")
+    shutil.copytree("masks", "davis/Annotations/lost")
+    common = ["davis", "--size", "64x96", "--precision", "float32", "--weights", str(weights)]
+    at_once = ["--runtime", "torch", *how, "--out", "all", "--json", "all.json"]
+    assert main(["track", *common, *at_once]) == 2
+    printed = capsys.readouterr()
+    assert "lost: There is no video or folder" in printed.err
+    assert "1 of 4 sequences were not tracked to their end: lost" in printed.err
+    assert printed.out.count("masks in all/") == 3
+    reports = json.loads(Path("all.json").read_text())["sequences"]
+    assert list(reports) == ["a", "b", "c"]
+    assert {report["model"] for report in reports.values()} == {"hs2s-lite"}
+    assert hs2s("--runtime", "torch", mask="masks")[0] == 0
+    for name in reports:
+        for frame in list_label_maps("out"):
+            ours, theirs = (read_label_map(f"{folder}/{frame}.png") for folder in (f"all/{name}", "out"))
+            assert (ours == theirs).mean() > 0.99  # random weights: any pixel may be near the edge
+
+
+def test_several_at_once_is_for_data_sets(hs2s):
+    for option in ("--workers", "--batch-videos"):
+        status, _, error = hs2s(option, "2")
+        assert status == 2 and f"{option} is for a data set" in error
+
+
 def test_scene_cuts_are_printed_and_stop_the_tracks(hs2s):
     other = np.full((*SIZE, 3), (20, 230, 240), np.uint8)
     for number in (12, 13):

@@ -41,7 +41,7 @@ def stages(dataset, **params):
 
 
 def test_each_stage_gets_what_it_takes(dataset, truth):
-    given = {"prompt_field": "frames.gt", "label_field": "frames.pred", "direction": "both"}
+    given = {"prompt_field": "frames.gt", "label_field": "frames.pred", "direction": "both", "num_workers": 2}
     assert stages(dataset, **given, gt_field="frames.truth", protocol="all") == {
         "propagate": given,
         "evaluate": {
@@ -126,6 +126,7 @@ def test_form(dataset, truth):
 
     properties = form()
     assert properties["gt_field"].type.values == ["(none)", "frames.gt", "frames.truth"]
+    assert properties["num_workers"].view.to_json()["label"] == "Processes"
     assert "protocol" not in properties and "protocol" in form(gt_field="frames.truth")
     given = {"prompt_field": "frames.gt", "label_field": "frames.truth", "gt_field": "frames.truth"}
     assert form(**given)["refusal"].invalid

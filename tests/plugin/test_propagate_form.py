@@ -36,6 +36,7 @@ def test_form(operator, dataset, sample, video):
     assert properties["direction"].type.values == ["forward", "backward", "both"]
     assert properties["prompt_frames"].type.values == ["first", "all"]
     assert "refusal" not in properties
+    assert properties["batch_videos"].default == 1 and properties["num_workers"].default is None
     assert not {"weights", "reset_period"} & properties.keys()
 
 

@@ -11,11 +11,12 @@ import yaml
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionContext, ExecutionError, Executor
 from fiftyone.plugins.context import build_plugin_contexts
-from fiftyone_kit import T, assert_right, found, prompts
+from fiftyone_kit import T, assert_right, found, prompted_sample, prompts
 from propagate_operator_kit import LOADED, URI, execute
 
 import fiftyone_hs2s
 from fiftyone_hs2s import HS2SError
+from fiftyone_hs2s.dataset.propagate import propagation_run
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -138,3 +139,16 @@ def test_impossible_fields_are_errors(operator, dataset, sample):
         execute(dataset, label_field="a b")
     with pytest.raises(HS2SError, match="cannot be a field name"):
         operator(dataset, "frames.gt", "a b")
+
+
+def test_videos_at_once(dataset, sample, video, monkeypatch):
+    asked = []
+    get_engine = propagation_run.get_engine
+    monkeypatch.setattr(
+        propagation_run, "get_engine", lambda *given: [asked.append(given), get_engine(*given)][1]
+    )
+    dataset.add_sample(prompted_sample(video, "gt"))
+    execute(dataset, batch_videos=2, num_workers=1)
+    assert [(workers, at_once) for workers, _, _, at_once in asked] == [(1, 2)]
+    for each in dataset:
+        assert found(each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,15 @@ class HS2SVideoModel(fom.SamplesMixin, fom.Model):
         """Variables for processes that work with the model: see
         :func:`fiftyone_hs2s.runtime.device.gpu_environments`."""
         return gpu_environments(self.tracker.device)
+
+    @contextmanager
+    def beside_others(self) -> Iterator[HS2SVideoModel]:
+        """The model for one of several videos that are tracked at once, in threads: see
+        :meth:`Tracker.beside_others`."""
+        with self.tracker.beside_others() as tracker:
+            other = copy(self)
+            other.tracker = tracker
+            yield other
 
     @property
     def config(self) -> SimpleNamespace:

@@ -44,6 +44,7 @@ def propagate(
     overwrite: bool = False,
     skip_failures: bool = True,
     batch_size: int = 200,
+    batch_videos: int = 1,
     num_workers: int | Engine | None = None,
     progress: ProgressOption = None,
 ) -> PropagationReport:
@@ -77,6 +78,9 @@ def propagate(
         overwrite: also do finished samples, and replace labels that something else put into ``label_field``
         skip_failures: log a sample that fails and continue with the next one
         batch_size: number of frames whose labels are written at once
+        batch_videos: number of videos that each process tracks at once; their frames go through the network
+            as one batch, which keeps a GPU busy. The labels are those of one video at a time, but for
+            rounding; memory grows by the videos' states alone. For the runtime ``torch``
         num_workers: processes that take one sample after the other, each with a model of its own; None for
             one on each GPU where there are several, else none but this one. They share the cores, and take
             some seconds to start. One that is killed loses the sample that it was at. An engine of
@@ -104,6 +108,7 @@ def propagate(
             overwrite,
             skip_failures,
             batch_size,
+            batch_videos,
             run_id=uuid4().hex,
         )
         run = PropagationRun(job, StatusField(root_dataset(samples), label_field), num_workers, show)

@@ -79,7 +79,10 @@ class PropagationRun:
 
     def _engine(self) -> Engine:
         """Who does the work."""
-        return get_engine(self.num_workers, self.total, self.job.model.environments)
+        model, batch_videos = self.job.model, self.job.batch_videos
+        if batch_videos > 1:
+            model.tracker.joint  # noqa: B018 - refuses what cannot be one batch
+        return get_engine(self.num_workers, self.total, model.environments, batch_videos)
 
     def _is_finished(self, sequence: LabeledSequence) -> bool:
         if finished := self.job.is_finished(copy(sequence)):

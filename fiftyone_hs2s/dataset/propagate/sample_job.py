@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from threading import RLock
 from typing import Any
 
 import fiftyone as fo
@@ -27,6 +28,9 @@ from fiftyone_hs2s.tracking import Frames, PromptPlan, Steps
 
 logger = logging.getLogger(__name__)
 
+_ALONE = RLock()
+"""FiftyOne's datasets, and models of its zoo, are not made for several threads: one at a time reads prompts,
+or writes."""
 Show = Callable[[Progress | None], Any]
 """Is told how far a sample is; None when it is begun."""
 
@@ -49,6 +53,7 @@ class SampleJob:
     overwrite: bool
     skip_failures: bool
     batch_size: int
+    batch_videos: int
     run_id: str
     patient: bool = False
 
@@ -61,11 +66,11 @@ class SampleJob:
         """
         report = PropagationReport()
         try:
-            with self.model, self.claim(sequence) as claim:
+            with self._own_model() as model, self.claim(sequence) as claim:
                 if self.is_finished(sequence):
                     report.skipped.append(sequence.name)
                 else:
-                    _SampleWork(self, sequence, claim, report, show).do()
+                    _SampleWork(replace(self, model=model), sequence, claim, report, show).do()
         except ClaimedError as error:
             report.claimed[sequence.name] = str(error)
             logger.warning("Skipped %s: %s", sequence.name, error)
@@ -78,6 +83,10 @@ class SampleJob:
             unexpected = not isinstance(error, HS2SError)
             logger.warning("Skipped %s: %s", sequence.name, reason(error), exc_info=unexpected)
         return report
+
+    def _own_model(self) -> AbstractContextManager[HS2SVideoModel]:
+        """The model for one sequence."""
+        return self.model.beside_others() if self.batch_videos > 1 else nullcontext(self.model)
 
     def claim(self, sequence: LabeledSequence) -> Claim:
         """The claim of a sequence's sample."""
@@ -131,7 +140,7 @@ class _SampleWork:
     def do(self) -> None:
         """Does the sequence; a failure leaves nothing behind but the reason."""
         job, sequence = self.job, self.sequence
-        with self._failures_noted(self._note_early):
+        with self._failures_noted(self._note_early), _ALONE:
             self.show(None)
             if not job.overwrite and job.prompt_fields != (job.label_field,):
                 self.status.check_own([sequence])
@@ -143,13 +152,15 @@ class _SampleWork:
             )
         steps = Steps(frames, plan, self.show)
         with self._failures_noted(self._undo):
-            self.status.set(sequence, "started")
-            sequence.clear(job.label_field)
+            with _ALONE:
+                self.status.set(sequence, "started")
+                sequence.clear(job.label_field)
             self._track(frames, plan, steps)
-            self.claim.check()
-            sequence.check_there(job.label_field)
-            write_scene_cuts(sequence, job.label_field, steps.cuts)
-            self._finish(steps.incomplete)
+            with _ALONE:
+                self.claim.check()
+                sequence.check_there(job.label_field)
+                write_scene_cuts(sequence, job.label_field, steps.cuts)
+                self._finish(steps.incomplete)
 
     @contextmanager
     def _failures_noted(self, note: Callable[[str], None]) -> Iterator[None]:
@@ -159,12 +170,14 @@ class _SampleWork:
         except Exception as error:
             found = self.sequence.explain(error)
             if not isinstance(found, DatabaseError | LostClaimError):
-                note(reason(found))
+                with _ALONE:
+                    note(reason(found))
             raise found from (None if found is error else error)
         except BaseException:  # the user's break: what was tracked is kept, and done again by the next run
-            started = self.status.get(self.sequence) == "started"
-            if started and not self.sequence.has_labels(self.job.label_field):
-                self.status.set(self.sequence, None)
+            with _ALONE:
+                started = self.status.get(self.sequence) == "started"
+                if started and not self.sequence.has_labels(self.job.label_field):
+                    self.status.set(self.sequence, None)
             raise
 
     def _note_early(self, why: str) -> None:
@@ -193,13 +206,15 @@ class _SampleWork:
         self._write(batch)
 
     def _write(self, batch: dict[int, fo.Detections]) -> None:
-        if batch:
+        if not batch:
+            return
+        with _ALONE:
             self.claim.check()
             self.sequence.add_field(self.job.label_field)
             self.sequence.check_there(self.job.label_field)
             self.sequence.write(self.job.label_field, batch)
-            self.report.frames += len(batch)
-            batch.clear()
+        self.report.frames += len(batch)
+        batch.clear()
 
     def _finish(self, incomplete: str | None) -> None:
         name = self.sequence.name
