@@ -16,8 +16,8 @@ from fiftyone_hs2s.metrics.protocols import counted_frames, scored_ids
 
 SCORES = ("J", "F", "JF")
 COUNTS = ("tp", "fp", "fn")
-_FLUSH = 5000
-"""Labels, and frames, that are held before they are written."""
+_FLUSH = 1000
+"""Labels, frames and samples that are written at once."""
 
 
 class LabelScore(NamedTuple):
@@ -133,7 +133,10 @@ class Writer:
 
     def add_samples(self, name: str, values: Mapping[str, float | None]) -> None:
         """Writes a field's values by sample id."""
-        self._dataset.set_values(f"{self._key}_{name}", values, key_field="id")
+        rows = list(values.items())
+        for start in range(0, len(rows), _FLUSH):
+            part = dict(rows[start : start + _FLUSH])
+            self._dataset.set_values(f"{self._key}_{name}", part, key_field="id")
 
     def flush(self) -> None:
         """Writes what is left."""
