@@ -16,7 +16,7 @@ PROJECT = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
 def oldest_versions(project: str) -> list[str]:
     """``name==version`` of every dependency with a lower bound, and what these forgot to ask for."""
     (dependencies,) = re.findall(r"^dependencies = \[(.*?)^\]", project, re.M | re.S)
-    bounds = re.findall(r'"([\w-]+)>=([\d.]+)"', dependencies)
+    bounds = re.findall(r'"([\w-]+)>=([\d.]+)(?:,<[\d.]+)?"', dependencies)
     return [f"{name}=={bound}.*" for name, bound in bounds] + ["graphql-core<3.3"]
 
 
