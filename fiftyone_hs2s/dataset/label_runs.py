@@ -148,7 +148,7 @@ def delete_run(samples: Samples, name: str) -> str:
 
     Masks that a person made in the run's field stay, and so do labels of other trackers: what is deleted of
     the labels is what ``propagate()`` and ``repropagate()`` have made. If nothing else is there the field is
-    deleted.
+    deleted. Tags of samples stay, which do not say of which run they are.
 
     Args:
         samples: the dataset, or a view of it

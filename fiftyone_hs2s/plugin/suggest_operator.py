@@ -8,6 +8,8 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from fiftyone_hs2s.dataset.compat import is_image_groups
+
 from . import forms
 from .execution import Outcome, execute, is_in_app, named
 from .work import MaskOperator, Samples, field_choice, open_samples, target
@@ -69,8 +71,10 @@ def _suggest(ctx: foo.ExecutionContext, found: list[Any]) -> Callable[[Callable[
 
 
 def _outcome(ctx: foo.ExecutionContext, report: Any) -> Outcome:
-    problems = named(open_samples(ctx), report.problems)
+    samples = open_samples(ctx)
+    problems = named(samples, report.problems)
     if len(report.frames) == 1:
         row = report.frames[0]
-        return Outcome(f"frame {row['frame']}: {row['reason']}", problems)
+        where = f"image {row['frame']} of its group" if is_image_groups(samples) else f"frame {row['frame']}"
+        return Outcome(f"{where}: {row['reason']}", problems)
     return Outcome(str(report), problems, warn=not report.frames)
