@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from fiftyone_hs2s import HS2SError
 from fiftyone_hs2s.engines import Engine, InThisProcess, get_engine
 from fiftyone_hs2s.processes import Processes
+from fiftyone_hs2s.threads import Threads
 
 
 def work(task, report):
@@ -56,11 +58,14 @@ def values(engine: Engine, tasks, **options):
     return [result.value for result in engine.results(work, tasks, **options)]
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
-def test_each_task_is_done_once(num_workers):
+@pytest.mark.parametrize(
+    ("num_workers", "at_once", "kind"),
+    [(1, 1, InThisProcess), (2, 1, Processes), (1, 3, Threads), (2, 2, Processes)],
+)
+def test_each_task_is_done_once(num_workers, at_once, kind):
     told = []
-    engine = get_engine(num_workers, 9)
-    assert isinstance(engine, Processes if num_workers > 1 else InThisProcess)
+    engine = get_engine(num_workers, 9, at_once=at_once)
+    assert isinstance(engine, kind) and engine.capacity == num_workers * at_once
     results = values(engine, iter(square(range(9))), tell=lambda *event: told.append(event))
     assert sorted(results) == [number**2 for number in range(9)]
     assert sorted(told) == [(number, f"at {number}") for number in range(9)]
@@ -97,7 +102,22 @@ def test_process_that_is_killed_loses_its_task_alone():
     assert [result.lost is None for result in Processes(1).results(work, tasks)].count(False) == 1
 
 
-@pytest.mark.parametrize("engine", [InThisProcess(), Processes(2)])
+def test_tasks_of_a_process_at_once():
+    begun = time.monotonic()
+    assert values(Threads(4), [("wait", 0.5)] * 4) == [0.5] * 4
+    assert time.monotonic() - begun < 2
+    assert len(set(values(Processes(2, at_once=2), [("process", 0)] * 8))) <= 2
+    killed = [result.lost for result in Processes(1, at_once=2).results(work, [("hang", 0), ("die", 9)])]
+    assert killed == ["its process was killed by signal 9, as a system does that runs out of memory"] * 2
+
+
+def test_no_more_threads_than_tasks():
+    assert get_engine(1, 3, at_once=8).capacity == 3
+    assert get_engine(2, 5, at_once=8).capacity == 6
+    assert isinstance(get_engine(1, 1, at_once=8), InThisProcess)
+
+
+@pytest.mark.parametrize("engine", [InThisProcess(), Processes(2), Threads(2), Processes(2, at_once=2)])
 def test_error_ends_all_work(engine):
     with pytest.raises(HS2SError, match="this fails"):
         values(engine, [*square([1]), ("fail", 0), *square(range(9))])
@@ -139,6 +159,20 @@ def test_what_is_logged_there_is_logged_here(caplog):
 def assert_gone(processes):
     _, alive = psutil.wait_procs([psutil.Process(pid) for pid in processes if psutil.pid_exists(pid)], 5)
     assert not alive
+
+
+def test_threads_that_are_given_up_end_where_they_report():
+    def tell(_, pid):
+        raise StopAsyncIteration
+
+    begun = time.monotonic()
+    with (
+        pytest.raises(StopAsyncIteration),
+        closing(Threads(2).results(work, [("hang", 0)] * 3, tell=tell)) as results,
+    ):
+        list(results)
+    assert time.monotonic() - begun < 30, "not the minute that the work would take"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("hs2s-task")]
 
 
 @pytest.mark.parametrize("by", ["closing", "signal"])
