@@ -51,7 +51,7 @@ class Propagate(foo.Operator):
         )
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        button = types.Button(label="Propagate masks", icon=_ICONS["dark_icon"], prompt=True)
+        button = types.Button(label="Propagate masks", icon="/assets/propagate.svg", prompt=True)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:

@@ -44,6 +44,7 @@ def test_placement_and_config(operator, dataset, sample):
     button = placement.view.to_json()
     assert button["prompt"]
     assert (REPO / button["icon"].lstrip("/")).is_file()
+    assert "icon-" not in button["icon"], "a button has one icon, for dark and light"
     assert operator.config.allow_immediate_execution
     assert operator.config.allow_delegated_execution
 
