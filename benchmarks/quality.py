@@ -111,12 +111,13 @@ def flow(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
         yield label_map
 
 
-def tracked(tracker: Tracker, adapt: float) -> Method:
-    """Ours, adapted to each video for some seconds, which count as time of its frames."""
+def tracked(tracker: Tracker, adapt: float, steps: int | None = None) -> Method:
+    """Ours, adapted to each video for some seconds or steps, which count as time of its frames."""
 
     def method(frames: Frames, first: np.ndarray) -> Iterator[np.ndarray]:
         prompts = {0: split_label_map(first)}
-        for _, result in track(adapted_tracker(tracker, frames, prompts, adapt), frames, prompts):
+        adapted = adapted_tracker(tracker, frames, prompts, adapt, steps=steps)
+        for _, result in track(adapted, frames, prompts):
             yield result.label_map
 
     return method
@@ -217,6 +218,7 @@ def main() -> None:
     parser.add_argument(
         "--adapt", type=float, default=0, help="seconds of learning from the first mask of each video"
     )
+    parser.add_argument("--adapt-steps", type=int, help="so many steps at most, for the same result anywhere")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or float16")
     parser.add_argument("--runtime", default="auto", help="auto, torch, openvino or onnxruntime")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448))
@@ -228,7 +230,9 @@ def main() -> None:
         columns = ("J", "F", "J&F", "late", *(f"t={t}" for t in TIMES))
         print(f"\n{name:24s}" + "".join(f"{column:>8s}" for column in columns) + " s a frame")
         for method in args.methods.split(","):
-            function = {"copy": copy, "flow": flow}.get(method) or tracked(_tracker(args), args.adapt)
+            function = {"copy": copy, "flow": flow}.get(method) or tracked(
+                _tracker(args), args.adapt, args.adapt_steps
+            )
             scores, speeds = {}, []
             for folder, sequence in sequences:
                 if not args.sequences or sequence in args.sequences.split(","):

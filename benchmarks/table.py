@@ -22,6 +22,7 @@ from quality import DEVELOPMENT, Method, copy, flow, score, tracked
 from fiftyone_hs2s.metrics import SequenceScores, summarize
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.network.cost import count_gmac
+from fiftyone_hs2s.network.weights import read_config
 from fiftyone_hs2s.tables import percent, text_table
 from fiftyone_hs2s.tracking import Tracker
 
@@ -59,7 +60,7 @@ def columns(args: argparse.Namespace) -> Iterator[tuple[str, Method]]:
     yield "copied", copy
     yield "flow", flow
     for path in args.weights:
-        network = load_network(args.model, path)
+        network = load_network(read_config(path).name, path)
         name = path.stem if path.stem != "weights" else path.parent.name
         yield name, tracked(Tracker(network), 0)
         if args.adapt:
@@ -94,7 +95,6 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rendered", type=Path)
-    parser.add_argument("--model", default="hs2s-lite")
     parser.add_argument("--weights", type=Path, nargs="+", required=True)
     parser.add_argument("--adapt", type=float, default=0)
     parser.add_argument("--average", default="none")
@@ -118,7 +118,7 @@ def main() -> None:
     lines.append(("seconds a frame", *(f"{np.mean(values):.3f}" for values in speeds.values())))
     print("\n" + text_table([("J&F", *methods), *lines]))
     for path in args.weights:
-        network = load_network(args.model, path)
+        network = load_network(read_config(path).name, path)
         print(
             f"{path}: {count_gmac(network):.2f} GMAC a frame for one object, {count_gmac(network, 3):.2f} for"
             " three"

@@ -38,30 +38,32 @@ def settings(tmp_path, monkeypatch) -> Path:
     return tmp_path / "hs2s"
 
 
+def save_tiny(name: str, path: Path) -> Path:
+    """A tiny network, as training with ``model: NAME`` leaves it behind."""
+    torch.manual_seed(0)
+    tiny = {"width": 8, "skip_width": 8, "merge_width": 8, "key_width": 8, "decoder": ((8, 8),) * 4}
+    config = HS2SConfig.from_dict({**HS2SConfig.preset(name).to_dict(), **tiny, "others": True})
+    save_weights(build_network(config), path, half=True)
+    return path
+
+
 @pytest.fixture
 def weights(tmp_path) -> Path:
-    """A tiny network, as training with ``model: hs2s-lite`` leaves it behind."""
-    torch.manual_seed(0)
-    tiny = {
-        "width": 8,
-        "skip_width": 8,
-        "merge_width": 8,
-        "key_width": 8,
-        "decoder": ((8, 8),) * 4,
-        "others": True,
-    }
-    config = HS2SConfig.from_dict({**HS2SConfig.preset("hs2s-lite").to_dict(), **tiny})
-    save_weights(build_network(config), tmp_path / "tiny.safetensors", half=True)
-    return tmp_path / "tiny.safetensors"
+    return save_tiny("hs2s-lite", tmp_path / "tiny.safetensors")
 
 
 @pytest.fixture
-def dropped_in(tmp_path, weights, monkeypatch) -> Path:
+def open_weights(tmp_path) -> Path:
+    return save_tiny("hs2s-lite-shared", tmp_path / "tiny-open.safetensors")
+
+
+@pytest.fixture
+def dropped_in(tmp_path, weights, open_weights, monkeypatch) -> Path:
     """Both models are shipped."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    for name in ("hs2s-lite", OPEN):
-        (folder / f"{name}.safetensors").write_bytes(weights.read_bytes())
+    for name, file in (("hs2s-lite", weights), (OPEN, open_weights)):
+        (folder / f"{name}.safetensors").write_bytes(file.read_bytes())
     monkeypatch.setattr("fiftyone_hs2s.models.WEIGHT_FOLDERS", (folder,))
     return folder
 
@@ -86,15 +88,15 @@ def test_a_model_without_weights_is_not_offered_and_says_so(monkeypatch, tmp_pat
         load_network(OPEN)
 
 
-def test_weights_only_have_to_be_dropped_in(dropped_in, weights):
+def test_weights_only_have_to_be_dropped_in(dropped_in, open_weights):
     assert list(shipped_models()) == ["hs2s-lite", OPEN] and set(shipped_models()) <= set(available_models())
     network = load_network(OPEN)
     assert network.config.name == OPEN and network.config.others
-    assert load_network(OPEN, weights).config.name == OPEN  # as the model zoo loads it
-    save_weights(network, weights)
-    assert load_network("hs2s-lite", weights).config.name == "hs2s-lite"
-    with pytest.raises(HS2SError, match="holds weights of 'hs2s-lite-open', not of 's2s-lite'"):
-        load_network("s2s-lite", weights)
+    assert load_network(OPEN, open_weights).config.name == OPEN  # as the model zoo loads it
+    save_weights(network, open_weights)
+    assert load_network("hs2s-lite-shared", open_weights).config.name == "hs2s-lite-shared"
+    with pytest.raises(HS2SError, match="holds weights of 'hs2s-lite-open', not of 'hs2s-lite'"):
+        load_network("hs2s-lite", open_weights)
 
 
 def test_the_default_is_the_best_one_unless_another_is_set(dropped_in, settings, monkeypatch, weights):
@@ -171,7 +173,7 @@ def test_every_average_has_a_label():
     assert all(views[0] == AVERAGES["none"][0] for views in AVERAGES.values())
 
 
-def test_shipping_writes_weights_and_manifest(tmp_path, weights, monkeypatch):
+def test_shipping_writes_weights_and_manifest(tmp_path, open_weights, monkeypatch):
     monkeypatch.syspath_prepend(str(ZOO.parent / "tools"))
     from ship_weights import ship
 
@@ -179,7 +181,7 @@ def test_shipping_writes_weights_and_manifest(tmp_path, weights, monkeypatch):
     (tmp_path / "zoo/manifest.json").write_text((ZOO / "manifest.json").read_text())
     monkeypatch.setattr("fiftyone_hs2s.models.WEIGHT_FOLDERS", (tmp_path / "zoo/weights",))
     for _ in range(2):  # again, with new weights: one entry
-        file = ship(weights, OPEN, "CC BY 4.0", zoo=tmp_path / "zoo")
+        file = ship(open_weights, OPEN, "CC BY 4.0", zoo=tmp_path / "zoo")
     assert shipped_models() == {OPEN: file} and load_network(OPEN).config.name == OPEN
     before = json.loads((ZOO / "manifest.json").read_text())["models"]
     models = json.loads((tmp_path / "zoo/manifest.json").read_text())["models"]
