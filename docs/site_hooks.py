@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 BORROWED = {
     "model-card.md": "model_zoo/README.md",
+    "model-card-open.md": "model_zoo/hs2s-lite-open.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "training-reference.md": "training/configs/hs2s-lite.yaml",

@@ -8,7 +8,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PLUGIN = "fiftyone_hs2s/plugin/installed"
 FILES = {
-    "model_zoo/README.md": "fiftyone_hs2s/weights/README.md",  # the model card
+    "model_zoo/README.md": "fiftyone_hs2s/weights/README.md",  # the model cards
+    "model_zoo/hs2s-lite-open.md": "fiftyone_hs2s/weights/hs2s-lite-open.md",
     "fiftyone.yml": f"{PLUGIN}/fiftyone.yml",
     "assets": f"{PLUGIN}/assets",
     "skills": f"{PLUGIN}/skills",
@@ -17,7 +18,7 @@ FILES = {
 
 
 class WheelFiles(BuildHookInterface):
-    """Adds the model card to the weights, and the folder that ``hs2s plugin install`` links."""
+    """Adds the model cards to the weights, and the folder that ``hs2s plugin install`` links."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version != "editable":

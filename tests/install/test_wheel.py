@@ -61,10 +61,15 @@ def test_what_is_in_it(wheel):
     assert {
         f"fiftyone_hs2s/training/configs/{path.name}" for path in (REPO / "training/configs").iterdir()
     } <= {*names}
-    assert {"fiftyone_hs2s/weights/hs2s-lite.safetensors", "fiftyone_hs2s/weights/LICENSE"} <= {*names}
+    weights = ("hs2s-lite.safetensors", "LICENSE", "hs2s-lite-open.safetensors", "LICENSE-open", "hs2s-lite-open.md")
+    assert {f"fiftyone_hs2s/weights/{name}" for name in weights} <= {*names}
     assert card.startswith("# Model card: hs2s-lite")
-    assert metadata["License-Expression"] == "Apache-2.0 AND LicenseRef-hs2s-weights"
-    assert metadata.get_all("License-File") == ["LICENSE", "model_zoo/weights/LICENSE"]
+    assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-4.0 AND LicenseRef-hs2s-weights"
+    assert metadata.get_all("License-File") == [
+        "LICENSE",
+        "model_zoo/weights/LICENSE",
+        "model_zoo/weights/LICENSE-open",
+    ]
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
