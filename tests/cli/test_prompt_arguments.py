@@ -130,4 +130,4 @@ def test_a_data_set_has_masks(tmp_path, capsys):
     for part in ("JPEGImages/a", "Annotations/a"):
         (tmp_path / part).mkdir(parents=True)
     assert main(["track", str(tmp_path), "--box", RED, "--out", str(tmp_path / "out")]) == 2
-    assert "--box and --points are for one video" in capsys.readouterr().err
+    assert "--box is for one video: give one sequence" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_images_are_handed_in(calls, dataset, video, tmp_path):
     ("options", "message"),
     [
         ([], "There is nothing to train on: give a data folder (--data) or a dataset (--dataset)"),
-        (["--dataset", "no-such"], "There is no dataset 'no-such': choose one of "),
+        (["--dataset", "no-such"], "There is no dataset 'no-such': "),
         (["--data", "no-such"], "There is no usable clip"),
         (["--config", "no-such"], "No training config"),
         (["--set", "lr=fast"], "training setting 'lr' cannot be 'fast'"),

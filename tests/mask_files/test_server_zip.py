@@ -85,5 +85,5 @@ def test_what_a_server_would_refuse_is_refused_and_the_file_before_stays(tmp_pat
 
 
 def test_an_unknown_server(tmp_path):
-    with pytest.raises(HS2SError, match="choose one of davis2017"):
+    with pytest.raises(HS2SError, match="server='davis' is unknown: did you mean 'davis2017'"):
         write_server_zip(tmp_path / "out.zip", "davis", {"bear": [("00000", label_map())]})

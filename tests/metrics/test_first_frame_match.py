@@ -81,7 +81,7 @@ def test_folders_with_other_ids(folders):
     by_identity = evaluate_folders(folders / "pred", folders / "gt", "youtube-vos")
     assert by_identity.match == "identity"
     assert by_identity.J < 0.1
-    with pytest.raises(HS2SError, match="there is no match 'best'"):
+    with pytest.raises(HS2SError, match="match='best' is unknown: choose one of identity, first_frame"):
         evaluate_folders(folders / "pred", folders / "gt", match="best")
 
 

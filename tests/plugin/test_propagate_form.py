@@ -32,7 +32,7 @@ def test_form(operator, dataset, sample, video):
     assert properties["prompt_field"].type.values == ["frames.gt"]
     assert properties["prompt_field"].default == "frames.gt"
     assert properties["label_field"].default == "frames.hs2s"
-    assert properties["model"].type.values == ["hs2s-lite", "hs2s-resnet50"]
+    assert properties["model"].type.values == ["hs2s-lite", "hs2s-lite-open", "hs2s-resnet50"]
     assert properties["direction"].type.values == ["forward", "backward", "both"]
     assert properties["prompt_frames"].type.values == ["first", "all"]
     assert "refusal" not in properties
@@ -68,7 +68,7 @@ def test_form_offers_registered_models(operator, dataset, sample, tmp_path, monk
     monkeypatch.setenv("HS2S_MODELS", str(tmp_path))
     (tmp_path / "cells.safetensors").write_bytes(b"")
     offered = form(operator, dataset)["model"]
-    assert offered.type.values == ["hs2s-lite", "cells", "hs2s-resnet50"]
+    assert offered.type.values == ["hs2s-lite", "hs2s-lite-open", "cells", "hs2s-resnet50"]
     assert offered.default == "hs2s-lite"
     execute(dataset, model="cells", weights="left in the form.safetensors")
     assert models == [(("cells",), {**LOADED, "weights": None, "reset_period": None})]

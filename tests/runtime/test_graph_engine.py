@@ -20,6 +20,7 @@ from fiftyone_hs2s.tracking import Tracker
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'fast'")
 pytest.importorskip("openvino", reason="needs the extra 'fast'")
+GIVEN = ("frame", "masks", "others")
 SIZE = (64, 96)
 
 
@@ -118,8 +119,8 @@ def test_the_files_name_what_they_take(exported: tuple[Path, Path]) -> None:
     for model in (start, step):
         onnx.checker.check_model(model)
         assert {entry.domain: entry.version for entry in model.opset_import}[""] == OPSET
-    state = [port.name for port in step.graph.input if port.name not in ("frame", "masks")]
-    assert [port.name for port in start.graph.input] == ["frame", "masks"]
+    state = [port.name for port in step.graph.input if port.name not in GIVEN]
+    assert [port.name for port in start.graph.input] == [*GIVEN]
     assert [port.name for port in start.graph.output] == state
     outputs = [port.name for port in step.graph.output]
     assert outputs[0] == "logits" and {name.removeprefix("next_") for name in outputs[1:]} <= {*state}

@@ -145,7 +145,7 @@ def test_nothing_is_replaced_or_left_half_done(hard, tmp_path, video):
 
 
 def test_what_cannot_be_is_said(hard, tmp_path):
-    with pytest.raises(HS2SError, match="format='avi' is unknown: choose one of davis, youtube-vos"):
+    with pytest.raises(HS2SError, match="format='avi' is unknown: did you mean 'davis'"):
         export_tracks(hard, "pred", tmp_path, "avi")
     with pytest.raises(HS2SError, match="is not a Detections field"):
         export_tracks(hard, "nothing", tmp_path)
