@@ -61,7 +61,8 @@ def test_what_is_in_it(wheel):
     assert {
         f"fiftyone_hs2s/training/configs/{path.name}" for path in (REPO / "training/configs").iterdir()
     } <= {*names}
-    weights = ("hs2s-lite.safetensors", "LICENSE", "hs2s-lite-open.safetensors", "LICENSE-open", "hs2s-lite-open.md")
+    research, everyone = ("hs2s-lite.safetensors", "LICENSE"), ("hs2s-lite-open.safetensors", "LICENSE-open")
+    weights = {*research, *everyone, "README.md", "hs2s-lite-open.md"}
     assert {f"fiftyone_hs2s/weights/{name}" for name in weights} <= {*names}
     assert card.startswith("# Model card: hs2s-lite")
     assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-4.0 AND LicenseRef-hs2s-weights"

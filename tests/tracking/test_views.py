@@ -79,5 +79,6 @@ def test_objects_come_are_anchored_and_go(average, size):
 
 
 def test_average_that_does_not_exist():
-    with pytest.raises(HS2SError, match=r"average='mirror' is unknown: choose one of none, flip, scales, flip\+scales"):
+    message = r"average='mirror' is unknown: choose one of none, flip, scales, flip\+scales"
+    with pytest.raises(HS2SError, match=message):
         Tracker(ColorNetwork(), average="mirror", **OPTIONS)
