@@ -103,10 +103,8 @@ def _evaluate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> Any
     from fiftyone_hs2s import evaluate_propagation
 
     fields = ctx.params["pred_field"], ctx.params["gt_field"]
-    match = ctx.params.get("match") or "identity"
-    return evaluate_propagation(
-        ctx.target_view(), *fields, _key(ctx), ctx.params["protocol"], match=match, progress=progress
-    )
+    chosen = {name: value for name in ("protocol", "match") if (value := ctx.params.get(name))}
+    return evaluate_propagation(ctx.target_view(), *fields, _key(ctx), **chosen, progress=progress)
 
 
 def protocol_input(inputs: types.Object) -> None:

@@ -70,6 +70,13 @@ def test_evaluate_form(scored_dataset):
     assert "cannot name an evaluation" in refusal(form("evaluate", scored_dataset, **FIELDS, eval_key="a b"))
 
 
+def test_evaluate_needs_the_fields_alone(scored_dataset):
+    assert foo.execute_operator(uri("evaluate"), {"dataset": scored_dataset}, params={**FIELDS}).error is None
+    scored_dataset.reload()
+    config = scored_dataset.get_evaluation_info("pred_eval").config
+    assert (config.protocol, config.match) == ("davis2017", "identity")
+
+
 def test_evaluate_then_find_then_analyze(scored_dataset):
     params = {**FIELDS, "eval_key": "ev", "protocol": "all"}
     result = foo.execute_operator(uri("evaluate"), {"dataset": scored_dataset}, params=params)
