@@ -72,5 +72,6 @@ def test_the_image_to_correct_next_is_shown(images, opened, dataset):
     result = execute("suggest_frames", images, opened, pred_field="pred", tag=True)
     asked = [request for request in result.executor._requests if request.operator_uri.endswith("show_frame")]
     assert [request.params for request in asked] == [{"frame_number": 8}]
+    dataset.reload()
     (image,) = dataset.match_tags("hs2s: next frame")
     assert (image.scene, image.place) == ("two", 8)
