@@ -54,6 +54,7 @@ class OpenVINOSession(Session):
         self._options = {
             "INFERENCE_PRECISION_HINT": "f32" if precision == torch.float32 else "bf16",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "ENABLE_CPU_PINNING": False,  # or processes that share the work share one core
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._outputs = [port.any_name for port in self._model.outputs]
