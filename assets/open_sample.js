@@ -26,7 +26,6 @@
     dispatchEvent(new CustomEvent(name, { detail: { frameNumber } }));
   }
 
-
   function find(node, type) {
     return node.type === type ? node : node.children.map((child) => find(child, type)).find(Boolean);
   }

@@ -4,11 +4,13 @@ enough."""
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 from color_network import ColorNetwork, iou
+from PIL import Image
 
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
@@ -75,6 +77,21 @@ def prompted_sample(video: object, field: str) -> fo.Sample:
     for number in range(1, T + 1):
         sample.frames[number] = fo.Frame(**{field: prompts(number)})
     return sample
+
+
+def image_groups(
+    dataset: fo.Dataset, folder: Path, masks: Callable[[str, int], fo.Detections | None]
+) -> fo.DatasetView:
+    """Two groups of T images, ``scene`` "one" and "two", stored from the last ``place`` to the first.
+
+    ``pred`` holds ``masks(scene, place)``.
+    """
+    for scene in ("one", "two"):
+        for number in range(T, 0, -1):
+            path = folder / f"{scene}{number:03d}.png"
+            Image.fromarray(picture(number)).save(path)
+            dataset.add_sample(fo.Sample(str(path), scene=scene, place=number, pred=masks(scene, number)))
+    return dataset.group_by("scene", order_by="place")
 
 
 def found(sample: fo.Sample, field: str = "pred") -> dict[int, dict[int, np.ndarray]]:

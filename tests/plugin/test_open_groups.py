@@ -6,8 +6,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext
-from fiftyone_kit import T, picture, prompts
-from PIL import Image
+from fiftyone_kit import image_groups, prompts
 
 pytestmark = pytest.mark.usefixtures("plugin", "models")
 
@@ -15,15 +14,14 @@ pytestmark = pytest.mark.usefixtures("plugin", "models")
 @pytest.fixture
 def images(tmp_path, dataset):
     """Two groups of images, of which two each have masks."""
-    for scene in ("one", "two"):
-        for number in range(T, 0, -1):
-            path = tmp_path / f"{scene}{number:03d}.png"
-            Image.fromarray(picture(number)).save(path)
-            masks = prompts(number) if number in (4, 8) else None
-            for mask in masks.detections if masks else ():
-                mask.confidence = 1.0 if number == 4 else 0.4
-            dataset.add_sample(fo.Sample(str(path), scene=scene, place=number, pred=masks))
-    return dataset.group_by("scene", order_by="place")
+
+    def masks(scene, number):
+        found = prompts(number) if number in (4, 8) else None
+        for mask in found.detections if found else ():
+            mask.confidence = 1.0 if number == 4 else 0.4
+        return found
+
+    return image_groups(dataset, tmp_path, masks)
 
 
 @pytest.fixture

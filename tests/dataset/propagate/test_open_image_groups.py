@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
-from fiftyone_kit import H, T, W, assert_right, color_model, picture, prompts
-from PIL import Image
+from fiftyone_kit import H, T, W, assert_right, color_model, image_groups, prompts
 
 from fiftyone_hs2s import HS2SError, propagate_object, repropagate
 from fiftyone_hs2s.dataset.labels import detection_mask
@@ -21,14 +19,9 @@ def model():
 @pytest.fixture
 def groups(tmp_path, dataset):
     """Two groups of images, of which the first has masks on its fourth."""
-    for scene in ("one", "two"):
-        for number in range(T, 0, -1):
-            path = tmp_path / f"{scene}{number:03d}.png"
-            Image.fromarray(picture(number)).save(path)
-            sample = fo.Sample(str(path), scene=scene, place=number)
-            sample["pred"] = prompts(number) if (scene, number) == ("one", 4) else None
-            dataset.add_sample(sample)
-    return dataset.group_by("scene", order_by="place")
+    return image_groups(
+        dataset, tmp_path, lambda scene, number: prompts(number) if (scene, number) == ("one", 4) else None
+    )
 
 
 def found(dataset, scene):
