@@ -10,36 +10,27 @@
   const VIDEO = "fo-sample-modal-plugin";
   const PANEL = "hs2s_panel";
   const PLACED = "hs2s-panel-placed"; // once in a browser: FiftyOne keeps there how its user has arranged it since
-  const PATIENCE = 20000; // milliseconds
-  const OPENING = 120000; // in which a sample should have opened
-  const SETTLED = 20000; // in which placing the panel beside the video may make its player anew, at frame 1
-  const STARTING = 10000; // in which a new player goes back to frame 1, once its timeline is there
+  const PATIENCE = 120000; // milliseconds in which a sample should have opened, and its player have come to rest
+  const WITHIN = 0.01; // of a frame's time, as FiftyOne has it: where a frame begins may be rounded to the one before
+  const ACTS = ["pointerdown", "keydown"];
   const RULER = "#modal [data-testid=timeline-ruler]";
 
-  let latest; // move to a frame
-
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-  function setFrameOfImages(frameNumber) {
-    const opened = new URLSearchParams(window.location.search);
-    const name = `set-frame-number-timeline-${opened.get("groupId") ?? opened.get("id")}`;
-    dispatchEvent(new CustomEvent(name, { detail: { frameNumber } }));
-  }
 
   function find(node, type) {
     return node.type === type ? node : node.children.map((child) => find(child, type)).find(Boolean);
   }
 
-  async function until(condition) {
-    const end = Date.now() + PATIENCE;
-    for (let found; Date.now() < end; await new Promise((done) => setTimeout(done, 100))) {
+  async function until(condition, patience = PATIENCE) {
+    const end = Date.now() + patience;
+    for (let found; Date.now() < end; await wait(100)) {
       if ((found = condition())) return found;
     }
   }
 
   // The open video's player. FiftyOne hands it to what lies within the player alone, so it is looked up from there.
   function player() {
-    const ruler = document.querySelector("#modal [data-testid=timeline-ruler]");
+    const ruler = document.querySelector(RULER);
     const key = ruler && Object.keys(ruler).find((name) => name.startsWith("__reactFiber$"));
     const found = {};
     for (let fiber = key && ruler[key]; fiber; fiber = fiber.return) {
@@ -56,25 +47,36 @@
     return found && Math.floor(window.__fopb__.getPlayhead(found.store) / found.controls.stepInterval + 1e-6) + 1;
   }
 
-  let asked = 0; // how often a frame was asked for: the last one counts
+  let latest; // move to a frame that is under way: the last one counts
 
-  async function showFrame(number) {
-    const mine = ++asked;
-    const found = await until(player);
-    if (!found) return executeOperator("set_frame_number", { frame_number: number }); // of groups of images
-    // A player that has just been opened goes to its start once all is loaded, and is sent again; a user's moves count.
-    let sent = false;
-    let end = Date.now() + STARTING;
-    await until(() => {
-      const at = shownFrame();
-      if (mine !== asked || Date.now() > end || (sent && at > 1 && at !== number)) return true;
-      if (at && at !== number) {
-        player().controls.seek((number - 1) * player().controls.stepInterval);
-        end = Date.now() + STARTING;
+  // Moves the open sample to a frame, as soon as it is there, and again where a new player goes back to its start; not
+  // once its user does something. Groups of images take a frame from FiftyOne's own operator.
+  async function goTo(number, { isOpen = () => true, hasImages = () => false } = {}) {
+    const move = (latest = {});
+    const stop = (event) => (move.stopped ||= event.isTrusted && !switchesMode(event));
+    const found = await until(() => move !== latest || hasImages() || (isOpen() && player()));
+    if (move !== latest) return;
+    if (found && !player()) executeOperator("set_frame_number", { frame_number: number });
+    if (found && player()) {
+      player().controls.pause();
+      ACTS.forEach((kind) => addEventListener(kind, stop, { capture: true }));
+      for (stay(); move === latest && !move.stopped && Date.now() < move.end; await wait(100)) {
+        const at = shownFrame();
+        if (at && at !== number) player().controls.seek((number - 1 + WITHIN) * player().controls.stepInterval);
       }
-      sent = sent || at === number;
-    });
+      ACTS.forEach((kind) => removeEventListener(kind, stop, { capture: true }));
+    }
+    if (move === latest) latest = undefined;
   }
+
+  // Stays at the frame, or at that of the move under way, though Explore and Annotate have a player each.
+  function stay() {
+    if (latest) latest.end = Date.now() + PATIENCE;
+    else if (shownFrame()) goTo(shownFrame());
+  }
+
+  const switchesMode = (event) => event.target.closest?.("#modal [data-cy=explore], #modal [data-cy=annotate]");
+  addEventListener("pointerdown", (event) => switchesMode(event) && stay(), { capture: true });
 
   // The object whose label is open in Annotate, as the sidebar says.
   function edited() {
@@ -134,16 +136,6 @@
     }
   }
 
-  class ShowFrame extends Operator {
-    get config() {
-      return new OperatorConfig({ name: "show_frame", label: "HS2S: show a frame of the open sample", unlisted: true });
-    }
-
-    async execute({ params }) {
-      await showFrame(params.frame_number);
-    }
-  }
-
   // Annotate keeps the labels that it has read until one leaves it; Explore looks again when the dataset is reloaded.
   class ReloadLabels extends Operator {
     get config() {
@@ -156,17 +148,13 @@
 
     async execute({ hooks: { mode, modes } }) {
       if (mode !== "annotate") return;
-      const number = shownFrame() || 1;
-      const before = asked;
+      stay();
       modes.activateExploreMode();
-      await until(() => document.querySelector("#modal [data-cy=explore]") && !document.querySelector("#modal [data-cy=annotation-save-state]"));
+      await until(() => document.querySelector("#modal [data-cy=explore]") && !document.querySelector("#modal [data-cy=annotation-save-state]"), 20000);
       modes.activateAnnotateMode();
-      if (asked === before) await showFrame(number);
     }
   }
 
-  // Moves the open sample to a frame, as soon as it has loaded. FiftyOne's own set_frame_number does so for groups of
-  // images; a video's player follows no timeline, but takes a frame.
   class GoToFrame extends Operator {
     get config() {
       return new OperatorConfig({ name: "go_to_frame", label: "HS2S: go to a frame", unlisted: true });
@@ -178,30 +166,17 @@
     }
 
     async execute({ hooks: { getLooker, getView }, params: { sample_id, frame_number, open } }) {
-      const moved = (latest = {}); // a later move takes over
-      let end = Date.now() + OPENING;
       if (open) {
-        while (!JSON.stringify(getView() ?? []).includes(sample_id) && Date.now() < end) await wait(200);
+        await until(() => JSON.stringify(getView() ?? []).includes(sample_id));
         await wait(1000); // until the page has it, too
         executeOperator("@voxel51/operators/open_sample", { id: sample_id });
       }
-      for (let opened, done, since; moved === latest && Date.now() < end; await wait(200)) {
-        const looker = getLooker();
-        if (!looker?.state?.loaded) continue;
-        if (!looker.seekToFrame) return setFrameOfImages(frame_number);
-        if (!looker.state.duration || looker.state.config.sampleId !== sample_id) continue;
-        opened ??= Date.now();
-        if (!document.querySelector(RULER) && Date.now() - opened < STARTING) continue;
-        const isNew = looker !== done;
-        const fellBack = looker.frameNumber === 1 && Date.now() - since < STARTING;
-        if (!isNew && !fellBack) continue;
-        looker.pause();
-        looker.seekToFrame(frame_number);
-        if (isNew) [done, since] = [looker, Date.now()];
-        end = Math.min(end, since + SETTLED);
-      }
+      goTo(frame_number, {
+        isOpen: () => new URLSearchParams(window.location.search).get("id") === sample_id,
+        hasImages: () => getLooker()?.state?.loaded && !getLooker().seekToFrame,
+      });
     }
   }
 
-  [BesideVideo, PropagateThis, ShowFrame, ReloadLabels, GoToFrame].forEach((operator) => registerOperator(operator, PLUGIN));
+  [BesideVideo, PropagateThis, ReloadLabels, GoToFrame].forEach((operator) => registerOperator(operator, PLUGIN));
 })();

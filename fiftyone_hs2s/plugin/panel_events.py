@@ -87,7 +87,7 @@ def go_to(ctx: foo.ExecutionContext, target: Target) -> None:
     """Opens a sample at a frame, or moves the open one there."""
     sample_id, frame = target
     if ctx.current_sample:
-        _move(ctx, ctx.current_sample, frame)
+        move(ctx, ctx.current_sample, frame)
     else:
         open_sample(ctx, sample_id, frame)
 
@@ -97,15 +97,16 @@ def open_sample(ctx: foo.ExecutionContext, sample_id: str, frame: int) -> None:
     if is_clips(ctx.view) or not ctx.view.select(sample_id):
         ctx.ops.close_sample()
         ctx.ops.set_view(ctx.dataset.select(sample_id))
-        _move(ctx, sample_id, frame, open=True)  # which waits for the view
+        move(ctx, sample_id, frame, open=True)  # which waits for the view
     else:
         ctx.ops.open_sample(id=sample_id)
-        _move(ctx, sample_id, frame)
+        move(ctx, sample_id, frame)
 
 
-def _move(ctx: foo.ExecutionContext, sample_id: str, frame: int, **more: bool) -> None:
+def move(ctx: foo.ExecutionContext, sample_id: str, frame: int, **more: bool) -> Any:
+    """Moves the open sample, or one that is opening, to a frame, by ``assets/open_sample.js``."""
     params = {"sample_id": sample_id, "frame_number": frame, **more}
-    ctx.trigger("@hs2s/hs2s/go_to_frame", params=params)
+    return ctx.trigger("@hs2s/hs2s/go_to_frame", params=params)
 
 
 def video_id(ctx: foo.ExecutionContext) -> str:

@@ -12,6 +12,7 @@ from fiftyone_hs2s.dataset.compat import is_image_groups
 
 from . import forms
 from .execution import Outcome, execute, is_in_app, named
+from .panel_events import move
 from .work import MaskOperator, Samples, field_choice, open_samples, target
 
 
@@ -39,7 +40,7 @@ class SuggestFrame(MaskOperator):
         work = _suggest(ctx, found)
         yield from execute(ctx, "Which frame next?", work, lambda report: _outcome(ctx, report))
         if ctx.current_sample and is_in_app(ctx) and found and found[0].frames:
-            yield ctx.trigger("@hs2s/hs2s/show_frame", {"frame_number": found[0].frames[0]["frame"]})
+            yield move(ctx, ctx.current_sample, found[0].frames[0]["frame"])
 
     def __call__(self, samples: Samples, pred_field: str, delegate: bool = False, **params: Any) -> Any:
         """Runs the operator from Python.

@@ -68,8 +68,9 @@ def test_corrections_of_the_open_group_alone_are_propagated(images, opened, data
 def test_the_image_to_correct_next_is_shown(images, opened, dataset):
     assert form("suggest_frames", opened)["pred_field"].default == "pred"
     result = execute("suggest_frames", images, opened, pred_field="pred", tag=True)
-    asked = [request for request in result.executor._requests if request.operator_uri.endswith("show_frame")]
-    assert [request.params for request in asked] == [{"frame_number": 8}]
+    asked = [request for request in result.executor._requests if request.operator_uri.endswith("go_to_frame")]
+    expected = {"sample_id": opened["current_sample"], "frame_number": 8}
+    assert [request.params for request in asked] == [expected]
     dataset.reload()
     (image,) = dataset.match_tags("hs2s: next frame")
     assert (image.scene, image.place) == ("two", 8)

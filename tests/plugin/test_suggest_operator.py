@@ -33,8 +33,8 @@ def test_the_open_sample_s_player_goes_to_the_frame(doubtful):
     context = {"dataset": doubtful.dataset, "current_sample": doubtful.id, "spaces": {}}
     result = foo.execute_operator(URI, context, params={"pred_field": "frames.pred"})
     assert result.error is None
-    asked = [request for request in result.executor._requests if request.operator_uri.endswith("show_frame")]
-    assert [request.params for request in asked] == [{"frame_number": 8}]
+    asked = [request for request in result.executor._requests if request.operator_uri.endswith("go_to_frame")]
+    assert [request.params for request in asked] == [{"sample_id": doubtful.id, "frame_number": 8}]
     doubtful = fo.load_dataset(doubtful.dataset.name)[doubtful.id]
     assert doubtful.pred_next_frame.detections[0].support == [8, 8]
 
