@@ -94,7 +94,7 @@ def alone(tracker, pictures: list, masks: dict) -> None:
     engine = engine.ready(base)
     small = torch.stack([torch.from_numpy(mask).float() for mask in masks.values()])[:, None]
     small = torch.nn.functional.interpolate(small, base, mode="bilinear", antialias=True)
-    with torch.inference_mode():
+    with engine.at_work():
         state = engine.start(engine.encode_image(pictures[0].picture(view, base)), small)
         for picture in pictures[1:]:
             _, state = engine.step(engine.encode_image(picture.picture(view, base)), state)

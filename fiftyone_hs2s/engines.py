@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any, NamedTuple
 
 from fiftyone_hs2s.errors import HS2SError
@@ -67,7 +68,10 @@ class Engine(ABC):
         Raises:
             Exception: what the work raised
         """
-        numbered = enumerate(tasks)
+        numbered: Iterator[tuple[int, Any]] = enumerate(tasks)
+        if (begin := next(numbered, None)) is None:
+            return  # processes take seconds to start: none does for nothing
+        numbered = chain([begin], numbered)
         held: dict[int, Result] = {}
         running, first, last, more = 0, 0, -1, True
         with self._at_work(work, tell):

@@ -94,6 +94,12 @@ def test_no_more_processes_than_tasks():
     assert get_engine(engine, 1) is engine
 
 
+def test_no_process_starts_for_nothing(monkeypatch):
+    """It takes seconds: a run over a dataset looks for samples left over, and mostly finds none."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    assert values(Processes(2), []) == []
+
+
 def test_process_that_is_killed_loses_its_task_alone():
     tasks = [*square([1, 2]), ("die", signal.SIGKILL), *square([3, 4])]
     results = {result.number: result for result in Processes(2).results(work, tasks)}

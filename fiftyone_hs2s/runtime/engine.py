@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -37,6 +38,12 @@ class Engine(ABC):
         """The engine to use for pictures of a size (h, w): this one, once it is prepared for them, or one
         that takes its place."""
         return self
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around everything that is computed for a frame, by this engine or beside it."""
+        with torch.inference_mode():
+            yield
 
     @abstractmethod
     def in_float32(self) -> Engine:

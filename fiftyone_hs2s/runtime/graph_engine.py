@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -33,6 +35,17 @@ class GraphEngine(Engine):
         super().__init__(network, precision)
         self.name, self._session, self._required = session.name, session, required
         self._ready: dict[tuple[int, int], tuple[Session, Session]] = {}
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """PyTorch's threads do nothing meanwhile: waiting for work, they would take time from the graph's."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with super().at_work():
+                yield
+        finally:
+            torch.set_num_threads(threads)
 
     def in_float32(self) -> GraphEngine:
         return GraphEngine(self.network, torch.float32, self._session, self._required)

@@ -243,7 +243,7 @@ class Tracker:
         while True:
             try:
                 work = self._work()
-                with torch.inference_mode():
+                with self._engine.at_work():
                     batch, tracked = work.do(self._batch, seen, masks, advance)
             except torch.OutOfMemoryError as error:
                 self._make_room(len({*self._batch.ids, *masks}), error)
