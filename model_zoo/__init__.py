@@ -1,7 +1,4 @@
-"""Remotely-sourced zoo models: ``hs2s/hs2s-lite-video-torch`` and the others of ``manifest.json``.
-
-FiftyOne copies this folder alone, so the code comes from the installed package ``fiftyone-hs2s``.
-"""
+"""Remotely-sourced zoo models: ``hs2s/hs2s-lite-video-torch`` and the others of ``manifest.json``."""
 
 from __future__ import annotations
 
@@ -11,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from fiftyone.operators import types
 
-try:
-    import fiftyone_hs2s
-    from fiftyone_hs2s.files import new_file
-except ImportError as error:
-    raise ImportError(
-        "the HS2S zoo models need the package fiftyone-hs2s: install it with `pip install` from the"
-        " repository that this model source comes from"
-    ) from error
+from .package import find_package
+
+find_package(Path(__file__).parent)
+
+import fiftyone_hs2s
+from fiftyone_hs2s.files import new_file
 
 if TYPE_CHECKING:
     import fiftyone.operators as foo

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -134,12 +135,29 @@ def test_resnet50_says_how_to_get_its_weights(source, dataset, sample):
 
 
 def test_without_the_package_it_says_how_to_install(tmp_path):
-    shutil.copy(ZOO / "__init__.py", tmp_path / "zoo.py")
-    code = "import sys; sys.modules['fiftyone_hs2s'] = None; import zoo"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert "the HS2S zoo models need the package fiftyone-hs2s: install it" in done.stderr.splitlines()[-1]
+    """A folder that was copied by hand, and a source whose repository is gone: the URL is named."""
+    source = tmp_path / "zoo"
+    shutil.copytree(ZOO, source, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    for url in (None, "http://127.0.0.1:9/hs2s.zip"):
+        manifest = json.loads((source / "manifest.json").read_text())
+        (source / "manifest.json").write_text(json.dumps({**manifest, "url": url}))
+        code = "import sys; from importlib import util; util.find_spec = lambda name: None; import zoo"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        said = done.stderr.splitlines()[-1]
+        assert f"need the package fiftyone-hs2s, which {url or 'a folder without a URL'} did not give" in said
+        assert "install it with `pip install`" in said
+        assert sorted(path.name for path in source.iterdir() if path.name.startswith(("rep", ".hs2s"))) == []
+
+
+def test_it_requires_what_the_package_does():
+    """FiftyOne brings itself; it looks for what else the package needs, and can install it."""
+    project = (ZOO.parent / "pyproject.toml").read_text()
+    listed = project.split("\ndependencies = [")[1].split("]")[0]
+    dependencies = [name for name in re.findall(r'^  "(.+?)"', listed, re.M) if "fiftyone" not in name]
+    for model in json.loads((ZOO / "manifest.json").read_text())["models"]:
+        assert model["requirements"]["packages"] == dependencies
 
 
 def test_missing_weights_are_named(source, tmp_path, monkeypatch):
