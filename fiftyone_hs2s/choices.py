@@ -33,6 +33,9 @@ MASK_NETWORK, GRABCUT = "hs2s-mask", "grabcut"
 MASK_MAKERS = (MASK_NETWORK, GRABCUT)
 """What makes masks of boxes and points and needs nothing else, the best first."""
 
+_FEW = 8
+"""So many names are still read."""
+
 
 def check_choice(name: str, value: Any, choices: Iterable[T]) -> T:
     """Gives the one of the choices that the value is.
@@ -59,7 +62,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def did_you_mean(name: Any, known: Iterable[str], most: int = 1) -> str:
-    """A question that suggests the nearest of the known names, or all of them where none is near."""
+    """A question that suggests the nearest of the known names, with the others where these are few; all of
+    them where none is near."""
     known = list(known)
     near = difflib.get_close_matches(str(name), known, n=most)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"choose one of {', '.join(known)}"
+    if not near:
+        return f"choose one of {', '.join(known)}"
+    question = f"did you mean {' or '.join(map(repr, near))}?"
+    others = [one for one in known if one not in near]
+    return f"{question} Others: {', '.join(others)}" if 0 < len(others) <= _FEW else question

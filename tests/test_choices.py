@@ -9,8 +9,13 @@ from fiftyone_hs2s.errors import HS2SError
 
 
 def test_the_nearest_choice_is_named():
-    with pytest.raises(HS2SError, match=r"^direction='foward' is unknown: did you mean 'forward'\?$"):
+    with pytest.raises(HS2SError, match=r"unknown: did you mean 'forward'\? Others: backward, both$"):
         check_choice("direction", "foward", DIRECTIONS)
+
+
+def test_many_others_are_not_named():
+    with pytest.raises(HS2SError, match=r"unknown: did you mean 'name7' or 'name9' or 'name8'\?$"):
+        check_choice("name", "name", [f"name{index}" for index in range(10)])
 
 
 def test_all_are_named_where_none_is_near():

@@ -113,7 +113,7 @@ def test_the_default_is_the_best_one_unless_another_is_set(dropped_in, settings,
 @pytest.mark.parametrize(
     ("name", "fix"),
     [
-        ("hs2s-lite-opne", r"did you mean 'hs2s-lite-open'\?"),
+        ("hs2s-lite-opne", r"did you mean 'hs2s-lite-open'\? Others: hs2s-lite"),
         ("resnet50", "choose one of hs2s-lite, hs2s-lite-open"),
     ],
 )
