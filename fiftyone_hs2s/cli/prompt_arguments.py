@@ -68,7 +68,7 @@ def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask-maker",
         choices=MASK_MAKERS,
         default=MASK_MAKERS[0],
-        help=f"what makes masks of boxes and points (default {MASK_MAKERS[0]})",
+        help=f"what makes masks of boxes and points (default {MASK_MAKERS[0]}, for non-commercial use)",
     )
 
 

@@ -174,7 +174,10 @@ def prompt_field_params(samples: Samples, fields: Sequence[str]) -> dict[str, An
 def mask_maker_input(inputs: types.Object) -> None:
     """Adds the choice of what makes masks of boxes and points."""
     names = {**{name: name for name in MASK_MAKERS}, IGNORE: "none: ignore them"}
-    about = "Objects that have no mask start from a mask that this makes of their first box or points"
+    about = (
+        "Objects that have no mask start from a mask that this makes of their first box or points;"
+        f" {MASK_MAKERS[0]} is for non-commercial use"
+    )
     choice(inputs, "mask_maker", names, "Boxes and points", MASK_MAKERS[0], about)
 
 
