@@ -147,8 +147,9 @@
     }
 
     async execute({ hooks: { mode, modes } }) {
-      if (mode !== "annotate") return;
       stay();
+      await executeOperator("reload_dataset");
+      if (mode !== "annotate") return;
       modes.activateExploreMode();
       await until(() => document.querySelector("#modal [data-cy=explore]") && !document.querySelector("#modal [data-cy=annotation-save-state]"), 20000);
       modes.activateAnnotateMode();

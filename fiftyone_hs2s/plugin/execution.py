@@ -116,9 +116,10 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
         what the App is to do
     """
     run.announced = True
-    yield ctx.ops.reload_dataset()
     if ctx.current_sample and is_in_app(ctx):
         yield ctx.trigger("@hs2s/hs2s/reload_labels")
+    else:
+        yield ctx.ops.reload_dataset()
     if run.state == "finished" and run.outcome.fields:
         yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, *run.outcome.fields])))
     if run.state == "finished" and run.outcome.view is not None:

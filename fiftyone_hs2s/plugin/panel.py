@@ -14,12 +14,13 @@ from fiftyone_hs2s.dataset.frame_paths import field_name
 
 from .guarded import guarded
 from .panel_comparison import ComparesEvaluations
-from .panel_content import Overview, overview
+from .panel_content import Overview, overview, put_data
 from .panel_curves import SampleCurves, newest_that_scored, sample_curves
 from .panel_events import ListsEvents, dataset_events, go_to, video_id
 
 _HELP = """Scores of propagated masks. Click a bar to see its samples; a dot, a row or an event opens a sample
-at the frame where the mask is worst. In an open sample see J and F of each frame."""
+at the frame where the mask is worst. In an open sample see J and F of each frame; a click on a curve goes
+there."""
 _FIRST_STEPS = """**There is no evaluation yet.** Propagate masks, then score them against ground truth with
 *HS2S: evaluate masks*. Without ground truth *HS2S: find failures* still finds suspicious frames."""
 _NAME = "hs2s_panel"
@@ -64,8 +65,7 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
     @guarded
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
         """The App tells this the panel beside the grid, too, which the open sample covers."""
-        covered = _panel_beside_grid(ctx).get("component_id") == ctx.panel_id
-        if not (covered and ctx.current_sample):
+        if not _is_covered(ctx):
             self._refresh(ctx)
         self._beside_video(ctx)
 
@@ -130,6 +130,7 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
         if chosen not in keys:
             chosen = keys[-1] if keys else None
         state.set_state("eval_key", chosen)
+        state.set_state("subject", [ctx.current_sample, chosen])
         if chosen is None:
             self._show_nothing(ctx)
             return
@@ -181,10 +182,10 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
         ctx.panel.set_state("followed", None)  # the curves come with the playhead at frame 1
         ctx.panel.set_state("message", found.headline)
         ctx.panel.set_state("layouts", {"curves": found.layout})
-        ctx.panel.set_data("curves", found.traces)
+        put_data(ctx, "curves", found.traces)
         self._list_events(ctx, found.events)
         signature = f"{ctx.panel.get_state('eval_key')} {ctx.current_sample}"
-        ctx.panel.set_data("playhead", {"frames": found.frames, "signature": signature})
+        put_data(ctx, "playhead", {"frames": found.frames, "signature": signature})
 
     def _show_overview(self, ctx: foo.ExecutionContext, found: Overview) -> None:
         ctx.panel.set_state("shown", "overview")
@@ -192,9 +193,20 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
         ctx.panel.set_state("table_text", found.table)
         ctx.panel.set_state("layouts", found.layouts)
         for name in _PLOTS:
-            ctx.panel.set_data(name, found.traces[name])
+            put_data(ctx, name, found.traces[name])
+
+    @guarded
+    def _catch_up(self, ctx: foo.ExecutionContext) -> None:
+        """Shows what is open where the App has put the state of another sample back, which it does where it
+        answers a change of a field with the panel as it was before.
+        """
+        subject = ctx.panel.get_state("subject")
+        now = [ctx.current_sample, ctx.panel.get_state("eval_key")]
+        if subject is not None and subject != now and not _is_covered(ctx):
+            self._refresh(ctx)
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
+        self._catch_up(ctx)
         panel = types.Object()
         keys = ctx.panel.get_state("eval_keys") or []
         if keys:
@@ -247,7 +259,7 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
     def _render_sample(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
         layouts = ctx.panel.get_state("layouts") or {}
         if layouts.get("curves"):
-            panel.plot("curves", layout=layouts["curves"], config=_PLOT)
+            panel.plot("curves", layout=layouts["curves"], config=_PLOT, on_click=self.click_curve)
             self._render_playhead(panel, ctx)
 
     def _render_playhead(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
@@ -274,6 +286,11 @@ def _panel_beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:
             return space
         spaces += space.get("children") or []
     return {}
+
+
+def _is_covered(ctx: foo.ExecutionContext) -> bool:
+    """Whether it is that panel that asks, and an open sample covers it."""
+    return bool(ctx.current_sample) and _panel_beside_grid(ctx).get("component_id") == ctx.panel_id
 
 
 def _beside_grid(ctx: foo.ExecutionContext) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fiftyone_hs2s.dataset.evaluate.comparison import BY, By, Comparison
 from fiftyone_hs2s.errors import HS2SError
 
 from .guarded import guarded
-from .panel_content import number
+from .panel_content import number, put_data
 from .panel_events import Rows, Target, go_to, render_table
 
 _MOST = 100
@@ -141,7 +141,7 @@ class ComparesEvaluations:
         state.set_state("comparison", found.text)
         state.set_state("difference_columns", found.columns)
         state.set_state("difference_targets", found.table.targets)
-        state.set_data("differences", found.table.rows)
+        put_data(ctx, "differences", found.table.rows)
 
     def _render_others(self, panel: types.Object, ctx: foo.ExecutionContext, keys: list[str]) -> None:
         chosen = ctx.panel.get_state("eval_key")

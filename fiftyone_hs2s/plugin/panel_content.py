@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import fiftyone.operators as foo
 import numpy as np
 
 from fiftyone_hs2s.dataset.compat import Samples
@@ -18,6 +19,16 @@ from .execution import named
 
 COMPACT = {"height": 270, "margin": {"t": 40, "l": 50, "r": 15, "b": 45}}
 """What layouts have in common in a panel."""
+
+
+def put_data(ctx: foo.ExecutionContext, name: str, value: Any) -> None:
+    """Gives the panel a plot's traces or a table's rows.
+
+    Where a field of the panel changes the App copies all that it shows into the panel's state, and merges the
+    two from then on: of a longer list that was there before the end would stay.
+    """
+    ctx.panel.set_state(name, None)
+    ctx.panel.set_data(name, value)
 
 
 @dataclass(frozen=True)

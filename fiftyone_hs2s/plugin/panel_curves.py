@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fiftyone_hs2s.dataset.compat import Samples
-from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations, load_evaluation
+from fiftyone_hs2s.dataset.evaluate.compare import compare_evaluations, list_evaluations, load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.dataset.evaluate.figures import band
 from fiftyone_hs2s.errors import HS2SError
@@ -78,12 +78,11 @@ def sample_curves(
         return SampleCurves(
             f"This sample was not scored by **{eval_key}**: run *HS2S: evaluate masks* on it."
         )
-    compared = {key: load_evaluation(dataset, key) for key in others}
     curves = list(
         _sample_traces(results, sample_id, {"JF": "solid"} if others else {"J": "solid", "F": "dot"})
     )
-    for (key, other), dash in zip(compared.items(), _DASHES * len(others), strict=False):
-        curves += _sample_traces(other, sample_id, {"JF": dash}, f" ({key})")
+    for key, dash in zip(others, _DASHES * len(others), strict=False):
+        curves += _sample_traces(load_evaluation(dataset, key), sample_id, {"JF": dash}, f" ({key})")
     prompts, events = [], []
     for key in _keys(results, sample_id):
         sequence = results.scores(key)
@@ -95,7 +94,7 @@ def sample_curves(
     dashed = ", ".join(f"{dash}: {key}" for key, dash in zip(others, _DASHES * len(others), strict=False))
     title = f"J&F per frame<br><sub>{eval_key}; {dashed}</sub>" if others else "J and F (dotted) per frame"
     return SampleCurves(
-        "; ".join(_score_line(row, compared) for row in results.objects if row["sample_id"] == sample_id),
+        _compared_scores(dataset, [*others, eval_key], sample_id) if others else _scores(results, sample_id),
         [_PLAYHEAD, *curves, *_prompt_marks(prompts)],
         _curve_layout(title, events, last, sum(curve["showlegend"] for curve in curves)),
         [[number, number] for number in range(last + 1)],
@@ -107,13 +106,30 @@ def _keys(results: PropagationResults, sample_id: str) -> list[str]:
     return [key for key, entry in results.series.items() if entry["sample_id"] == sample_id]
 
 
-def _score_line(row: dict[str, Any], compared: dict[str, PropagationResults]) -> str:
-    """An object's J&F, and that by other evaluations."""
-    text = f"{row['name']}: J&F **{row['JF']:.3f}**"
-    for key, other in compared.items():
-        scores = [o["JF"] for o in other.objects if (o["key"], o["object"]) == (row["key"], row["object"])]
-        text += f" ({key} {scores[0]:.3f})" if scores else ""
-    return text
+def _scores(results: PropagationResults, sample_id: str) -> str:
+    """J&F of the sample's objects."""
+    rows = (row for row in results.objects if row["sample_id"] == sample_id)
+    return "; ".join(f"{row['name']}: J&F **{row['JF']:.3f}**" for row in rows)
+
+
+def _compared_scores(dataset: Samples, keys: Sequence[str], sample_id: str) -> str:
+    """J&F of the sample's objects by the last evaluation, and by the others, on the frames that all scored;
+    by the last alone where they cannot be compared.
+    """
+    *others, last = keys
+    try:
+        tables = compare_evaluations(dataset, keys, by="object").tables
+    except HS2SError as error:
+        return f"{_scores(load_evaluation(dataset, last), sample_id)}. Not compared: {error}"
+    rows = [row for row in tables["object"] if row["sample_id"] == sample_id]
+    if not rows:
+        scores = _scores(load_evaluation(dataset, last), sample_id)
+        return f"{scores}. Not compared: not scored by {', '.join(others)}"
+    lines = []
+    for row in sorted(rows, key=lambda row: row["object"]):
+        by_others = ", ".join(f"{key} {row[f'{key}_JF']:.3f}" for key in others)
+        lines.append(f"{row['object']}: J&F **{row[f'{last}_JF']:.3f}** ({by_others})")
+    return f"{'; '.join(lines)}, on the frames that all scored"
 
 
 def _sample_traces(
@@ -178,7 +194,8 @@ def _curve_layout(title: str, events: list[Event], last: int, num_objects: int) 
         "legend": {"orientation": "h", "x": 0, "y": -0.35, "xanchor": "left", "yanchor": "top"},
         "shapes": [_shade(event) for event in worst],
         **COMPACT,
-        "height": 340 + 25 * (num_objects // 3),
+        "margin": COMPACT["margin"] | {"t": 60},  # a title of two lines
+        "height": 360 + 25 * (num_objects // 3),
     }
 
 

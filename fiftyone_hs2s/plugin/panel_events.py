@@ -17,6 +17,7 @@ from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
 from fiftyone_hs2s.metrics import find_events
 
 from .guarded import guarded
+from .panel_content import put_data
 
 _MOST = 40
 """Rows that are listed at most."""
@@ -137,6 +138,12 @@ class ListsEvents:
             go_to(ctx, (sample_id, frame))
 
     @guarded
+    def click_curve(self, ctx: foo.ExecutionContext) -> None:
+        """Moves the open sample to the frame whose score is clicked."""
+        if (frame := ctx.params.get("x")) is not None:
+            go_to(ctx, (str(ctx.current_sample), round(frame)))
+
+    @guarded
     def go_to_worst(self, ctx: foo.ExecutionContext) -> None:
         """Moves the open sample to its worst frame: that of its event, if it is a clip of one."""
         go_to(ctx, (video_id(ctx), self._worst(ctx)))
@@ -154,7 +161,7 @@ class ListsEvents:
 
     def _list_events(self, ctx: foo.ExecutionContext, found: Rows) -> None:
         ctx.panel.set_state("event_targets", found.targets)
-        ctx.panel.set_data("events", found.rows)
+        put_data(ctx, "events", found.rows)
 
     def _render_events(self, panel: types.Object, ctx: foo.ExecutionContext) -> None:
         if ctx.panel.get_state("event_targets"):

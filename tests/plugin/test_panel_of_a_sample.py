@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from evaluation_kit import labeled_sample, true_labels
+from evaluation_kit import labeled_sample, predicted_labels, true_labels
 from fiftyone_kit import T
 from panel_kit import PLOTS, Panel
 
@@ -24,6 +24,8 @@ def test_curves_of_the_open_sample(evaluated):
     panel.do("click_event", row=0, column=0)
     assert panel.requests == {"go_to_frame": {"sample_id": evaluated.first().id, "frame_number": 7}}
     assert panel.data["playhead"]["frames"][T] == [T, T]
+    panel.do("click_curve", x=9, y=0.6)
+    assert panel.requests["go_to_frame"]["frame_number"] == 9
 
 
 def test_prompts_are_marked_and_no_part_of_the_curves(evaluated):
@@ -160,6 +162,41 @@ def test_curves_of_several_evaluations(evaluated):
     assert "square 1: J&F **0.767** (other_eval 1.000)" in panel.text
     panel.do("choose_others", value=[])
     assert [curve["name"] for curve in panel.data["curves"][1:]][:2] == ["J square 0", "F square 0"]
+
+
+def test_scores_beside_each_other_are_those_of_the_frames_that_all_scored(evaluated):
+    sample = evaluated.first()
+    for number in (8, 9):  # prompts, which do not count, of the first run alone
+        sample.frames[number].pred.detections[1]["keyframe"] = True
+    sample.save()
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    evaluated.set_values("frames.other", [[predicted_labels(n) for n in range(1, T + 1)]])
+    evaluate_propagation(evaluated, "other", "gt", "other_eval", protocol="all")
+    panel = Panel(evaluated, current_sample=sample.id)
+    panel.do("choose", value="ev")
+    own = next(o["JF"] for o in evaluated.load_evaluation_results("ev").objects if o["name"] == "square 1")
+    panel.do("choose_others", value=["other_eval"])
+    assert f"square 1: J&F **{own:.3f}**. Not compared: evaluations of different protocol" in panel.text
+    evaluate_propagation(evaluated, "other", "gt", "other_eval")
+    panel.do("reload")
+    assert "0.767" not in panel.text, "J&F of the second run on all frames"
+    assert f"square 1: J&F **{own:.3f}** (other_eval {own:.3f}), on the frames that all scored" in panel.text
+
+
+def test_what_the_app_puts_back_of_another_sample_is_not_shown(evaluated, video):
+    first, second = evaluated.first().id, evaluated.add_sample(labeled_sample(video, pred=true_labels))
+    evaluate_propagation(evaluated, "pred", "gt", "ev")
+    panel = Panel(evaluated, current_sample=first)
+    panel.do("on_load")
+    before, text = dict(panel.state), panel.text
+    panel.context["current_sample"] = second
+    panel.do("on_change_current_sample")
+    assert panel.text != text
+    panel.state = before
+    panel.do("follow")
+    assert panel.text != text
+    assert panel.data["curves"][3]["y"] == [1] * T
+    assert panel.state["curves"] is None, "else the App merges the two, and keeps the end of the longer one"
 
 
 def test_the_worst_frame_of_the_sample_and_of_a_clip(evaluated):

@@ -133,7 +133,6 @@ def test_in_an_open_sample_the_window_comes_at_the_end(dataset, sample, gate):
     gate.set()
     assert [body.operator_uri.rpartition("/")[2] for body in start(dataset, current_sample=sample.id)] == [
         "set_color_scheme",
-        "reload_dataset",
         "reload_labels",
         "notify",
         "hs2s_panel#reload",
