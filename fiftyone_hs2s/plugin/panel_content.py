@@ -68,7 +68,8 @@ def _headline(results: PropagationResults) -> str:
     samples = len({row["sample_id"] for row in results.objects})
     text = f"**J&F {results.JF:.3f}** · J {results.J:.3f} · F {results.F:.3f}\n\n"
     text += f"The whole evaluation, whatever the view, by {results.config.protocol}: "
-    text += f"{len(results.objects)} objects in {samples} sample{'s' * (samples != 1)}"
+    objects = len(results.objects)
+    text += f"{objects} object{'s' * (objects != 1)} in {samples} sample{'s' * (samples != 1)}"
     if results.prompts_note:
         text += f". {results.prompts_note}"
     return text

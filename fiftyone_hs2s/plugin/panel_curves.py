@@ -194,7 +194,7 @@ def _curve_layout(title: str, events: list[Event], last: int, num_objects: int) 
         "legend": {"orientation": "h", "x": 0, "y": -0.35, "xanchor": "left", "yanchor": "top"},
         "shapes": [_shade(event) for event in worst],
         **COMPACT,
-        "margin": COMPACT["margin"] | {"t": 60},  # a title of two lines
+        "margin": {"t": 60, "l": 50, "r": 15, "b": 45},  # a title of two lines
         "height": 360 + 25 * (num_objects // 3),
     }
 

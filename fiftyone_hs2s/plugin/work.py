@@ -101,7 +101,8 @@ def field_choice(
     """Adds the choice of a field with masks, or of none if it is not required.
 
     Returns:
-        the default: the first of ``prefer`` that there is, or the only field (that is no ground truth)
+        the default: the first of ``prefer`` that there is, or the only field (that is no ground truth), or
+        the one that was propagated to last
 
     Raises:
         HS2SError: if there is no such field
@@ -112,7 +113,8 @@ def field_choice(
         raise HS2SError(f"there are no masks: {fix}")
     prefix = forms.field_prefix(samples)
     rest = [field for field in fields if field not in _TRUTHS] or fields
-    likely = [field for field in prefer if field in fields] or (rest if len(rest) == 1 else [])
+    propagated = [field for field in reversed(rest) if samples.has_sample_field(f"{field}_status")]
+    likely = [field for field in prefer if field in fields] or (rest if len(rest) == 1 else propagated)
     default = (prefix + likely[0] if likely else None) if required else NONE
     paths = ({} if required else {NONE: "None"}) | {prefix + field: prefix + field for field in fields}
     forms.choice(inputs, name, paths, label, default, description, required=required)

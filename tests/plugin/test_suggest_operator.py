@@ -39,6 +39,17 @@ def test_the_open_sample_s_player_goes_to_the_frame(doubtful):
     assert doubtful.pred_next_frame.detections[0].support == [8, 8]
 
 
+def test_the_newest_run_is_the_default_where_there_are_several(doubtful):
+    for field in ("one", "two", "drawn"):
+        doubtful.dataset.set_values(f"frames.{field}", doubtful.dataset.values("frames.pred"))
+    for run in ("one", "two"):
+        doubtful.dataset.set_values(f"{run}_status", ["complete"])
+    doubtful.dataset.delete_frame_field("pred")
+    context = {"params": {}, "dataset_name": doubtful.dataset.name, "current_sample": doubtful.id}
+    shown = foo.get_operator(URI).resolve_input(ExecutionContext(context, operator_uri=URI)).type.properties
+    assert shown["pred_field"].default == "frames.two"
+
+
 def test_from_python_all_samples_are_looked_at(doubtful):
     foo.get_operator(URI)(doubtful.dataset, "frames.pred", tag=True)
     doubtful.reload()
