@@ -15,6 +15,7 @@ from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
 from fiftyone_hs2s.dataset.evaluate.evaluation_backend import PropagationEvaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 from fiftyone_hs2s.dataset.frame_paths import field_name, frame_path, is_frame_path
+from fiftyone_hs2s.dataset.label_schemas import give_label_schema, take_label_schema
 from fiftyone_hs2s.dataset.propagate.own_labels import remove_own_labels
 from fiftyone_hs2s.dataset.sidebar import group_fields, remove_group
 from fiftyone_hs2s.errors import HS2SError
@@ -212,7 +213,9 @@ def _is_named(key: str, run: str) -> bool:
 
 def _rename_field(dataset: fo.Dataset, path: str, new: str) -> None:
     rename = dataset.rename_frame_fields if is_frame_path(path) else dataset.rename_sample_fields
+    schema = take_label_schema(dataset, path)
     rename({field_name(path): field_name(new)})
+    give_label_schema(dataset, new, schema)
 
 
 def _check_free(dataset: fo.Dataset) -> None:

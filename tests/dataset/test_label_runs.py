@@ -108,6 +108,18 @@ def test_rename(one):
     assert len(report.skipped) == 1
 
 
+def test_a_run_that_was_annotated_in_the_app_is_renamed_and_deleted(one):
+    schema = {"type": "detections", "attributes": [], "component": "dropdown", "classes": ["square"]}
+    one.update_label_schema("frames.one", schema)
+    one.activate_label_schemas("frames.one")
+    rename_run(one, "one", "two")
+    assert one.active_label_schemas == ["frames.two"]
+    assert one.label_schemas["frames.two"]["classes"] == ["square"]
+    assert [run.name for run in list_runs(one)] == ["two"]
+    delete_run(one, "two")
+    assert (one.label_schemas, list_runs(one)) == ({}, [])
+
+
 def test_names_that_cannot_be(one):
     evaluate_propagation(one, "one", "gt", "other")
     for new, why in (("gt", "'gt' is in use"), ("a b", "cannot name a run"), ("id", "'id' is in use")):

@@ -6,6 +6,7 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from fiftyone_hs2s.dataset.frame_paths import field_name, is_frame_path
+from fiftyone_hs2s.dataset.label_schemas import take_label_schema
 from fiftyone_hs2s.dataset.propagate.keyframes import METHOD, PROPAGATION
 
 
@@ -28,5 +29,6 @@ def remove_own_labels(dataset: fo.Dataset, path: str) -> int:
         others.save(path)
         return left
     delete = dataset.delete_frame_field if is_frame_path(path) else dataset.delete_sample_field
+    take_label_schema(dataset, path)
     delete(field_name(path))
     return 0
