@@ -19,7 +19,7 @@ BORROWED = {
     "changelog.md": "CHANGELOG.md",
     "training-reference.md": "training/configs/hs2s-lite.yaml",
 }
-PICTURES = {"images/failures.png": "model_zoo/failures.png"}
+PICTURES = {f"images/{name}.png": f"model_zoo/{name}.png" for name in ("failures", "before_after")}
 _SITE_PATHS = {source: page for page, source in {**BORROWED, **PICTURES}.items()}
 _LINK = re.compile(r"(?<=\]\()([^)#:\s]+)")
 
