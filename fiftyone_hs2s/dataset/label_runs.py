@@ -123,13 +123,12 @@ def rename_run(samples: Samples, name: str, new_name: str) -> Run:
     _check_new(dataset, new, [*renamed.values(), *keys.values()])
     remove_group(dataset, run.name)
     if run.label_field:
-        path = frame_path(new, is_frame_path(run.label_field))
-        _rename_field(dataset, run.label_field, path)
-        for key in run.evaluations:
-            config = dataset.get_evaluation_info(key).config
-            config.pred_field = path
-            PropagationEvaluation.update_run_config(dataset, key, config)
-        dataset.clear_cache()
+        _rename_field(dataset, run.label_field, frame_path(new, is_frame_path(run.label_field)))
+    for key in run.evaluations:
+        config = dataset.get_evaluation_info(key).config
+        config.pred_field = frame_path(new, is_frame_path(config.pred_field))
+        PropagationEvaluation.update_run_config(dataset, key, config)
+    dataset.clear_cache()
     if renamed:
         dataset.rename_sample_fields(renamed)
     for key, new_key in keys.items():

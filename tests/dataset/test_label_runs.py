@@ -120,6 +120,20 @@ def test_a_run_that_was_annotated_in_the_app_is_renamed_and_deleted(one):
     assert (one.label_schemas, list_runs(one)) == ({}, [])
 
 
+@pytest.mark.parametrize("gone", ["one", "gt"])
+def test_labels_that_somebody_deleted(one, gone):
+    """FiftyOne asks the labels' field what an evaluation wrote, and fails where it is gone."""
+    one.delete_frame_field(gone)
+    (run,) = list_runs(one)
+    assert (run.label_field is None) == (gone == "one")
+    assert {"one_eval_JF", "frames.one_eval_JF", "one_eval_tp"} < set(run.paths)
+    run = rename_run(one, "one", "two")
+    assert list(run.evaluations) == ["two_eval"] and "frames.two_eval_JF" in run.paths
+    assert not [path for path in paths(one) if "one" in path]
+    assert delete_run(one, "two") == "The run 'two' is deleted"
+    assert not [path for path in paths(one) if "two" in path]
+
+
 def test_names_that_cannot_be(one):
     evaluate_propagation(one, "one", "gt", "other")
     for new, why in (("gt", "'gt' is in use"), ("a b", "cannot name a run"), ("id", "'id' is in use")):

@@ -118,9 +118,19 @@ class PropagationEvaluation(foud.DetectionEvaluation):
         )
 
     def get_fields(self, samples: Samples, eval_key: str, include_custom_metrics: bool = True) -> list[str]:
-        """The paths of all fields that belong to an evaluation."""
-        fields = super().get_fields(samples, eval_key, include_custom_metrics=include_custom_metrics)
-        return fields + self._own_fields(samples, eval_key)
+        """The paths of all fields that belong to an evaluation; of labels, where their field is still
+        there."""
+        config, own = self.config, self._own_fields(samples, eval_key)
+        counts = [f"{eval_key}_{name}" for name in ("tp", "fp", "fn")]
+        frames = [frame_path(name) for name in counts] if is_frame_path(config.gt_field) else []
+        labels = [
+            f"{path}.detections.{eval_key}{part}"
+            for path in (config.pred_field, config.gt_field)
+            for part in ("", "_id", "_iou")
+            if samples.has_field(path)
+        ]
+        custom = self.get_custom_metric_fields(samples, eval_key) if include_custom_metrics else []
+        return [*counts, *labels, *frames, *custom, *own]
 
     def rename(self, samples: Samples, eval_key: str, new_eval_key: str) -> None:
         """Renames the fields, those of ``find_failures()`` too."""
@@ -148,6 +158,8 @@ class PropagationEvaluation(foud.DetectionEvaluation):
 
     def _own_fields(self, samples: Samples, eval_key: str) -> list[str]:
         names = [f"{eval_key}_{name}" for name in SCORES]
-        labels = [f"{self.config.pred_field}.detections.{eval_key}_{name}" for name in _LABEL_SCORES]
-        frames = [frame_path(name) for name in names] if is_frame_path(self.config.pred_field) else []
+        pred_field = self.config.pred_field
+        scored = _LABEL_SCORES if samples.has_field(pred_field) else ()
+        labels = [f"{pred_field}.detections.{eval_key}_{name}" for name in scored]
+        frames = [frame_path(name) for name in names] if is_frame_path(pred_field) else []
         return [*names, *frames, *labels]
