@@ -155,27 +155,16 @@ def test_portrait_frames_and_a_network_that_sees_the_others(caplog: pytest.LogCa
     assert start.parent == step.parent and start.parent.parent == graphs_folder()
 
 
-@pytest.mark.usefixtures("ready")
-def test_pytorch_leaves_the_cores_to_the_graph(lite: HS2S, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its idle threads would take time from the graph's; those outside have theirs again afterwards."""
-    seen: list[int] = []
-
-    class Session(SESSIONS["openvino"]):  # type: ignore[misc,name-defined]
-        def __call__(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            seen.append(torch.get_num_threads())
-            return super().__call__(inputs)
-
-    frames, truth = moving()
-    before = torch.get_num_threads()
+def test_pytorch_leaves_the_cores_to_the_graph(lite: HS2S) -> None:
+    """Its idle threads would take time from the graph's; outside it has them again, also after an error."""
+    engine, before = GraphEngine(lite, torch.float32, SESSIONS["openvino"]), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        tracker = Tracker(lite, SIZE, "cpu", "float32", runtime="openvino")
-        tracker._engine = GraphEngine(lite, torch.float32, Session, required=True)
-        tracker.add_objects(frames[0], truth[0])
-        tracker.step(frames[1])
-        session = tracker._engine._ready[SIZE][1]
+        with engine.at_work():
+            assert torch.get_num_threads() == 1 and torch.is_inference_mode_enabled()
         assert torch.get_num_threads() == 2
-        assert session._options["INFERENCE_NUM_THREADS"] == 2
+        with pytest.raises(KeyboardInterrupt), engine.at_work():
+            raise KeyboardInterrupt
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert set(seen) == {1}
