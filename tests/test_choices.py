@@ -9,7 +9,8 @@ from fiftyone_hs2s.errors import HS2SError
 
 
 def test_the_nearest_choice_is_named():
-    with pytest.raises(HS2SError, match=r"unknown: did you mean 'forward'\? Others: backward, both$"):
+    message = r"^direction='foward' is unknown: did you mean 'forward'\? Others: backward, both$"
+    with pytest.raises(HS2SError, match=message):
         check_choice("direction", "foward", DIRECTIONS)
 
 

@@ -155,6 +155,7 @@ def test_portrait_frames_and_a_network_that_sees_the_others(caplog: pytest.LogCa
     assert start.parent == step.parent and start.parent.parent == graphs_folder()
 
 
+@pytest.mark.usefixtures("ready")
 def test_pytorch_leaves_the_cores_to_the_graph(lite: HS2S) -> None:
     """Its idle threads would take time from the graph's; outside it has them again, also after an error."""
     engine, before = GraphEngine(lite, torch.float32, SESSIONS["openvino"]), torch.get_num_threads()
@@ -166,5 +167,10 @@ def test_pytorch_leaves_the_cores_to_the_graph(lite: HS2S) -> None:
         with pytest.raises(KeyboardInterrupt), engine.at_work():
             raise KeyboardInterrupt
         assert torch.get_num_threads() == 2
+        frames, truth = moving()
+        tracker = Tracker(lite, SIZE, "cpu", "float32", runtime="openvino")
+        tracker.add_objects(frames[0], truth[0])
+        assert isinstance(tracker._engine, GraphEngine)
+        assert [s._options["INFERENCE_NUM_THREADS"] for s in tracker._engine._ready[SIZE]] == [2, 2]
     finally:
         torch.set_num_threads(before)
