@@ -9,7 +9,6 @@ import venv
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
-_HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "FIFTYONE_PLUGINS_DIR", "FIFTYONE_DEFAULT_DATASET_DIR")
 
 
 def make_environment(folder: Path, wheel: Path | None = None) -> Path:
@@ -49,4 +48,11 @@ def write_script(home: Path, text: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in _HIDDEN}
+    """This process's, without what finds packages, and without the folders that the tests share: FiftyOne's
+    are in the home."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key not in {"PYTHONPATH", "VIRTUAL_ENV"}
+        and not (key.startswith("FIFTYONE_") and key.endswith("_DIR"))
+    }
