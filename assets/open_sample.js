@@ -1,9 +1,9 @@
-// What FiftyOne's Python operators cannot do in an open sample: arrange its panels, tell and set its video's frame, and
-// show new labels where it is annotated.
+// What FiftyOne's Python operators cannot do: show what was written where it belongs, in the sidebar too; in an open sample
+// arrange its panels, tell and set its video's frame, and show new labels where it is annotated.
 (function () {
   const { Operator, OperatorConfig, registerOperator, executeOperator, types } = window.__foo__;
   const { SpaceNode, useSpaces } = window.__fosp__;
-  const { modalLooker, useModalMode, useModalModeController, view } = window.__fos__;
+  const { modalLooker, sidebarGroupsDefinition, useModalMode, useModalModeController, view } = window.__fos__;
   const { useRecoilCallback } = window.recoil;
   const { FIFTYONE_MODAL_SPACES_ID } = window.__fos__.constants;
   const PLUGIN = "@hs2s/hs2s";
@@ -136,20 +136,22 @@
     }
   }
 
-  // Annotate keeps the labels that it has read until one leaves it; Explore looks again when the dataset is reloaded.
-  class ReloadLabels extends Operator {
+  // The App keeps the sidebar's groups that it has read, and would put new fields among all others. Annotate keeps the labels
+  // that it has read until one leaves it; Explore looks again when the dataset is reloaded.
+  class Reload extends Operator {
     get config() {
-      return new OperatorConfig({ name: "reload_labels", label: "HS2S: show new labels", unlisted: true });
+      return new OperatorConfig({ name: "reload", label: "HS2S: show what was written", unlisted: true });
     }
 
     useHooks() {
       return { mode: useModalMode(), modes: useModalModeController() };
     }
 
-    async execute({ hooks: { mode, modes } }) {
+    async execute({ hooks: { mode, modes }, params: { groups }, state }) {
       stay();
+      if (groups) [true, false].forEach((inModal) => state.set(sidebarGroupsDefinition(inModal), groups));
       await executeOperator("reload_dataset");
-      if (mode !== "annotate") return;
+      if (mode !== "annotate" || !document.querySelector("#modal.modalon")) return;
       modes.activateExploreMode();
       await until(() => document.querySelector("#modal [data-cy=explore]") && !document.querySelector("#modal [data-cy=annotation-save-state]"), 20000);
       modes.activateAnnotateMode();
@@ -179,5 +181,5 @@
     }
   }
 
-  [BesideVideo, PropagateThis, ReloadLabels, GoToFrame].forEach((operator) => registerOperator(operator, PLUGIN));
+  [BesideVideo, PropagateThis, Reload, GoToFrame].forEach((operator) => registerOperator(operator, PLUGIN));
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import fiftyone as fo
 
@@ -16,6 +17,20 @@ _LABELS = ("labels", "frame labels")
 def group_name(run: str) -> str:
     """What the group of a run is called."""
     return f"{_PREFIX}{run}"
+
+
+def sidebar_groups(dataset: fo.Dataset) -> list[dict[str, Any]] | None:
+    """The groups of the sidebar as an open App takes them, which needs that of tags; None if it is to make
+    its own.
+
+    Returns:
+        rows with ``name``, ``paths`` and ``expanded``
+    """
+    groups = dataset.app_config.sidebar_groups
+    if not groups:
+        return None
+    rows = [{"name": group.name, "paths": list(group.paths), "expanded": group.expanded} for group in groups]
+    return rows if any(row["name"] == "tags" for row in rows) else [{"name": "tags", "paths": []}, *rows]
 
 
 def group_fields(dataset: fo.Dataset, run: str, paths: Collection[str], evaluations: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.database import reason
+from fiftyone_hs2s.dataset.sidebar import sidebar_groups
 
 from .runs import Event, Run, list_runs, throttle
 
@@ -116,10 +117,8 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
         what the App is to do
     """
     run.announced = True
-    if ctx.current_sample and is_in_app(ctx):
-        yield ctx.trigger("@hs2s/hs2s/reload_labels")
-    else:
-        yield ctx.ops.reload_dataset()
+    ctx.dataset.reload()  # the run may have grouped fields
+    yield ctx.trigger("@hs2s/hs2s/reload", params={"groups": sidebar_groups(ctx.dataset)})
     if run.state == "finished" and run.outcome.fields:
         yield ctx.ops.set_active_fields(list(dict.fromkeys([*ctx.active_fields, *run.outcome.fields])))
     if run.state == "finished" and run.outcome.view is not None:

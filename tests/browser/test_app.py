@@ -113,6 +113,7 @@ def test_from_propagation_to_the_failing_sample(app, demo):
     app.run_operator("HS2S: propagate masks")
     wait_until(lambda: values(demo, "hs2s_status") == ["complete"] * 3, 300, "all samples are propagated")
     app.dismiss()
+    app.page.locator("[data-cy='sidebar-group-run: hs2s-field']").wait_for()
     failing = demo.match_tags("mirrored").first()
     lose_saucer(failing)
 

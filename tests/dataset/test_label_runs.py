@@ -19,7 +19,7 @@ from fiftyone_hs2s import (
     suggest_frames,
 )
 from fiftyone_hs2s.dataset.claims import Claim
-from fiftyone_hs2s.dataset.sidebar import group_fields
+from fiftyone_hs2s.dataset.sidebar import group_fields, sidebar_groups
 
 
 def make_run(dataset, field: str) -> None:
@@ -88,6 +88,15 @@ def test_a_group_of_ones_own_stays(one):
     group_fields(one, "one", run.paths, run.evaluations)
     assert groups(one)["mine"] == {"one_eval_JF"}
     assert "one_eval_JF" not in groups(one)["run: one"]
+
+
+def test_groups_as_an_open_app_takes_them(one):
+    rows = {row["name"]: row for row in sidebar_groups(one) or ()}
+    assert rows["run: one"] == {"name": "run: one", "paths": list_runs(one)[0].paths, "expanded": True}
+    one.app_config.sidebar_groups = [fo.SidebarGroupDocument(name="mine", paths=["one_eval_JF"])]
+    assert [row["name"] for row in sidebar_groups(one) or ()] == ["tags", "mine"]
+    one.app_config.sidebar_groups = None
+    assert sidebar_groups(one) is None
 
 
 def test_rename(one):

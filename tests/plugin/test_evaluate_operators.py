@@ -81,7 +81,7 @@ def test_evaluate_then_find_then_analyze(scored_dataset):
     params = {**FIELDS, "eval_key": "ev", "protocol": "all"}
     result = foo.execute_operator(uri("evaluate"), {"dataset": scored_dataset}, params=params)
     assert result.error is None
-    assert requested(result) == ["reload_dataset", "notify"]
+    assert requested(result) == ["reload", "notify"]
     scored_dataset.reload()
     assert scored_dataset.get_evaluation_info("ev").config.protocol == "all"
     assert "replaced" in form("evaluate", scored_dataset, **params)

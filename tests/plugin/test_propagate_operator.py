@@ -74,7 +74,7 @@ def test_called_from_python(operator, dataset, sample):
     context = execution_context(dataset)
     coloring, reload, notice = operator.execute(context)
     assert coloring.body.operator_uri.endswith("set_color_scheme")
-    assert reload.body.operator_uri.endswith("reload_dataset")
+    assert reload.body.operator_uri.endswith("reload")
     assert notice.body.params == {"message": "Propagate masks: 1 tracked", "variant": "success"}
     *_, notice = operator.execute(context)
     assert notice.body.params["message"].endswith("1 finished before; tick Overwrite to do them again")

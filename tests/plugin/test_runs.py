@@ -73,7 +73,9 @@ def test_work_goes_on_beside_the_app(dataset, sample, gate):
     run.wait()
     properties, told = look(dataset)
     assert "Propagate masks: finished.** 1 tracked" in texts(properties)
-    assert names(told) == ["reload_dataset", "notify"]
+    assert names(told) == ["reload", "notify"]
+    (group,) = (group for group in told[0].params["groups"] if group["name"] == "run: pred")
+    assert group == {"name": "run: pred", "paths": ["frames.pred", "pred_status"], "expanded": True}
     assert told[1].params == {"message": "Propagate masks: 1 tracked", "variant": "success"}
     assert look(dataset)[1] == [], "said once"
     sample.reload()
@@ -102,7 +104,7 @@ def test_failure_of_all_samples_is_shown(dataset, sample, gate):
     the_run(dataset).wait()
     properties, told = look(dataset)
     assert "no frame has a detection with mask pixels" in texts(properties)
-    assert names(told) == ["reload_dataset", "show_output"]
+    assert names(told) == ["reload", "show_output"]
     assert f"Propagate masks failed:** sample {sample.id} (squares.mp4): field" in str(
         told[1].params["outputs"]
     )
@@ -133,7 +135,7 @@ def test_in_an_open_sample_the_window_comes_at_the_end(dataset, sample, gate):
     gate.set()
     assert [body.operator_uri.rpartition("/")[2] for body in start(dataset, current_sample=sample.id)] == [
         "set_color_scheme",
-        "reload_labels",
+        "reload",
         "notify",
         "hs2s_panel#reload",
     ]

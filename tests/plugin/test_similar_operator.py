@@ -24,7 +24,7 @@ def test_like_an_object_of_the_open_sample(dataset, sample):
     context = {"dataset": dataset, "current_sample": sample.id}
     result = foo.execute_operator(URI, context, params={**params, "object": "square 1 1"})
     told = {r.operator_uri.rpartition("/")[2]: r.params for r in result.executor._requests}
-    assert [*told] == ["reload_dataset", "close_sample", "set_view", "notify"]
+    assert [*told] == ["reload", "close_sample", "set_view", "notify"]
     assert told["set_view"]["view"][-1]["_cls"].endswith("SortBySimilarity")
     assert "embeddings of 2 tracks in gt; 2 tracks shown" in told["notify"]["message"]
     dataset.reload()
