@@ -8,6 +8,7 @@ from typing import Any
 
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.training.data.annotated_video import AnnotatedVideo
+from fiftyone_hs2s.training.data.boards import Boards
 from fiftyone_hs2s.training.data.clip import ClipSource
 from fiftyone_hs2s.training.data.copy_paste import CopyPaste
 from fiftyone_hs2s.training.data.pictures import Picture, PictureClips, list_pictures
@@ -85,7 +86,7 @@ def mixed_sources(
         raise HS2SError(
             "There is no usable clip: it takes a video with two annotated frames, or a picture with masks"
         )
-    return mixed
+    return [(Boards(source, config.hidden), weight) for source, weight in mixed] if config.hidden else mixed
 
 
 def find_folders(data: Path, patterns: tuple[str, ...], *content: str) -> list[Path]:

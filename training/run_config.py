@@ -145,6 +145,8 @@ class TrainingConfig:
             mirrored, in another phase of its movement, or tinted
         near: share of the clips, and of the pasted objects, that come up to 6 times nearer or go away; such
             clips of videos step up to 10 frames, so that objects turn from one frame to the next
+        hidden: share of the clips in which a board hides one object, or all, for some frames; see
+            :class:`fiftyone_hs2s.training.data.boards.Boards`
         max_step: frames of a video from one frame of a clip to the next, at most; 1 for consecutive ones
         reverse: whether half of the clips run backward in time
         every_object: whether all objects of all videos are drawn equally often, as in the paper; else longer
@@ -199,6 +201,7 @@ class TrainingConfig:
     copy_paste: Share = 0.0
     twins: Share = 0.3
     near: Share = 0.0
+    hidden: Share = 0.0
     max_step: Size = 6
     reverse: bool = True
     every_object: bool = False
