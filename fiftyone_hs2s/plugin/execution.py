@@ -137,7 +137,8 @@ def announce(ctx: foo.ExecutionContext, run: Run) -> Iterator[Any]:
         variant = "warning" if run.outcome.warn else "success"
         yield ctx.ops.notify(f"{run.title}: {run.outcome.text}", variant=variant)
     if run.panel:
-        yield ctx.trigger("@hs2s/hs2s/hs2s_panel#reload", params=run.panel)
+        # "hs2s_panel#reload" is found where an operator says it, and not where a panel does
+        yield ctx.trigger("@hs2s/hs2s/hs2s_panel", params={**run.panel, "__method__": "reload"})
 
 
 def problems_of(run: Run) -> list[tuple[str, str]]:

@@ -185,6 +185,23 @@ def test_a_persons_masks_stay(dataset, video):
     assert not dataset.has_sample_field("mine_status") and list_runs(dataset) == []
 
 
+def test_corrections_stay(dataset, video):
+    """What the App's brush changes keeps our signature; so does a result that is declared a keyframe."""
+    sample = fo.Sample(filepath=str(video))
+    sample.frames[4]["drawn"] = prompts(4)
+    dataset.add_sample(sample)
+    propagate(dataset, color_model(), prompt_field="drawn", label_field="mine", progress=False)
+    sample.reload()
+    painted, declared = sample.frames[6].mine.detections[0], sample.frames[8].mine.detections[1]
+    painted.mask = ~painted.mask
+    declared["keyframe"] = True
+    sample.save()
+    assert "2 labels that no run" in delete_run(dataset, "mine")
+    sample.reload()
+    left = {n: [d.id for d in f.mine.detections] for n, f in sample.frames.items() if f.mine}
+    assert {n: ids for n, ids in left.items() if ids} == {6: [painted.id], 8: [declared.id]}
+
+
 def test_labels_of_another_tracker_stay(dataset, video):
     dataset.add_sample(labeled_sample(video, pred=lambda n: labels(truth(n))))
     evaluate_propagation(dataset, "pred", "gt", "ev")

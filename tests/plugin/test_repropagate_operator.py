@@ -59,7 +59,7 @@ def test_from_the_panel_the_result_is_compared_and_the_panel_looks_again(dataset
     result = foo.execute_operator(URI, {"dataset": dataset, "current_sample": sample.id}, params=params)
     assert result.error is None
     requests = {r.operator_uri.rpartition("/")[2]: r.params for r in result.executor._requests}
-    assert requests["hs2s_panel#reload"] == {"panel_id": "p", "panel_state": state}
+    assert requests["hs2s_panel"] == {"panel_id": "p", "panel_state": state, "__method__": "reload"}
     assert "before" in requests["notify"]["message"] and "on 2 objects" in requests["notify"]["message"]
     dataset.reload()
     assert dataset.list_evaluations() == ["ev", "ev_corrected"]

@@ -42,10 +42,22 @@ def is_keyframe(detection: fo.Detection) -> bool:
 
 def is_corrected(detection: fo.Detection) -> bool:
     """Whether somebody has changed the mask that a run of ours made: the App's brush leaves its signature."""
+    return not is_prompt(detection) and _is_changed(detection)
+
+
+def is_of_person(detection: fo.Detection) -> bool:
+    """Whether a person has changed the mask that a run of ours signed, or has declared a result a
+    keyframe."""
+    declared = is_prompt(detection) and "parent_masks" in propagation_of(detection)
+    return declared or _is_changed(detection)
+
+
+def _is_changed(detection: fo.Detection) -> bool:
+    """Whether a mask is another one than a run of ours signed."""
     made = propagation_of(detection)
     if made.get("method") != METHOD or "mask" not in made or not detection.has_mask:
         return False
-    return not is_prompt(detection) and made["mask"] != _digest([detection])
+    return made["mask"] != _digest([detection])
 
 
 def is_box(detection: fo.Detection) -> bool:

@@ -64,7 +64,7 @@ class TrackField:
         results: Iterator[tuple[int, list[fo.Detection]]],
         tracks: Mapping[ObjectKey, ObjectTrack],
         claim: Claim,
-    ) -> int:
+    ) -> set[int]:
         """Puts what was found of some objects in the place of what runs of ours found before.
 
         Args:
@@ -73,19 +73,19 @@ class TrackField:
             claim: checked before each batch is written
 
         Returns:
-            number of frames written
+            the indices of the frames written
         """
-        count = 0
+        written: set[int] = set()
         batch: dict[int, list[fo.Detection]] = {}
         for index, detections in results:
             batch[index] = detections
             if len(batch) == self._batch_size:
-                count += self._write(batch, tracks, claim)
-        return count + self._write(batch, tracks, claim)
+                written |= self._write(batch, tracks, claim)
+        return written | self._write(batch, tracks, claim)
 
     def _write(
         self, batch: dict[int, list[fo.Detection]], tracks: Mapping[ObjectKey, ObjectTrack], claim: Claim
-    ) -> int:
+    ) -> set[int]:
         claim.check()
         self.sequence.check_there(self.name)
         new = {
@@ -95,7 +95,7 @@ class TrackField:
         if new:
             self.sequence.write(self.name, new)
         batch.clear()
-        return len(new)
+        return {*new}
 
 
 def redo(
@@ -199,12 +199,12 @@ def redo_all(
     Raises:
         HS2SError: if a frame cannot be read, or a mask is unusable
     """
-    count = 0
+    written: set[int] = set()  # a keyframe is the end of two stretches
     steps = RedoneFrames(todo, show)
     for stretch, keys in todo.items():
         chosen = {key: tracks[key] for key in keys}
-        count += field.put(redo(model, frames, field, stretch, chosen, run_id, steps), chosen, claim)
-    return count
+        written |= field.put(redo(model, frames, field, stretch, chosen, run_id, steps), chosen, claim)
+    return len(written)
 
 
 def _numbered(

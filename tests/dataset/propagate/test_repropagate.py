@@ -220,9 +220,10 @@ def test_a_mask_that_was_changed_is_a_keyframe_though_it_says_nothing(tracked, m
     label.bounding_box = [left - 1 / W, top - 1 / H, width + 2 / W, height + 2 / H]
     tracked.save()
     before = labels_of(tracked)
-    assert str(rerun(tracked._dataset, model)) == "1 tracked"
+    report = rerun(tracked._dataset, model)
     after = labels_of(tracked)
     assert changed_frames(before, after, 0) == list(range(5, T + 1))
+    assert (str(report), report.frames) == ("1 tracked", T - 4), "the keyframe is in two stretches"
     kept = after[8][label.id]
     assert kept["keyframe"] and kept["mask"] == before[8][label.id]["mask"]
     assert str(rerun(tracked._dataset, model)) == "1 finished before"
