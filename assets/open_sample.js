@@ -3,7 +3,8 @@
 (function () {
   const { Operator, OperatorConfig, registerOperator, executeOperator, types } = window.__foo__;
   const { SpaceNode, useSpaces } = window.__fosp__;
-  const { modalLooker, sidebarGroupsDefinition, useModalMode, useModalModeController, view } = window.__fos__;
+  const { dynamicGroupCurrentElementIndex, modalLooker, modalSelector, shouldRenderImaVidLooker } = window.__fos__;
+  const { sidebarGroupsDefinition, useModalMode, useModalModeController, view } = window.__fos__;
   const { useRecoilCallback } = window.recoil;
   const { FIFTYONE_MODAL_SPACES_ID } = window.__fos__.constants;
   const PLUGIN = "@hs2s/hs2s";
@@ -50,13 +51,17 @@
   let latest; // move to a frame that is under way: the last one counts
 
   // Moves the open sample to a frame, as soon as it is there, and again where a new player goes back to its start; not
-  // once its user does something. Groups of images take a frame from FiftyOne's own operator.
-  async function goTo(number, { isOpen = () => true, hasImages = () => false } = {}) {
+  // once its user does something. Groups of images are shown as a video, which takes a frame from FiftyOne's own operator,
+  // or page by page.
+  async function goTo(number, { isOpen = () => true, hasImages = () => false, showImage } = {}) {
     const move = (latest = {});
     const stop = (event) => (move.stopped ||= event.isTrusted && !switchesMode(event));
     const found = await until(() => move !== latest || hasImages() || (isOpen() && player()));
     if (move !== latest) return;
-    if (found && !player()) executeOperator("set_frame_number", { frame_number: number });
+    if (found && !player()) {
+      showImage();
+      executeOperator("set_frame_number", { frame_number: number });
+    }
     if (found && player()) {
       player().controls.pause();
       ACTS.forEach((kind) => addEventListener(kind, stop, { capture: true }));
@@ -165,18 +170,29 @@
 
     useHooks() {
       const get = (state) => ({ snapshot }) => () => snapshot.getLoadable(state).valueMaybe();
-      return { getLooker: useRecoilCallback(get(modalLooker), []), getView: useRecoilCallback(get(view), []) };
+      const turn = ({ set, snapshot }) => (number, id) => {
+        if (snapshot.getLoadable(shouldRenderImaVidLooker(true)).valueMaybe()) return;
+        set(dynamicGroupCurrentElementIndex, number);
+        set(modalSelector, (now) => ({ ...now, id }));
+      };
+      return {
+        getLooker: useRecoilCallback(get(modalLooker), []),
+        getView: useRecoilCallback(get(view), []),
+        turnTo: useRecoilCallback(turn, []),
+      };
     }
 
-    async execute({ hooks: { getLooker, getView }, params: { sample_id, frame_number, open } }) {
+    async execute({ hooks: { getLooker, getView, turnTo }, params: { sample_id, frame_number, image_id, open } }) {
       if (open) {
         await until(() => JSON.stringify(getView() ?? []).includes(sample_id));
         await wait(1000); // until the page has it, too
         executeOperator("@voxel51/operators/open_sample", { id: sample_id });
       }
+      const isOpen = () => new URLSearchParams(window.location.search).get("id") === sample_id;
       goTo(frame_number, {
-        isOpen: () => new URLSearchParams(window.location.search).get("id") === sample_id,
-        hasImages: () => getLooker()?.state?.loaded && !getLooker().seekToFrame,
+        isOpen,
+        showImage: () => image_id && turnTo(frame_number, image_id),
+        hasImages: () => isOpen() && getLooker()?.state?.loaded && !getLooker().seekToFrame,
       });
     }
   }

@@ -15,8 +15,8 @@ from fiftyone_hs2s.dataset.frame_paths import field_name
 from .guarded import guarded
 from .panel_comparison import ComparesEvaluations
 from .panel_content import Overview, overview, put_data
-from .panel_curves import SampleCurves, newest_that_scored, sample_curves
-from .panel_events import ListsEvents, dataset_events, go_to, video_id
+from .panel_curves import SampleCurves, at_frame, newest_that_scored, sample_curves
+from .panel_events import ListsEvents, dataset_events, go_to, open_number, video_id
 
 _HELP = """Scores of propagated masks. Click a bar to see its samples; a dot, a row or an event opens a sample
 at the frame where the mask is worst. In an open sample see J and F of each frame; a click on a curve goes
@@ -179,10 +179,10 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
 
     def _show_sample(self, ctx: foo.ExecutionContext, found: SampleCurves) -> None:
         ctx.panel.set_state("shown", "sample")
-        ctx.panel.set_state("followed", None)  # the curves come with the playhead at frame 1
+        ctx.panel.set_state("followed", None)  # the curves come with the playhead where a sample opens
         ctx.panel.set_state("message", found.headline)
         ctx.panel.set_state("layouts", {"curves": found.layout})
-        put_data(ctx, "curves", found.traces)
+        put_data(ctx, "curves", at_frame(found.traces, open_number(ctx)))
         self._list_events(ctx, found.events)
         signature = f"{ctx.panel.get_state('eval_key')} {ctx.current_sample}"
         put_data(ctx, "playhead", {"frames": found.frames, "signature": signature})

@@ -102,6 +102,11 @@ def sample_curves(
     )
 
 
+def at_frame(traces: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """The traces of a sample with the playhead at a frame; none if there are none."""
+    return [{**trace, "x": [number, number]} if trace["name"] == "playhead" else trace for trace in traces]
+
+
 def _keys(results: PropagationResults, sample_id: str) -> list[str]:
     return [key for key, entry in results.series.items() if entry["sample_id"] == sample_id]
 

@@ -10,10 +10,12 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.compat import is_clips
+from fiftyone_hs2s.dataset.compat import is_clips, is_image_groups
 from fiftyone_hs2s.dataset.diagnose.event_labels import temporal_detection
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
+from fiftyone_hs2s.dataset.sample_views import select_sample
 from fiftyone_hs2s.metrics import find_events
 
 from .guarded import guarded
@@ -106,16 +108,31 @@ def open_sample(ctx: foo.ExecutionContext, sample_id: str, frame: int) -> None:
 
 def move(ctx: foo.ExecutionContext, sample_id: str, frame: int, **more: bool) -> Any:
     """Moves the open sample, or one that is opening, to a frame, by ``assets/open_sample.js``."""
-    params = {"sample_id": sample_id, "frame_number": frame, **more}
+    params: dict[str, Any] = {"sample_id": sample_id, "frame_number": frame, **more}
+    if len(images := _images(ctx, sample_id)) > 1:
+        params["image_id"] = images[frame - 1]
     return ctx.trigger("@hs2s/hs2s/go_to_frame", params=params)
 
 
 def video_id(ctx: foo.ExecutionContext) -> str:
-    """The id of the open video, also where a clip of it is open."""
+    """The id of the open video, also where a clip of it is open; that of the first image of a group."""
     assert ctx.current_sample is not None
     if ctx.view is not None and is_clips(ctx.view):
         return next(iter(ctx.view.select(ctx.current_sample).values("sample_id")), ctx.current_sample)
-    return ctx.current_sample
+    return _images(ctx, ctx.current_sample)[0]
+
+
+def open_number(ctx: foo.ExecutionContext) -> int:
+    """The number of the image that is open in its group; 1 for videos, whose player tells the frame."""
+    return _images(ctx, str(ctx.current_sample)).index(str(ctx.current_sample)) + 1
+
+
+def _images(ctx: foo.ExecutionContext, sample_id: str) -> list[str]:
+    """The ids of the images of a group, given one; that of the sample alone if it is in none."""
+    if ctx.view is None or not is_image_groups(ctx.view):
+        return [sample_id]
+    (sequence,) = find_sequences(select_sample(ctx.view, sample_id))
+    return list(sequence.sample_ids)
 
 
 def worst_of_clip(clips: fo.DatasetView, clip_id: str) -> int | None:

@@ -7,6 +7,9 @@ import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext
 from fiftyone_kit import image_groups, prompts
+from panel_kit import Panel
+
+from fiftyone_hs2s import evaluate_propagation
 
 pytestmark = pytest.mark.usefixtures("plugin", "models")
 
@@ -69,8 +72,24 @@ def test_the_image_to_correct_next_is_shown(images, opened, dataset):
     assert form("suggest_frames", opened)["pred_field"].default == "pred"
     result = execute("suggest_frames", images, opened, pred_field="pred", tag=True)
     asked = [request for request in result.executor._requests if request.operator_uri.endswith("go_to_frame")]
-    expected = {"sample_id": opened["current_sample"], "frame_number": 8}
+    image_id = dataset.match((fo.ViewField("scene") == "two") & (fo.ViewField("place") == 8)).first().id
+    expected = {"sample_id": opened["current_sample"], "frame_number": 8, "image_id": image_id}
     assert [request.params for request in asked] == [expected]
     dataset.reload()
     (image,) = dataset.match_tags("hs2s: next frame")
     assert (image.scene, image.place) == ("two", 8)
+
+
+def test_the_panel_shows_the_group_of_the_open_image(images, opened, dataset):
+    """Page by page each image is a sample of its own."""
+    for image in dataset.iter_samples(autosave=True):
+        image["gt"] = prompts(image.place)
+    evaluate_propagation(images, "pred", "gt", "ev")
+    panel = Panel(dataset, **{name: opened[name] for name in ("view", "current_sample")})
+    panel.do("on_load")
+    assert "not scored" not in panel.text
+    playhead, *curves = panel.data["curves"]
+    assert playhead["x"] == [4, 4] and curves
+    panel.do("click_curve", x=8, y=0.6)
+    place = dataset[panel.requests["go_to_frame"]["image_id"]].place
+    assert (panel.requests["go_to_frame"]["frame_number"], place) == (8, 8)
