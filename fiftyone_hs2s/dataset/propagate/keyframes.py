@@ -22,6 +22,8 @@ from fiftyone_hs2s.dataset.frame_paths import KEYFRAME, PROPAGATION
 from fiftyone_hs2s.dataset.objects import Identity, ObjectKey, check_distinct, is_prompt
 
 METHOD = "hs2s"
+_COMPLETED = "completed"
+"""Part of the signature on a person's label that a run of ours has given a mask."""
 
 RelativeBox = tuple[float, ...]
 """Left, top, width and height in 0..1, as FiftyOne has boxes."""
@@ -35,9 +37,8 @@ def propagation_of(detection: fo.Detection) -> dict[str, Any]:
 def is_keyframe(detection: fo.Detection) -> bool:
     """Whether a detection's mask is to be taken as it is: a person made or changed it, or it was given to
     a run."""
-    if not detection.has_mask:
-        return False
-    return is_prompt(detection) or not propagation_of(detection) or is_corrected(detection)
+    given = is_prompt(detection) or not propagation_of(detection) or is_corrected(detection)
+    return given and detection.has_mask
 
 
 def is_corrected(detection: fo.Detection) -> bool:
@@ -46,18 +47,17 @@ def is_corrected(detection: fo.Detection) -> bool:
 
 
 def is_of_person(detection: fo.Detection) -> bool:
-    """Whether a person has changed the mask that a run of ours signed, or has declared a result a
-    keyframe."""
-    declared = is_prompt(detection) and "parent_masks" in propagation_of(detection)
-    return declared or _is_changed(detection)
+    """Whether a signed label is a person's: a changed mask, a declared keyframe, or a box that got a mask."""
+    made = propagation_of(detection)
+    declared = is_prompt(detection) and "parent_masks" in made
+    return declared or _COMPLETED in made or _is_changed(detection)
 
 
 def _is_changed(detection: fo.Detection) -> bool:
     """Whether a mask is another one than a run of ours signed."""
     made = propagation_of(detection)
-    if made.get("method") != METHOD or "mask" not in made or not detection.has_mask:
-        return False
-    return made["mask"] != _digest([detection])
+    own = made.get("method") == METHOD and "mask" in made and detection.has_mask
+    return own and made["mask"] != _digest([detection])
 
 
 def is_box(detection: fo.Detection) -> bool:
@@ -255,7 +255,7 @@ def completed(person: Iterable[fo.Detection], found: fo.Detection) -> fo.Detecti
         label.instance = fo.Instance(id=found.instance_id)
     if not label.has_mask:
         label.mask, label.bounding_box = found.mask, found.bounding_box
-        label[PROPAGATION] = propagation_of(found)
+        label[PROPAGATION] = {**propagation_of(found), _COMPLETED: True}
     label[KEYFRAME] = True
     return label
 

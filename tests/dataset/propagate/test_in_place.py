@@ -5,7 +5,7 @@ import pytest
 from fiftyone_kit import T, assert_right, color_model, detection, found, prompts, truth
 from propagate_kit import ByColor
 
-from fiftyone_hs2s import propagate, repropagate
+from fiftyone_hs2s import delete_run, propagate, repropagate
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,8 @@ def test_a_box_gets_its_mask_and_stays_the_label_that_it_was(dataset, sample, bo
     assert str(repropagate(dataset, "gt", boxes_model)) == "1 finished before"
     assert str(run(dataset, boxes_model, overwrite=True)) == "1 tracked"
     assert stored(sample, 4)[0]["_id"] == before["_id"]
+    delete_run(dataset, "gt")
+    assert stored(sample, 4)[0]["_id"] == before["_id"] and dataset.count("frames.gt.detections") == 1
 
 
 def test_copies_of_a_drawn_box_give_way_and_other_boxes_stay(dataset, sample, boxes_model):
