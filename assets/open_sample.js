@@ -48,6 +48,22 @@
     return found && Math.floor(window.__fopb__.getPlayhead(found.store) / found.controls.stepInterval + 1e-6) + 1;
   }
 
+  const annotates = () => document.querySelector("#modal [data-cy=annotation-save-state]");
+
+  let follower;
+
+  // Moves the line in our panel to where Annotate's player is, which tells no panel; that of Explore does.
+  function follow(panel_id) {
+    clearInterval(follower);
+    follower = setInterval(() => {
+      const plot = document.querySelector(`#modal [data-cy=panel-content-${PANEL}] .js-plotly-plot`);
+      const [line] = (plot && plot.data) || [];
+      const at = annotates() && shownFrame();
+      if (!at || !line || line.name !== "playhead" || line.x[0] === at) return;
+      executeOperator("patch_panel_data", { panel_id, data: { "curves[0].x": [at, at] } });
+    }, 300);
+  }
+
   let latest; // move to a frame that is under way: the last one counts
 
   // Moves the open sample to a frame, as soon as it is there, and again where a new player goes back to its start; not
@@ -104,7 +120,8 @@
       return { spaces: useSpaces(FIFTYONE_MODAL_SPACES_ID).spaces };
     }
 
-    async execute({ hooks: { spaces } }) {
+    async execute({ hooks: { spaces }, params: { panel_id } }) {
+      if (panel_id) follow(panel_id);
       const video = find(spaces.root, VIDEO);
       if (!video || localStorage.getItem(PLACED)) return;
       let panel = find(spaces.root, PANEL);
@@ -158,7 +175,7 @@
       await executeOperator("reload_dataset");
       if (mode !== "annotate" || !document.querySelector("#modal.modalon")) return;
       modes.activateExploreMode();
-      await until(() => document.querySelector("#modal [data-cy=explore]") && !document.querySelector("#modal [data-cy=annotation-save-state]"), 20000);
+      await until(() => document.querySelector("#modal [data-cy=explore]") && !annotates(), 20000);
       modes.activateAnnotateMode();
     }
   }

@@ -114,9 +114,11 @@ class HS2SPanel(ComparesEvaluations, ListsEvents, foo.Panel):
         ctx.ops.clear_view()
 
     def _beside_video(self, ctx: foo.ExecutionContext) -> None:
-        """Puts the open sample's panel beside the video, by ``assets/open_sample.js``."""
+        """Puts the open sample's panel beside the video, by ``assets/open_sample.js``, which also moves the
+        playhead in Annotate."""
         if ctx.current_sample and ctx.panel.get_state("eval_keys"):
-            ctx.trigger("@hs2s/hs2s/beside_video")
+            own = {} if _is_covered(ctx) else {"panel_id": ctx.panel_id}
+            ctx.trigger("@hs2s/hs2s/beside_video", params=own)
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
         state = ctx.panel

@@ -133,12 +133,12 @@ def test_a_sample_opens_with_the_panel_beside_its_video(evaluated):
     overview = panel.shown
     panel.context["current_sample"] = sample_id
     panel.do("on_change_current_sample", panel_id="grid")
-    assert "beside_video" in panel.requests
+    assert panel.requests["beside_video"] == {}
     assert "curves" not in panel.data, "the panel beside the grid is covered"
     assert overview.keys() >= PLOTS
     modal = Panel(evaluated, current_sample=sample_id, spaces=beside_grid("ev"))
     modal.do("on_load", panel_id="hs2s_panel")
-    assert "beside_video" in modal.requests
+    assert modal.requests["beside_video"] == {"panel_id": "hs2s_panel"}, "whose line follows Annotate"
 
 
 def test_curves_of_several_evaluations(evaluated):
