@@ -13,14 +13,15 @@ REPO = Path(__file__).resolve().parents[2]
 
 def make_environment(folder: Path, wheel: Path | None = None) -> Path:
     """A virtual environment with a wheel, and with this one's packages but for editable ones, such as
-    ours."""
+    ours. FiftyOne needs setuptools' distutils, which Python 3.12 has no more."""
     venv.create(folder, with_pip=wheel is not None)
     if wheel is not None:  # first: what pip finds installed it may remove
         pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
         subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], env=_environment(), check=True)
     site_packages = next((folder / "lib").glob("python*")) / "site-packages"
     paths = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
-    (site_packages / "packages.pth").write_text("\n".join(paths))
+    shims = [shim.read_text() for path in paths for shim in Path(path).glob("distutils-precedence.pth")]
+    (site_packages / "packages.pth").write_text("\n".join([*paths, *shims]))
     return folder
 
 
