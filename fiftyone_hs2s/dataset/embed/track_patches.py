@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.brain as fob
 from fiftyone import ViewField as F
 
-from fiftyone_hs2s.dataset.compat import Samples, is_clips, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, frames_view, is_clips, root_dataset
 from fiftyone_hs2s.dataset.fields import check_field
 from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_path, is_images
@@ -102,7 +102,7 @@ def _described(samples: Samples, field: str, output_dir: PathLike | None = None)
     if not is_images(samples):
         shown = F(f"{field}.detections").filter(has_vector).length() > 0
         folder = None if output_dir is None else str(output_dir)
-        whole = whole.match_frames(shown).to_frames(sample_frames=True, output_dir=folder, progress=False)
+        whole = frames_view(whole.match_frames(shown), folder)
     return whole.filter_labels(field, has_vector)
 
 
