@@ -10,7 +10,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.compat import is_clips, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import is_clips, is_image_groups
 from fiftyone_hs2s.dataset.diagnose.event_labels import temporal_detection
 from fiftyone_hs2s.dataset.evaluate.compare import load_evaluation
 from fiftyone_hs2s.dataset.evaluate.evaluation_results import PropagationResults
@@ -131,10 +131,10 @@ def _images(ctx: foo.ExecutionContext, sample_id: str) -> list[str]:
     """The ids of the images of a group, given one; that of the sample alone if it is in none."""
     if ctx.view is None or not is_image_groups(ctx.view):
         return [sample_id]
-    # A run may have written a field that the view's dataset does not know.
-    dataset = fo.load_dataset(root_dataset(ctx.view).name)
-    view = fo.DatasetView._build(dataset, ctx.view._serialize())
-    (sequence,) = find_sequences(select_sample(view, sample_id))
+    try:
+        (sequence,) = find_sequences(select_sample(ctx.view, sample_id))
+    except ValueError:  # a run has written a field that the view's dataset does not know yet
+        return [sample_id]
     return list(sequence.sample_ids)
 
 
