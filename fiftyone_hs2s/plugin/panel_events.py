@@ -131,10 +131,7 @@ def _images(ctx: foo.ExecutionContext, sample_id: str) -> list[str]:
     """The ids of the images of a group, given one; that of the sample alone if it is in none."""
     if ctx.view is None or not is_image_groups(ctx.view):
         return [sample_id]
-    try:
-        (sequence,) = find_sequences(select_sample(ctx.view, sample_id))
-    except ValueError:  # a run has written a field that the view's dataset does not know yet
-        return [sample_id]
+    (sequence,) = find_sequences(select_sample(ctx.view, sample_id))
     return list(sequence.sample_ids)
 
 

@@ -72,10 +72,10 @@ def test_the_image_to_correct_next_is_shown(images, opened, dataset):
     assert form("suggest_frames", opened)["pred_field"].default == "pred"
     result = execute("suggest_frames", images, opened, pred_field="pred", tag=True)
     asked = [request for request in result.executor._requests if request.operator_uri.endswith("go_to_frame")]
+    dataset.reload()
     image_id = dataset.match((fo.ViewField("scene") == "two") & (fo.ViewField("place") == 8)).first().id
     expected = {"sample_id": opened["current_sample"], "frame_number": 8, "image_id": image_id}
     assert [request.params for request in asked] == [expected]
-    dataset.reload()
     (image,) = dataset.match_tags("hs2s: next frame")
     assert (image.scene, image.place) == ("two", 8)
 
