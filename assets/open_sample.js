@@ -69,7 +69,7 @@
   // Moves the open sample to a frame, as soon as it is there, and again where a new player goes back to its start; not
   // once its user does something. Groups of images are shown as a video, which takes a frame from FiftyOne's own operator,
   // or page by page.
-  async function goTo(number, { isOpen = () => true, hasImages = () => false, showImage } = {}) {
+  async function goTo(number, { isOpen = () => true, hasImages = () => false, showImage = () => {} } = {}) {
     const move = (latest = {});
     const stop = (event) => (move.stopped ||= event.isTrusted && !switchesMode(event));
     const found = await until(() => move !== latest || hasImages() || (isOpen() && player()));

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fiftyone_hs2s.demo.demo_clip import LENGTH, render_clip
+from fiftyone_hs2s.masks import split_label_map
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.tracking import Tracker
 from fiftyone_hs2s.tracking.embedding import embed_objects
@@ -39,6 +41,15 @@ def test_an_object_is_like_itself_elsewhere_and_unlike_others(tracker: Tracker) 
     for i in (1, 2):
         assert cosine(before[i], after[i]) > cosine(before[i], after[3 - i]) + 0.02
     assert tracker.ids == (), "nothing is tracked"
+
+
+def test_the_same_of_objects_with_texture(tracker: Tracker) -> None:
+    clip = list(render_clip(LENGTH))
+    before, after = (
+        embed_objects(tracker, frame, split_label_map(label_map)) for frame, label_map in (clip[0], clip[10])
+    )
+    for i in (1, 2):
+        assert cosine(before[i], after[i]) > cosine(before[i], after[3 - i]) + 0.1
 
 
 def test_it_is_the_mean_over_the_mask(tracker: Tracker) -> None:
