@@ -87,6 +87,7 @@ def _track_sequence(
     plan: PromptPlan = plan_prompts(frames, prompts)
     prepare_folder(folder)
     tracker = adapted_tracker(tracker, frames, plan, adapt)
+    tracker.prepare(frames.size)
     start = time.perf_counter()
     steps = Steps(frames, plan, on_frame)
     confidence = track_to_folder(tracker, frames, plan, folder, on_step=steps, overwrite=True)

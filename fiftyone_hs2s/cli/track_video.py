@@ -63,6 +63,7 @@ def track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker], s
     check_outputs(args.json, args.overlay)
     plan = plan_prompts(frames, given.prompts, args.direction, args.prompt_frames, args.scene_cuts)
     tracker = adapted_tracker(make_tracker(), frames, plan, args.adapt)
+    tracker.prepare(frames.size)
     start = time.perf_counter()
     steps = Steps(frames, plan, show)
     found = track_to_folder(tracker, frames, plan, args.out, steps, args.overwrite, steps.cut)

@@ -58,6 +58,7 @@ def track_and_show(args: argparse.Namespace) -> None:
     prepare_folder(args.out)
     video, truth, labels = _own_video(args) if args.video else _demo_clip(args.out)
     dataset, sample = put_video(args.dataset, video, truth, labels)
+    model.tracker.prepare(open_frames(video).size)
     start = time.perf_counter()
     report = propagate(
         dataset.select(sample.id),

@@ -260,7 +260,7 @@ class Tracker:
     def _make_room(self, objects: int, error: torch.OutOfMemoryError) -> None:
         count = min(self.chunk_size, objects)
         if count < 2:
-            height, width = self._network_size()
+            height, width = self.size_for(self._frame_size)
             raise HS2SError(
                 f"The memory of {self.device} does not suffice for one object at {height}x{width}: "
                 "take a smaller size, or another device."
@@ -278,16 +278,19 @@ class Tracker:
         logger.warning("%s gave values that are not finite in %s: float32", name, str(self.precision)[6:])
         self._engine, self._batch = self._engine.in_float32(), self._batch.float()
 
-    def _work(self) -> FrameWork:
-        base = self._network_size()
+    def prepare(self, frame_size: tuple[int, int]) -> None:
+        """Does now what the first frame of a size (H, W) would wait for: exporting and compiling graphs."""
         for view in self._views:
-            self._engine = self._engine.ready(view.size(base))
+            self._engine = self._engine.ready(view.size(self.size_for(frame_size)))
+
+    def _work(self) -> FrameWork:
+        self.prepare(self._frame_size)
+        base = self.size_for(self._frame_size)
         return FrameWork(self._engine, self._views, base, self.aggregation, self.chunk_size)
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if self._batch.ids and size != self._frame_size:
-            old, new = self._frame_size, size
-            raise VideoError(f"The frame is {new[0]}x{new[1]} pixels, those before were {old[0]}x{old[1]}.")
+            raise VideoError("The frame is {}x{} pixels, the last {}x{}.".format(*size, *self._frame_size))
         self._frame_size = size
 
     def size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
@@ -295,6 +298,3 @@ class Tracker:
         height, width = frame_size
         same_way = (height <= width) == (self.size[0] <= self.size[1])
         return self.size if same_way else (self.size[1], self.size[0])
-
-    def _network_size(self) -> tuple[int, int]:
-        return self.size_for(self._frame_size)

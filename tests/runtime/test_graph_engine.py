@@ -174,3 +174,16 @@ def test_pytorch_leaves_the_cores_to_the_graph(lite: HS2S) -> None:
         assert [s._options["INFERENCE_NUM_THREADS"] for s in tracker._engine._ready[SIZE]] == [2, 2]
     finally:
         torch.set_num_threads(before)
+
+
+def test_what_is_prepared_for_a_frame_is_not_made_when_it_comes(
+    lite: HS2S, exported: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+    monkeypatch.setattr(graph_engine, "graph_files", lambda network, size: made.append(size) or exported)
+    tracker = Tracker(lite, size=SIZE, precision="float32", runtime="openvino")
+    tracker.prepare((48, 72))
+    assert made == [SIZE]
+    frames, truth = moving((48, 72), 1)
+    tracker.add_objects(frames[0], truth[0])
+    assert made == [SIZE]
