@@ -9,7 +9,7 @@ import numpy as np
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.hints import Box
 
-_FAR = 4.0
+FAR = 4.0
 """Relative coordinates beyond this are no relative ones: an object that is cut by the frame's edge reaches
 less far."""
 
@@ -66,7 +66,7 @@ def pixel_box(detection: fo.Detection, size: tuple[int, int]) -> Box | None:
     box = np.asarray(values, dtype=float)
     if not np.isfinite(box).all():
         raise HS2SError(f"its bounding box {values} is not finite: fix or remove the detection")
-    if (np.abs(box) > _FAR).any():
+    if (np.abs(box) > FAR).any():
         raise HS2SError(
             f"its bounding box {values} is not relative: divide pixels by the frame's width and height"
         )

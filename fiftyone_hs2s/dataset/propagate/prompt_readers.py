@@ -15,7 +15,7 @@ import cv2
 import fiftyone as fo
 import numpy as np
 
-from fiftyone_hs2s.dataset.labels import pixel_box
+from fiftyone_hs2s.dataset.labels import FAR, pixel_box
 from fiftyone_hs2s.dataset.objects import (
     FrameObject,
     Identity,
@@ -27,12 +27,15 @@ from fiftyone_hs2s.dataset.objects import (
 )
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.hints import Hint
+from fiftyone_hs2s.mask_files.soft_edges import count_values, has_soft_edges
 from fiftyone_hs2s.masks import VOID, fit_mask
 
 logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 """(height, width) of the frame in pixels."""
+_ROUNDING = 1e-3
+"""How far beyond the frame's edge a relative coordinate may be."""
 _SUBPIXELS = 4
 """Binary digits after the point, with which OpenCV draws polygons."""
 
@@ -84,6 +87,12 @@ def read_polylines(label: fo.Polylines, size: Size, targets: Mapping[int, str]) 
         identity = Identity.of(polyline)
         if not (polyline.closed or polyline.filled):
             raise HS2SError(f"its polyline {_named(identity)} is a line, not an area: close it (closed=True)")
+        corners = np.array([corner for shape in polyline.points for corner in shape], float)
+        if not (abs(corners) <= FAR).all():  # nor are those that are not finite
+            raise HS2SError(
+                f"its polyline {_named(identity)} is not relative: divide pixels by the frame's width"
+                " and height"
+            )
         mask = _fill(polyline.points, size)
         if mask.any():
             add_object(masks, identity, mask)
@@ -95,26 +104,19 @@ def read_segmentation(label: fo.Segmentation, size: Size, targets: Mapping[int, 
 
     An object without a name is labeled with its value, as FiftyOne does where it makes detections of them.
     """
-    try:
-        values = label.get_mask()
-    except Exception as error:
-        raise HS2SError(f"its mask {label.mask_path!r} cannot be read ({error}): restore the file") from error
+    values = _read_values(label)
     if values is None:
         return FramePrompts({}, {})
-    values = np.asarray(values).squeeze()
-    if values.ndim == 3:  # as FiftyOne numbers colors
+    colored = values.ndim == 3
+    if colored:  # as FiftyOne numbers colors
         values = values[..., :3].astype(int) @ (65536, 256, 1)
-    if values.ndim != 2 or values.dtype.kind not in "biu":
-        raise HS2SError(
-            f"its segmentation has {values.dtype} values of shape {values.shape}: it takes whole numbers, 2D"
-        )
-    values = fit_mask(values, size, "segmentation")
-    found = [int(value) for value in np.unique(values) if value]
-    if VOID in found and len(found) > 1 and VOID not in targets:
+    found = _object_values(values, VOID in targets)
+    if not colored and VOID in found and len(found) > 1 and VOID not in targets:
         logger.warning(
             "The value 255 beside others in a segmentation is taken for void; name it in the mask targets"
         )
         found.remove(VOID)
+    values = fit_mask(values, size, "segmentation")
     masks: dict[ObjectKey, FrameObject] = {}
     for value in found:
         add_object(masks, Identity(targets.get(value, str(value)), value), values == value)
@@ -128,15 +130,22 @@ def read_keypoints(label: fo.Keypoints, size: Size, targets: Mapping[int, str]) 
     """
     hinted = []
     for keypoint in label.keypoints:
-        points = np.array(keypoint.points, float).reshape(-1, 2) * (size[1], size[0])
+        relative = np.array(keypoint.points, float).reshape(-1, 2)
         signs = keypoint["sam_labels"] if keypoint.has_field("sam_labels") else None
         identity = Identity.of(keypoint)
-        if signs is not None and len(signs) != len(points):
+        if signs is not None and len(signs) != len(relative):
             raise HS2SError(
-                f"its keypoint {_named(identity)} has {len(points)} points and {len(signs)} sam_labels"
+                f"its keypoint {_named(identity)} has {len(relative)} points and {len(signs)} sam_labels"
             )
-        positive = np.ones(len(points), bool) if signs is None else np.asarray(signs) > 0
-        there = np.isfinite(points).all(1)
+        positive = np.ones(len(relative), bool) if signs is None else np.asarray(signs) > 0
+        there = np.isfinite(relative).all(1)  # FiftyOne's way to say that a point is not in view
+        outside = there & (abs(relative - 0.5) > 0.5 + _ROUNDING).any(1)
+        if outside.any():
+            raise HS2SError(
+                f"its keypoint {_named(identity)} has the point {relative[outside][0].tolist()} outside the"
+                " frame: points are relative to its width and height, in 0..1"
+            )
+        points = relative * (size[1], size[0])
         if (positive & there).any():
             hint = Hint(None, points[positive & there], points[~positive & there])
             hinted.append((identity, hint, "points"))
@@ -215,6 +224,43 @@ def _fill(shapes: list[list[tuple[float, float]]], size: Size) -> np.ndarray:
     ]
     cv2.fillPoly(mask, [shape for shape in corners if len(shape) > 2], 1, shift=_SUBPIXELS)
     return mask > 0
+
+
+def _read_values(label: fo.Segmentation) -> np.ndarray | None:
+    """The mask, whole numbers (h, w) or colors (h, w, 3 or more); None if there is none."""
+    try:
+        values = label.get_mask()
+    except Exception as error:
+        raise HS2SError(f"its mask {label.mask_path!r} cannot be read ({error}): restore the file") from error
+    if values is None:
+        return None
+    values = np.asarray(values).squeeze()
+    colored = values.ndim == 3 and values.shape[2] >= 3
+    if not (values.ndim == 2 or colored) or values.dtype.kind not in "biu":
+        raise HS2SError(
+            f"its segmentation has {values.dtype} values of shape {values.shape}: it takes whole numbers, 2D"
+        )
+    if values.min(initial=0) < 0:
+        raise HS2SError(
+            f"its segmentation has the value {values.min()}: 0 is the background, objects are above"
+        )
+    return values
+
+
+def _object_values(values: np.ndarray, white_is_object: bool) -> list[int]:
+    """The values but 0, if they are objects and not the shades of soft edges."""
+    if values.dtype in (np.uint8, np.uint16):
+        found = np.flatnonzero(count_values(values))
+        soft = has_soft_edges(values, None if white_is_object else int(np.iinfo(values.dtype).max))
+    else:
+        found, order = np.unique(values, return_inverse=True)
+        soft = len(found) > 2**16 or has_soft_edges(order.reshape(values.shape).astype(np.uint16))
+    if soft:
+        raise HS2SError(
+            "its segmentation has soft edges (anti-aliased, blurred, or from a JPEG), whose in-between values"
+            " would be objects: save it without smoothing, as PNG"
+        )
+    return [int(value) for value in found if value]
 
 
 def _named(identity: Identity) -> str:

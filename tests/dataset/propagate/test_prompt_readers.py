@@ -89,6 +89,55 @@ def test_a_segmentation_that_cannot_be_used_is_refused(tmp_path):
     assert read(fo.Segmentation()).masks == {}
 
 
+def test_blue_is_an_object_beside_other_colors(caplog):
+    values = np.zeros((*SIZE, 3), np.uint8)
+    values[:10], values[20:30] = (0, 0, 255), (255, 0, 0)
+    assert list(read(fo.Segmentation(mask=values)).masks) == [("index", 255), ("index", 255 << 16)]
+    assert "void" not in caplog.text
+
+
+def _disk():
+    y, x = np.mgrid[:H, :W]
+    return ((y - 24) ** 2 + (x - 30) ** 2 < 200).astype(np.uint8)
+
+
+@pytest.mark.parametrize("colored", [False, True])
+def test_soft_edges_are_refused_and_not_taken_for_objects(tmp_path, colored):
+    path = tmp_path / "soft.png"
+    soft = cv2.GaussianBlur(255 * _disk(), (0, 0), 1)
+    cv2.imwrite(str(path), np.dstack([0 * soft, soft // 2, soft]) if colored else soft)
+    with pytest.raises(HS2SError, match="its segmentation has soft edges"):
+        read(fo.Segmentation(mask_path=str(path)))
+
+
+def test_a_jpeg_whose_pixels_changed_is_refused(tmp_path):
+    path = tmp_path / "mask.jpg"
+    cv2.imwrite(str(path), 255 * _disk())
+    with pytest.raises(HS2SError, match="from a JPEG"):
+        read(fo.Segmentation(mask_path=str(path)))
+
+
+def test_values_below_the_background_are_refused():
+    with pytest.raises(HS2SError, match="has the value -1: 0 is the background"):
+        read(fo.Segmentation(mask=_disk().astype(int) - 1))
+
+
+@pytest.mark.parametrize("corner", [(100, 30), (float("nan"), 0.5)])
+def test_polylines_that_are_not_relative_are_refused(corner):
+    polyline = fo.Polyline(label="car", index=2, points=[[(0.1, 0.1), (0.2, 0.9), corner]], closed=True)
+    with pytest.raises(HS2SError, match="polyline 'car' 2 is not relative: divide pixels by"):
+        read(fo.Polylines(polylines=[polyline]))
+
+
+def test_points_outside_the_frame_are_refused_and_missing_ones_left_out():
+    missing = fo.Keypoint(label="car", index=2, points=[[float("nan"), float("nan")], [0.5, 1.0]])
+    (hinted,) = read(fo.Keypoints(keypoints=[missing])).hints.values()
+    np.testing.assert_array_equal(hinted.hint.positive, [[W / 2, H]])
+    outside = fo.Keypoint(label="car", index=2, points=[[0.5, 0.5], [32, 24]])
+    with pytest.raises(HS2SError, match=r"'car' 2 has the point \[32.0, 24.0\] outside the frame"):
+        read(fo.Keypoints(keypoints=[outside]))
+
+
 def test_points_are_on_the_object_or_beside_it():
     keypoint = fo.Keypoint(
         label="cat", index=2, points=[(0.5, 0.5), (0.25, 0.25), (float("nan"), float("nan"))]
