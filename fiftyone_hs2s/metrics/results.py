@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,30 @@ class Problem:
     """missing-sequence, missing-frame, size, extra-id, late-object, match, unlisted, no-frames, prompts,
     no-class."""
     sequence: str
-    message: str
+    what: str
+    """What is odd, said of the objects concerned if there are any."""
     frames: tuple[str, ...] = ()
     """Names of the frames concerned."""
+    objects: tuple[int, ...] = ()
+    """Ids of the objects concerned."""
+
+    @property
+    def message(self) -> str:
+        """What is odd, with the ids of the objects."""
+        return self.named({})
+
+    def named(self, names: Mapping[int, str]) -> str:
+        """The message, with the names that the objects have, by id."""
+        if not self.objects:
+            return self.what
+        called = ", ".join(names.get(i, str(i)) for i in self.objects)
+        return f"object{'s' * (len(self.objects) > 1)} {called} {self.what}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        found = asdict(self)
+        del found["what"]
+        return {**found, "message": self.message}
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +166,7 @@ class Evaluation(_Means):
             "J_statistics": defined(asdict(self.J_statistics)),
             "F_statistics": defined(asdict(self.F_statistics)),
             "sequences": {name: _sequence_dict(sequence) for name, sequence in self.sequences.items()},
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [problem.to_dict() for problem in self.problems],
         }
 
     def object_rows(self) -> Iterator[dict[str, Any]]:

@@ -91,19 +91,19 @@ def _object_result(
 
 def _id_problems(name: str, sequence: SequenceScores, ids: list[int]) -> Iterator[Problem]:
     if extra := sequence.extra_ids:
-        yield Problem("extra-id", name, f"{_ids(extra)} predicted but not in the truth: ignored")
+        yield Problem("extra-id", name, "predicted but not in the truth: ignored", objects=tuple(extra))
     if late := [i for i in sequence.true_ids if i not in ids]:
-        message = f"{_ids(late)} above the ids of the first frame: not scored by this protocol"
-        yield Problem("late-object", name, message)
+        message = "above the ids of the first frame: not scored by this protocol"
+        yield Problem("late-object", name, message, objects=tuple(late))
 
 
 def _list_problems(
     name: str, sequence: SequenceScores, ids: list[int], listed: Mapping[int, Collection[str]]
 ) -> Iterator[Problem]:
     if unlisted := [i for i in ids if i not in listed]:
-        yield Problem("unlisted", name, f"{_ids(unlisted)} without a list of frames: not scored")
+        yield Problem("unlisted", name, "without a list of frames: not scored", objects=tuple(unlisted))
     if absent := [i for i in listed if i not in ids]:
-        yield Problem("unlisted", name, f"{_ids(absent)} listed but not in the truth: not scored")
+        yield Problem("unlisted", name, "listed but not in the truth: not scored", objects=tuple(absent))
     known = {frame for frame, annotated in zip(sequence.names, sequence.annotated, strict=True) if annotated}
     if lost := sorted({frame for frames in listed.values() for frame in frames} - known):
         yield Problem("unlisted", name, "listed frames without truth: not scored", tuple(lost))
@@ -117,13 +117,9 @@ def _result_problems(
     missing = [i for i in ids if i not in result.objects]
     prompts = [i for i in missing if sequence.objects[i].prompted.any()]
     if short := [i for i in missing if i not in prompts]:
-        yield Problem("no-frames", name, f"{_ids(short)} without a frame that counts: not scored")
+        yield Problem("no-frames", name, "without a frame that counts: not scored", objects=tuple(short))
     if prompts:
-        message = f"{_ids(prompts)} with no frame that counts but those whose mask was a prompt: not scored"
-        yield Problem("prompts", name, message)
+        message = "with no frame that counts but those whose mask was a prompt: not scored"
+        yield Problem("prompts", name, message, objects=tuple(prompts))
     if seen is not None and (unknown := [i for i, o in result.objects.items() if o.seen is None]):
-        yield Problem("no-class", name, f"{_ids(unknown)} of unknown class: neither seen nor unseen")
-
-
-def _ids(ids: list[int]) -> str:
-    return f"object{'s' * (len(ids) > 1)} {', '.join(map(str, ids))}"
+        yield Problem("no-class", name, "of unknown class: neither seen nor unseen", objects=tuple(unknown))

@@ -66,7 +66,7 @@ class EvaluationRun:
             self._note(sequence, str(scored))
             return
         result = summarize({sequence.key: scored.sequence}, self._protocol)
-        for problem in [scored.problem, *(problem.message for problem in result.problems)]:
+        for problem in [scored.problem, *(problem.named(scored.names) for problem in result.problems)]:
             if problem:
                 self._note(sequence, problem)
         self.objects += object_rows(scored, result.sequences[sequence.key], self._protocol)

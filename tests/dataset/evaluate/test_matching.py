@@ -61,7 +61,7 @@ def test_extra_and_unmatched_objects_are_noted(dataset, video):
     assert results.J == 0
     messages = " ".join(problem["message"] for problem in results.problems)
     assert "no predicted object has the instance, index or label of a true one" in messages
-    assert "ignored" in messages
+    assert "object square 7 predicted but not in the truth: ignored" in messages
 
 
 def test_names_have_the_index_once(dataset, video):
