@@ -53,14 +53,14 @@ class ExportReport:
     """What was exported.
 
     Attributes:
-        folder: where to
+        folder: where to; None for the database
         sequences: names of the exported sequences
         frames: how many frames they have in the export
         problems: entries with ``sample_id`` and ``message``: samples that could not be exported, and why
         notes: entries alike: what one should know of those that were
     """
 
-    folder: Path
+    folder: Path | None
     sequences: list[str] = field(default_factory=list)
     frames: int = 0
     problems: list[dict[str, str]] = field(default_factory=list)
@@ -69,7 +69,13 @@ class ExportReport:
     def __str__(self) -> str:
         left_out = f", {len(self.problems)} not exported" if self.problems else ""
         count = len(self.sequences)
-        return f"{count} sequence{'s' * (count != 1)}, {self.frames} frames in {self.folder}{left_out}"
+        where = f" in {self.folder}" if self.folder else ""
+        return f"{count} sequence{'s' * (count != 1)}, {self.frames} frames{where}{left_out}"
+
+    def note(self, sequence: LabeledSequence, name: str, message: str) -> None:
+        """Says and keeps what one should know of a sequence, which is called by the name in the export."""
+        logger.warning("Exported %s: %s", name, message)
+        self.notes.append({"sample_id": sequence.sample_id, "message": f"{name}: {message}"})
 
 
 @explained
@@ -224,8 +230,5 @@ class _Export:
         report.frames += self.writer.close()
         for name, notes in self.writer.notes.items():
             for note in notes:
-                logger.warning("Exported %s: %s", name, note)
-                report.notes.append(
-                    {"sample_id": self.sequences[name].sample_id, "message": f"{name}: {note}"}
-                )
+                report.note(self.sequences[name], name, note)
         return report

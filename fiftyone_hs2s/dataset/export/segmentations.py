@@ -71,7 +71,7 @@ def to_segmentations(
     folder = None if output_dir is None else Path(output_dir).resolve()
     if folder:
         prepare_folder(folder, "choose another output_dir")
-    task, report = _Task(name, field, folder, renumber, overwrite), ExportReport(folder or Path())
+    task, report = _Task(name, field, folder, renumber, overwrite), ExportReport(folder)
     sequences = find_sequences(samples)
     with fiftyone_reporting(progress) as told:
         named = zip(sequences, sequence_names(sequences), strict=True)
@@ -132,10 +132,8 @@ class _Task:
                     sequence.write(self.field, labels)
                     labels = {}
         sequence.write(self.field, labels)
-        about = [
-            numbering.note,
-            f"objects overlap on {overlaps} frames: the smaller is on top" if overlaps else None,
-        ]
-        notes = ({"sample_id": sequence.sample_id, "message": f"{name}: {note}"} for note in about if note)
-        report.notes.extend(notes)
+        if numbering.note:
+            report.note(sequence, name, numbering.note)
+        if overlaps:
+            report.note(sequence, name, f"objects overlap on {overlaps} frames: the smaller is on top")
         return count

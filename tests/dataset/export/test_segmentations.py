@@ -17,11 +17,13 @@ def hard(dataset, video):
 
 
 @pytest.mark.parametrize("in_files", [False, True])
-def test_pixels_are_ids_in_the_database_and_in_files(hard, tmp_path, in_files):
+def test_pixels_are_ids_in_the_database_and_in_files(hard, tmp_path, caplog, in_files):
     folder = tmp_path / "masks" if in_files else None
     report = to_segmentations(hard, "pred", "frames.seg", folder)
     assert (report.sequences, report.frames) == (["walk"], T - 1)
     assert "overlap on 6 frames" in report.notes[0]["message"]
+    assert "Exported walk: objects overlap on 6 frames" in caplog.text
+    assert str(report) == f"1 sequence, {T - 1} frames" + (f" in {folder}" if folder else "")
     hard.reload()
     for number, frame in hard.first().frames.items():
         if number == UNLABELED:
