@@ -8,26 +8,12 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.dataset.compat import is_image_groups
-from fiftyone_hs2s.dataset.fields import check_field, check_own_truth, check_samples
+from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
 from fiftyone_hs2s.errors import HS2SError
 
 from . import forms
 from .execution import Outcome, execute, named, stage_context
 from .work import MaskOperator, Samples, chosen, evaluation_choice, evaluations_of, field_choice, target
-
-
-def check_videos(samples: Samples) -> None:
-    """Makes sure that the samples have a timeline.
-
-    Raises:
-        HS2SError: unless they are videos or clips
-    """
-    check_samples(samples)
-    if is_image_groups(samples):
-        raise HS2SError(
-            "failures are intervals on a video's timeline and these samples are images: use videos"
-        )
 
 
 class FindFailures(MaskOperator):
@@ -36,7 +22,6 @@ class FindFailures(MaskOperator):
     name = "find_failures"
     label = "HS2S: find failures"
     description = "Find occlusions, lost objects, drift and other reasons for bad masks"
-    check = staticmethod(check_videos)
 
     def fill(self, inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         samples = ctx.target_view()

@@ -14,6 +14,7 @@ from fiftyone.core.fields import IntField as IntField
 from fiftyone.core.fields import StringField as StringField
 from fiftyone.core.frame import Frame as Frame
 from fiftyone.core.labels import Classification as Classification
+from fiftyone.core.labels import Classifications as Classifications
 from fiftyone.core.labels import Detection as Detection
 from fiftyone.core.labels import Detections as Detections
 from fiftyone.core.labels import Heatmap as Heatmap

@@ -45,7 +45,7 @@ def test_forms_refuse_what_cannot_work(name, dataset, tmp_path):
     assert "holds image samples" in refusal(form(name, dataset))
 
 
-def test_failures_of_images_are_refused(dataset, tmp_path):
+def test_failures_of_image_groups_have_a_form(dataset, tmp_path):
     labels = fo.Detections(detections=[fo.Detection(label="a")])
     dataset.add_samples(
         [fo.Sample(filepath=str(tmp_path / f"{n}.png"), scene="s", pred=labels) for n in range(2)]
@@ -53,7 +53,7 @@ def test_failures_of_images_are_refused(dataset, tmp_path):
     operator, view = foo.get_operator(uri("find_failures")), dataset.group_by("scene")
     context = {"params": {}, "dataset_name": dataset.name, "view": view._serialize()}
     properties = operator.resolve_input(ExecutionContext(context, operator_uri=operator.uri)).type.properties
-    assert "these samples are images: use videos" in refusal(properties)
+    assert properties["pred_field"].default == "pred" and "refusal" not in properties
 
 
 def test_forms_without_masks(dataset, video):

@@ -1,8 +1,9 @@
-"""Events in words, and as temporal detections."""
+"""Events in words, and as labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import fiftyone as fo
 
@@ -18,6 +19,12 @@ EVENT_ATTRIBUTES: dict[str, type[fo.Field]] = {
     "worst_frame": fo.IntField,
 }
 """What an event's label has beside FiftyOne's own attributes."""
+IMAGE_ATTRIBUTES: dict[str, type[fo.Field]] = {
+    "first": fo.IntField,
+    "last": fo.IntField,
+    "worst": fo.BooleanField,
+}
+"""What it has beside these on the images of a group: the interval, and whether this is the worst image."""
 
 
 def kind_in_words(label: str) -> str:
@@ -43,16 +50,25 @@ def explanation(event: Event, names: Names) -> str:
 
 def temporal_detection(event: Event, names: Names) -> fo.TemporalDetection:
     """The event as the App's timeline shows it, and as a clip of it is called."""
+    return fo.TemporalDetection(support=[event.first, event.last], **_attributes(event, names))
+
+
+def classification(event: Event, names: Names, number: int) -> fo.Classification:
+    """The event as an image of a group shows it, which is the one of this number, counted from 1."""
+    interval = {"first": event.first, "last": event.last, "worst": number == (event.worst or event.first)}
+    return fo.Classification(**_attributes(event, names), **interval)
+
+
+def _attributes(event: Event, names: Names) -> dict[str, Any]:
     severity = f" ({event.severity:.2f})" if event.object_id else ""  # a scene cut has none
-    return fo.TemporalDetection(
-        label=f"{event_title(event, names)}{severity}",
-        support=[event.first, event.last],
-        kind=kind_in_words(event.label),
-        object=object_name(names, event.object_id),
-        explanation=explanation(event, names),
-        severity=event.severity,
-        worst_frame=event.worst,
-    )
+    return {
+        "label": f"{event_title(event, names)}{severity}",
+        "kind": kind_in_words(event.label),
+        "object": object_name(names, event.object_id),
+        "explanation": explanation(event, names),
+        "severity": event.severity,
+        "worst_frame": event.worst,
+    }
 
 
 def _frames(count: int) -> str:

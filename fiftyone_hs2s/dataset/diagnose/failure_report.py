@@ -24,6 +24,9 @@ class FailureReport:
     ``dataset.to_clips("<pred_field>_events")`` calls its clips; their attributes are ``kind``, ``object``,
     ``explanation`` (in words), ``severity`` (0..1) and ``worst_frame``, where a correction should begin. The
     App shows them while they last, ``filter_labels("<pred_field>_events", F("kind") == "lost")`` picks some.
+    Images of groups have the events that happen on them as classifications instead, with the same attributes
+    and ``first``, ``last`` and ``worst``: the first and last image, by position, and whether this one is the
+    worst.
 
     To filter samples there are ``<key>_num_occlusions``, ``<key>_longest_occlusion`` (frames),
     ``<key>_recovered`` (whether all objects were tracked again after their occlusions),
@@ -32,8 +35,8 @@ class FailureReport:
     are renamed and deleted with it. Without one it is the field of the predictions.
 
     Attributes:
-        events: rows with ``sample_id``, ``kind``, ``object`` (its name), ``first`` and ``last`` frame,
-            ``severity``, ``worst_frame``, ``explanation``
+        events: rows with ``sample_id`` (of a group that of the worst image), ``kind``, ``object`` (its name),
+            ``first`` and ``last`` frame, ``severity``, ``worst_frame``, ``explanation``
         track_back: rows with ``sample_id``, ``object``, and ``J`` of its prompt with what tracking back has
             made of it
         problems: samples that could not be examined, and why

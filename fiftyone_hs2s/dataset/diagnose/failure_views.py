@@ -30,13 +30,11 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     """
     everything, name = all_samples(samples), field_name(pred_field)
     events = f"{name}_events"
-    kinds = (
-        everything.distinct(f"{events}.detections.kind")
-        if everything.has_field(f"{events}.detections.kind")
-        else []
-    )
+    labels = label_list(everything, events)
+    kinds = everything.distinct(f"{labels}.kind") if labels else []
     views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
-    views["worst first"] = _worst_first(everything, events, f"{key or name}_JF")
+    if labels:
+        views["worst first"] = _worst_first(everything, labels, f"{key or name}_JF")
     titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
     dataset = root_dataset(samples)
     for title in set(views_of(dataset, name)) - titles.keys():
@@ -57,9 +55,15 @@ def views_of(dataset: fo.Dataset, name: str) -> list[str]:
     return [title for title in titles if title.startswith("HS2S: ") and title.endswith(f" ({name})")]
 
 
-def _worst_first(everything: Samples, events: str, score: str) -> fo.DatasetView:
+def label_list(samples: Samples, events: str) -> str | None:
+    """The path of the labels in a field of events, on videos or on images; None if there are none."""
+    paths = (f"{events}.detections", f"{events}.classifications")
+    return next((path for path in paths if samples.has_field(f"{path}.kind")), None)
+
+
+def _worst_first(everything: Samples, labels: str, score: str) -> fo.DatasetView:
     if everything.has_field(score):
         return everything.exists(score).sort_by(score)
     conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
-    severities = F(f"{events}.detections").filter(~F("kind").is_in(conditions)).map(F("severity"))
+    severities = F(labels).filter(~F("kind").is_in(conditions)).map(F("severity"))
     return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)

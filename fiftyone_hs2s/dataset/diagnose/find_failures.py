@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
-import numpy as np
 
-from fiftyone_hs2s.dataset.compat import Samples, is_image_groups, root_dataset
+from fiftyone_hs2s.dataset.compat import Samples, is_image_groups
 from fiftyone_hs2s.dataset.database import explained
-from fiftyone_hs2s.dataset.diagnose.event_labels import (
-    EVENT_ATTRIBUTES,
-    Names,
-    explanation,
-    kind_in_words,
-    object_name,
-    temporal_detection,
-)
+from fiftyone_hs2s.dataset.diagnose.event_labels import object_name
 from fiftyone_hs2s.dataset.diagnose.failure_report import FailureReport
 from fiftyone_hs2s.dataset.diagnose.failure_views import save_failure_views
 from fiftyone_hs2s.dataset.diagnose.series import Series, evaluated_series, how_matched, new_series
-from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
+from fiftyone_hs2s.dataset.diagnose.write_events import EventWriter, Found
 from fiftyone_hs2s.dataset.fields import check_field, check_own_truth
+from fiftyone_hs2s.dataset.find_sequences import find_sequences
 from fiftyone_hs2s.dataset.label_runs import group_run
 from fiftyone_hs2s.dataset.propagate.scene_cut_field import read_scene_cuts
-from fiftyone_hs2s.dataset.sample_views import all_samples, as_view
+from fiftyone_hs2s.dataset.sample_views import as_view
 from fiftyone_hs2s.engines import Engine
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.metrics import Event, EventOptions, find_events, summarize_events
-from fiftyone_hs2s.metrics.find_events import CONDITIONS, scene_cut_events
+from fiftyone_hs2s.metrics import EventOptions, find_events
+from fiftyone_hs2s.metrics.find_events import scene_cut_events
 from fiftyone_hs2s.metrics.prediction_events import prompt_agreement
 from fiftyone_hs2s.progress import ProgressOption
 
 if TYPE_CHECKING:
     from fiftyone_hs2s.dataset.propagate.model import HS2SVideoModel
-
-Found = dict[str, list[tuple[Event, Names]]]
-"""Events by sample id, with the names of the sample's objects."""
-
-
-TAG_PREFIX = "hs2s: "
 
 
 @explained
@@ -72,7 +58,7 @@ def find_failures(
     ``disagreement``. Memory grows by no more than some numbers per frame.
 
     Args:
-        samples: videos or clips, or one of them
+        samples: videos, clips, images in dynamic groups, or one of them
         pred_field: the frame field with the predictions; ``frames.`` may be left out
         gt_field: the frame field with the ground truth, if there is one
         eval_key: an evaluation of these fields; its scores are used, so that no mask is read again
@@ -84,7 +70,8 @@ def find_failures(
             best the one that made the predictions: it goes against its own direction, so backward unless that
             is "backward". Only without ground truth. Takes as long as the propagation
         options: what counts as an event
-        tag: whether to tag samples with their failures, such as ``hs2s: drift``
+        tag: whether to tag samples with their failures, such as ``hs2s: drift``; of a group the images on
+            which they happen
         save_views: whether to save views of the failures, see :func:`save_failure_views`
         num_workers: number of processes, an engine of :mod:`fiftyone_hs2s.distributed`, or None for one on
             each GPU, which only tracking back needs; more than one takes some seconds to start
@@ -100,8 +87,6 @@ def find_failures(
     samples = as_view(samples)
     prediction = check_field(samples, pred_field, "prediction")
     check_own_truth(pred_field, None if eval_key else gt_field)
-    if is_image_groups(samples):
-        raise HS2SError("events are intervals on a video's timeline and these samples are images: use videos")
     report = FailureReport(f"{prediction}_events")
     other = _other_run(samples, other_field, track_back, has_truth=bool(gt_field or eval_key))
     report.match = how_matched(samples, match, gt_field, eval_key)
@@ -123,9 +108,11 @@ def find_failures(
             events.setdefault(item.sample_id, []).extend(found)
             report.track_back += _prompt_agreements(item) if track_back else []
     key = eval_key or prediction
-    _write(samples, report, key, events)
+    groups = find_sequences(samples) if is_image_groups(samples) else []
+    writer = EventWriter(samples, {sequence.sample_id: sequence.sample_ids for sequence in groups})
+    writer.write(report, key, events)
     if tag:
-        _tag(samples, events)
+        writer.tag(events)
     if save_views:
         save_failure_views(samples, prediction, key)
     group_run(samples, prediction)
@@ -162,62 +149,3 @@ def _prompt_agreements(item: Series) -> list[dict[str, Any]]:
         for number, j in found.items()
         if j is not None
     ]
-
-
-def _write(samples: Samples, report: FailureReport, key: str, events: Found) -> None:
-    dataset, everything = root_dataset(samples), all_samples(samples)
-    labels: dict[str, fo.TemporalDetections] = {}
-    summaries: dict[str, dict[str, Any]] = {name: {} for name in FAILURE_FIELDS}
-    for sample_id, found in events.items():
-        ordered = sorted(found, key=lambda pair: (pair[0].first, pair[0].last))
-        labels[sample_id] = fo.TemporalDetections(detections=[temporal_detection(*pair) for pair in ordered])
-        report.events += [_row(sample_id, *pair) for pair in ordered]
-        summary = summarize_events([event for event, _ in found])
-        worst = summary.worst_event and kind_in_words(summary.worst_event)
-        for name, value in (asdict(summary) | {"worst_event": worst}).items():
-            summaries[name][sample_id] = value
-    summaries["track_back_J"] = dict.fromkeys(events) | _sample_means(report.track_back)
-    dataset.add_sample_field(report.field, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections)
-    for name, kind in EVENT_ATTRIBUTES.items():
-        dataset.add_sample_field(f"{report.field}.detections.{name}", kind)
-    everything.set_values(report.field, labels, key_field="id")
-    for name, values in summaries.items():
-        if name == "track_back_J" and not report.track_back and not dataset.has_sample_field(f"{key}_{name}"):
-            continue  # a field that nobody asked for
-        dataset.add_sample_field(f"{key}_{name}", FAILURE_FIELDS[name])
-        everything.set_values(f"{key}_{name}", values, key_field="id")
-
-
-def _sample_means(rows: list[dict[str, Any]]) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for row in rows:
-        values.setdefault(row["sample_id"], []).append(row["J"])
-    return {sample_id: float(np.mean(found)) for sample_id, found in values.items()}
-
-
-def _row(sample_id: str, event: Event, names: Names) -> dict[str, Any]:
-    return {
-        "sample_id": sample_id,
-        "kind": kind_in_words(event.label),
-        "object": object_name(names, event.object_id),
-        "first": event.first,
-        "last": event.last,
-        "severity": event.severity,
-        "worst_frame": event.worst,
-        "explanation": explanation(event, names),
-    }
-
-
-def _tag(samples: Samples, events: Found) -> None:
-    """Tags samples with their failures; what an earlier call found is removed."""
-    dataset = all_samples(samples)
-    view = dataset.select(list(events))
-    stale = [tag for tag in view.distinct("tags") if tag.startswith(TAG_PREFIX)]
-    if stale:
-        view.untag_samples(stale)
-    by_label: dict[str, list[str]] = {}
-    for sample_id, found in events.items():
-        for label in {event.label for event, _ in found} - CONDITIONS:
-            by_label.setdefault(label, []).append(sample_id)
-    for label, sample_ids in by_label.items():
-        dataset.select(sample_ids).tag_samples(f"{TAG_PREFIX}{kind_in_words(label)}")

@@ -32,6 +32,9 @@ class _Object(Label):
 class Classification(Label):
     label: str | None
 
+class Classifications(Label):
+    classifications: list[Classification]
+
 class Detection(_Object):
     bounding_box: list[float]
     mask: np.ndarray | None

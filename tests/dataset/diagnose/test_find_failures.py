@@ -3,10 +3,11 @@ from __future__ import annotations
 import fiftyone as fo
 import pytest
 from evaluation_kit import labels, shifted
-from failure_kit import LOST, found
-from fiftyone_kit import T, truth
+from failure_kit import LOST, found, hidden_truth, lost_prediction
+from fiftyone import ViewField as F
+from fiftyone_kit import H, T, W, truth
 
-from fiftyone_hs2s import HS2SError, evaluate_propagation, find_failures
+from fiftyone_hs2s import HS2SError, delete_run, evaluate_propagation, find_failures, list_runs
 from fiftyone_hs2s.dataset.evaluate.evaluation_key import FAILURE_FIELDS
 
 
@@ -152,3 +153,49 @@ def test_failures_of_nothing(occluded, tmp_path):
         find_failures(occluded, "pred", eval_key="nothing")
     with pytest.raises(HS2SError, match=r"is of 'frames\.pred', not of 'gt'"):
         find_failures(occluded, "gt", eval_key="ev")
+
+
+@pytest.fixture
+def images(dataset, tmp_path):
+    """The occluded video and one without failures, as images of two sequences."""
+    for scene, predicted in (("hidden", lost_prediction), ("seen", hidden_truth)):
+        for number in range(T, 0, -1):
+            sample = fo.Sample(str(tmp_path / f"{scene}{number}.png"), scene=scene, place=number)
+            sample.metadata = fo.ImageMetadata(width=W, height=H)
+            sample["gt"], sample["pred"] = hidden_truth(number), predicted(number)
+            dataset.add_sample(sample)
+    return dataset
+
+
+def on_images(dataset, path):
+    hidden = dataset.match(F("scene") == "hidden").sort_by("place")
+    return dict(zip(*hidden.values(["place", path]), strict=True))
+
+
+def test_images_of_groups_have_the_events_that_happen_on_them(images):
+    groups = images.group_by("scene", order_by="place")
+    report = find_failures(groups, "pred", "gt", tag=True, save_views=True)
+    assert report.counts == {"occlusion": 2, "reappearance": 2, "lost": 1}
+    images.reload()
+    lost = {
+        n for n, kinds in on_images(images, "pred_events.classifications.kind").items() if "lost" in kinds
+    }
+    assert lost == {*LOST}
+    assert {n for n, tags in on_images(images, "tags").items() if "hs2s: lost" in tags} == {*LOST}
+    assert set(on_images(images, "pred_longest_occlusion").values()) == {3}
+    (row,) = [row for row in report.events if row["kind"] == "lost"]
+    worst = images.filter_labels("pred_events", (F("kind") == "lost") & F("worst"))
+    assert worst.values("id") == [row["sample_id"]] and worst.values("place") == [row["worst_frame"]]
+    (label,) = worst.first().pred_events.classifications
+    assert (label.first, label.last, label.label) == (LOST.start, T, "lost: square 0 (0.42)")
+    assert sorted(images.load_saved_view("HS2S: lost (pred)").values("place")) == [*LOST]
+
+
+def test_events_of_images_from_an_evaluation_go_with_its_run(images):
+    groups = images.group_by("scene", order_by="place")
+    evaluate_propagation(groups, "pred", "gt", "ev")
+    find_failures(groups, "pred", eval_key="ev")
+    assert set(on_images(images, "ev_worst_event").values()) == {"lost"}
+    assert "pred" in [run.name for run in list_runs(images)]
+    delete_run(images, "pred")
+    assert not {"pred_events", "ev_worst_event", "ev_JF"} & {*images.get_field_schema()}
