@@ -11,6 +11,8 @@ beyond what it had before the work; time is what the process computes (without t
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import logging
 import subprocess
 import sys
@@ -90,6 +92,8 @@ def works(what: str, dataset: Any) -> dict[str, Callable[[], Any]]:
 
 def measured(work: Callable[[], Any]) -> tuple[float, float, float]:
     """Most memory in MB beyond that of before, and seconds: of the clock, and of the process."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed is no room for what comes
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before, start, computing = status("VmRSS"), time.perf_counter(), time.process_time()
     result = work()

@@ -54,7 +54,7 @@ def newest_that_scored(dataset: Samples, sample_id: str) -> str | None:
             series = load_evaluation(dataset, key).series
         except HS2SError:
             continue
-        if any(entry["sample_id"] == sample_id for entry in series.values()):
+        if any(entry.sample_id == sample_id for entry in series.values()):
             return key
     return None
 
@@ -108,7 +108,7 @@ def at_frame(traces: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
 
 
 def _keys(results: PropagationResults, sample_id: str) -> list[str]:
-    return [key for key, entry in results.series.items() if entry["sample_id"] == sample_id]
+    return [key for key, entry in results.series.items() if entry.sample_id == sample_id]
 
 
 def _scores(results: PropagationResults, sample_id: str) -> str:

@@ -57,7 +57,7 @@ def scored_events(results: PropagationResults, sample_id: str) -> Rows:
     """The events of a sample, from the series of an evaluation, the most severe first."""
     found = []
     for key, entry in results.series.items():
-        if entry["sample_id"] == sample_id:
+        if entry.sample_id == sample_id:
             names = results.names(key)
             for event in find_events(results.scores(key), protocol=results.config.protocol):
                 found.append(_row(temporal_detection(event, names), sample_id, ""))

@@ -59,9 +59,9 @@ def evaluated_series(samples: Samples, eval_key: str, prediction: str | None = N
         )
     wanted = set(samples.values("sample_id" if is_clips(samples) else "id"))
     for key, entry in results.series.items():
-        if entry["sample_id"] in wanted:
+        if entry.sample_id in wanted:
             yield Series(
-                key, entry["sample_id"], results.names(key), results.scores(key), results.config.protocol
+                key, entry.sample_id, results.names(key), results.scores(key), results.config.protocol
             )
 
 

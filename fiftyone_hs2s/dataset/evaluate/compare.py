@@ -163,7 +163,7 @@ def _tables(
 ) -> dict[By, list[dict[str, Any]]]:
     """J&F by sample and by object, see :class:`Comparison`."""
     first, last = next(iter(runs)), list(runs)[-1]
-    owners = {key: entry["sample_id"] for key, entry in runs[first].series.items()}
+    owners = {key: entry.sample_id for key, entry in runs[first].series.items()}
     shared = list(scores[first])
     view = all_samples(samples).select({owners[key] for key, _ in shared})
     files = dict(zip(*view.values(["id", "filepath"]), strict=True))

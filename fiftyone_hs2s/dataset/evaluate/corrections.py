@@ -85,5 +85,5 @@ def _scored(samples: Samples, after: str) -> Samples:
         return samples
     ids = samples.values("sample_id" if is_clips(samples) else "id")
     if after in list_evaluations(samples):
-        ids += [entry["sample_id"] for entry in load_evaluation(samples, after).series.values()]
+        ids += [entry.sample_id for entry in load_evaluation(samples, after).series.values()]
     return all_samples(samples).select(list(dict.fromkeys(ids)))

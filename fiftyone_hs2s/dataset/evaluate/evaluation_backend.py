@@ -104,17 +104,10 @@ class PropagationEvaluation(foud.DetectionEvaluation):
             for sequence, scored in counted(run.score(sequences, num_workers), len(sequences), report):
                 run.add(sequence, scored)
         run.finish()
+        for row in matches:
+            run.tables.add_match(row)
         return PropagationResults(
-            samples,
-            self.config,
-            eval_key,
-            matches + run.matches,
-            run.objects,
-            run.series,
-            run.problems,
-            classes=classes,
-            missing=missing,
-            backend=self,
+            samples, self.config, eval_key, run.tables, classes=classes, missing=missing, backend=self
         )
 
     def get_fields(self, samples: Samples, eval_key: str, include_custom_metrics: bool = True) -> list[str]:

@@ -9,7 +9,9 @@ import fiftyone.utils.eval.detection as foud
 import numpy as np
 
 from fiftyone_hs2s.dataset.evaluate import figures
-from fiftyone_hs2s.dataset.evaluate.scoring import unpack
+from fiftyone_hs2s.dataset.evaluate.compact_rows import CompactRows
+from fiftyone_hs2s.dataset.evaluate.evaluation_tables import EvaluationTables
+from fiftyone_hs2s.dataset.evaluate.stored_series import StoredSeries, unpack
 from fiftyone_hs2s.dataset.sample_views import frame_rates
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.metrics import (
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go
 
+_LABELS = ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids", "classes")
+"""What FiftyOne's results hold of labels that were found or missed."""
 _ROWS = {"J": "J (region similarity)", "F": "F (boundary similarity)", "J&F": "J&F (mean of J and F)"}
 
 
@@ -39,39 +43,55 @@ class PropagationResults(foud.DetectionResults):
         samples: the samples
         config: the evaluation's configuration
         eval_key: the evaluation's key
-        matches: as in ``DetectionResults``
-        objects: one row per scored object, see :meth:`to_dataframe`
-        series: the frame by frame values of each video, clip or group, packed, by key
-        problems: what was odd or could not be scored: ``sample_id`` and ``message``
+        tables: what was found
         **kwargs: as in ``DetectionResults``
     """
 
     def __init__(
-        self,
-        samples: Any,
-        config: Any,
-        eval_key: str | None,
-        matches: list,
-        objects: list[dict[str, Any]],
-        series: dict[str, dict[str, Any]],
-        problems: list[dict[str, str]],
-        **kwargs: Any,
+        self, samples: Any, config: Any, eval_key: str | None, tables: EvaluationTables, **kwargs: Any
     ) -> None:
-        super().__init__(samples, config, eval_key, matches, **kwargs)
-        self.objects = objects
-        self.series = series
-        self.problems = problems
+        super().__init__(samples, config, eval_key, [], **kwargs)
+        for name in _LABELS:
+            self.__dict__.pop(name, None)
+        self._tables, self._classes = tables, kwargs.get("classes")
         self.custom_metrics: dict[str, Any] = {**(kwargs.get("custom_metrics") or {}), **self._panel_rows()}
+
+    def __getattr__(self, name: str) -> Any:
+        """FiftyOne's arrays of labels, which are large: they are made when they are asked for."""
+        if name not in _LABELS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        rows, options = list(self._tables.match_rows()), {"classes": self._classes, "missing": self.missing}
+        made = foud.DetectionResults(
+            self.samples, self.config, self.key, rows, **options, backend=self.backend
+        )
+        for label in _LABELS:
+            self.__dict__.setdefault(label, getattr(made, label))
+        return self.__dict__[name]
+
+    @property
+    def objects(self) -> CompactRows:
+        """One row per scored object, see :meth:`to_dataframe`."""
+        return self._tables.objects
+
+    @property
+    def series(self) -> dict[str, StoredSeries]:
+        """The frame by frame values of each video, clip or group, packed, by key."""
+        return self._tables.series
+
+    @property
+    def problems(self) -> list[dict[str, str]]:
+        """What was odd or could not be scored: ``sample_id`` and ``message``."""
+        return self._tables.problems
 
     @property
     def J(self) -> float:
         """Mean region similarity over objects."""
-        return float(np.mean([row["J"] for row in self.objects]))
+        return float(self.objects.column("J").mean())
 
     @property
     def F(self) -> float:
         """Mean boundary similarity over objects."""
-        return float(np.mean([row["F"] for row in self.objects]))
+        return float(self.objects.column("F").mean())
 
     @property
     def JF(self) -> float:
@@ -81,7 +101,7 @@ class PropagationResults(foud.DetectionResults):
     @property
     def prompts_note(self) -> str:
         """What became of the masks that the tracker was given, in a sentence; empty if none would count."""
-        count = sum(row.get("prompts", 0) for row in self.objects)
+        count = self.objects.column("prompts").sum()
         if not count:
             return ""
         masks = "1 mask that was a prompt" if count == 1 else f"{count} masks that were prompts"
@@ -100,11 +120,11 @@ class PropagationResults(foud.DetectionResults):
         """
         if key not in self.series:
             raise HS2SError(f"sample {key!r} was not scored by the evaluation {self.key!r}: run it again")
-        return unpack(self.series[key]["data"])
+        return unpack(self.series[key].data)
 
     def names(self, key: str) -> dict[int, str]:
         """What to call the objects of a video, by number."""
-        return {int(number): name for number, name in self.series[key]["names"].items()}
+        return dict(self.series[key].names)
 
     def evaluation(self, seen: Collection[str] | None = None) -> Evaluation:
         """The official numbers with all their parts, from the stored series.
@@ -208,10 +228,7 @@ class PropagationResults(foud.DetectionResults):
 
     def sample_scores(self) -> dict[str, float]:
         """J&F by sample id."""
-        grouped: dict[str, list[float]] = {}
-        for row in self.objects:
-            grouped.setdefault(row["sample_id"], []).append(row["JF"])
-        return {sample_id: float(np.mean(values)) for sample_id, values in grouped.items()}
+        return self._tables.means_by_sample("JF")
 
     def worst_frame(self, sample_id: str, object: str | None = None) -> int:
         """The frame on which the masks of a sample are worst, to begin a correction with.
@@ -225,7 +242,7 @@ class PropagationResults(foud.DetectionResults):
         """
         found: list[tuple[float, int]] = []
         for key, entry in self.series.items():
-            if entry["sample_id"] == sample_id:
+            if entry.sample_id == sample_id:
                 names, series = self.names(key), self.scores(key)
                 for number in series.true_ids:
                     if object in (None, names.get(number)):
@@ -240,23 +257,22 @@ class PropagationResults(foud.DetectionResults):
         """By object, the time of each counted frame in steps of 1/6 s since its first one, float (K,), and
         J&F."""
         curves = {}
-        fps = frame_rates(self.samples, {entry["sample_id"] for entry in self.series.values()})
+        fps = frame_rates(self.samples, {entry.sample_id for entry in self.series.values()})
         for result in self.evaluation().results:
             scores = self.scores(result.sequence).objects[result.object_id]
-            times = steps(scores, fps[self.series[result.sequence]["sample_id"]])
+            times = steps(scores, fps[self.series[result.sequence].sample_id])
             counted = times[np.isin(scores.frames, result.frames)]
             curves[f"{result.sequence} {result.object_id}"] = counted, (result.J_frames + result.F_frames) / 2
         return curves
 
-    def attributes(self) -> list[str]:
+    def serialize(self, *_: Any, **__: Any) -> dict[str, Any]:
         """What is stored."""
-        return [name for name in super().attributes() if name not in ("J", "F", "JF")]
+        own = {"classes": self._classes, "missing": self.missing, "custom_metrics": self.custom_metrics}
+        return {"cls": self.cls, **own, **self._tables.to_dict()}
 
     def _statistics(self, name: str) -> dict[str, float]:
         columns = {"mean": name, "recall": f"{name}_recall", "decay": f"{name}_decay"}
-        return {
-            part: float(np.mean([row[column] for row in self.objects])) for part, column in columns.items()
-        }
+        return {part: float(self.objects.column(column).mean()) for part, column in columns.items()}
 
     def _panel_rows(self) -> dict[str, dict[str, Any]]:
         """J, F, J&F as rows of the App's Model Evaluation panel."""
@@ -270,20 +286,5 @@ class PropagationResults(foud.DetectionResults):
     def _from_dict(
         cls, d: dict[str, Any], samples: Any, config: Any, eval_key: str, **kwargs: Any
     ) -> PropagationResults:
-        none = [None] * len(d["ytrue"])
-        columns = (
-            d.get(name) or none for name in ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids")
-        )
-        return cls(
-            samples,
-            config,
-            eval_key,
-            list(zip(*columns, strict=True)),
-            d["objects"],
-            d["series"],
-            d["problems"],
-            classes=d.get("classes"),
-            missing=d.get("missing"),
-            custom_metrics=d.get("custom_metrics"),
-            **kwargs,
-        )
+        options = {name: d.get(name) for name in ("classes", "missing", "custom_metrics")}
+        return cls(samples, config, eval_key, EvaluationTables.from_dict(d), **options, **kwargs)

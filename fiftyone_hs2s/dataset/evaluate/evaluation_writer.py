@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 import fiftyone as fo
@@ -133,9 +134,8 @@ class Writer:
 
     def add_samples(self, name: str, values: Mapping[str, float | None]) -> None:
         """Writes a field's values by sample id."""
-        rows = list(values.items())
-        for start in range(0, len(rows), _FLUSH):
-            part = dict(rows[start : start + _FLUSH])
+        rows = iter(values.items())
+        while part := dict(islice(rows, _FLUSH)):
             self._dataset.set_values(f"{self._key}_{name}", part, key_field="id")
 
     def flush(self) -> None:

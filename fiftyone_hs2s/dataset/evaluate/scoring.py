@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import zlib
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import fiftyone as fo
-import numpy as np
 
 from fiftyone_hs2s.dataset.evaluate.matching import Matching
 from fiftyone_hs2s.dataset.objects import FrameObjects, is_prompt
@@ -27,8 +23,6 @@ from fiftyone_hs2s.metrics import (
 
 Agreement = Mapping[int, Mapping[int, float]]
 """J of the predictions with those of another run, by frame index and object number."""
-_OWN = ("object_id", "frames", "annotated", "diagonal")
-"""Fields of ``ObjectScores`` that are kept once for all objects."""
 
 
 class LabelRef(NamedTuple):
@@ -204,46 +198,3 @@ def _object_labels(true: FrameObjects, predicted: FrameObjects, merge: bool) -> 
             labels = found.setdefault(1 if merge else number, ObjectLabels())
             getattr(labels, side).extend(LabelRef(d.id, d.label, d.confidence) for d in detections)
     return found
-
-
-def pack(sequence: SequenceScores) -> str:
-    """Writes series as text, to be stored with an evaluation: exact, some bytes per frame and object."""
-    objects = list(sequence.objects.values())
-    arrays: dict[str, Any] = {
-        "frames": sequence.frames,
-        "annotated": sequence.annotated,
-        "ids": np.array(list(sequence.objects)),
-    }
-    arrays["diagonal"] = np.array(objects[0].diagonal if objects else 0.0)
-    for name in _series():
-        arrays[name] = np.array([getattr(scores, name) for scores in objects])
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return b64encode(zlib.compress(file.getvalue())).decode("ascii")
-
-
-def unpack(text: str) -> SequenceScores:
-    """Reads series that ``pack`` wrote.
-
-    Raises:
-        HS2SError: if another version of this package wrote them
-    """
-    data = b64decode(text)
-    file = io.BytesIO(data if data.startswith(b"PK") else zlib.decompress(data))
-    with np.load(file) as arrays:
-        if missing := set(_series()) - set(arrays.files):
-            raise HS2SError(f"the stored series lack {', '.join(sorted(missing))}: run the evaluation again")
-        frames, annotated, diagonal = arrays["frames"], arrays["annotated"], float(arrays["diagonal"])
-        columns = {name: arrays[name] for name in _series()}
-        ids = arrays["ids"].tolist()
-    objects = {
-        i: ObjectScores(
-            i, frames, annotated, diagonal=diagonal, **{name: rows[k] for name, rows in columns.items()}
-        )
-        for k, i in enumerate(ids)
-    }
-    return SequenceScores(frames, annotated, objects)
-
-
-def _series() -> Iterator[str]:
-    return (f.name for f in fields(ObjectScores) if f.name not in _OWN)
