@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--makers", default=",".join(MASK_MAKERS))
     parser.add_argument("--track", action="store_true")
+    parser.add_argument("--model", default="hs2s-lite", help="what tracks")
     args = parser.parse_args()
     makers: dict[str, Maker] = {
         "box": partial(filled, ellipse=False),
@@ -87,7 +88,7 @@ def main() -> None:
             print(f"{title:14s}" + "".join(f"{100 * mean:8.1f}" for mean in means), flush=True)
         if args.track:
             print("tracks: " + "".join(f"{column:>8s}" for column in ("J", "F", "J&F")))
-            method = tracked(Tracker(load_network("hs2s-lite")), 0)
+            method = tracked(Tracker(load_network(args.model)), 0)
             for title in ("true mask", *args.makers.split(",")):
                 start = method if title == "true mask" else partial(from_boxes, makers[title], method=method)
                 results = {s: score(start, args.data / folder, s, False) for s in sequences}

@@ -29,9 +29,11 @@ SCENE_CUTS: tuple[SceneCuts, ...] = get_args(SceneCuts)
 UNTILS: tuple[Until, ...] = get_args(Until)
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-MASK_NETWORK, GRABCUT = "hs2s-mask", "grabcut"
-MASK_MAKERS = (MASK_NETWORK, GRABCUT)
+MASK_NETWORK, OPEN_MASK_NETWORK, GRABCUT = "hs2s-mask", "hs2s-mask-open", "grabcut"
+MASK_MAKERS = (MASK_NETWORK, OPEN_MASK_NETWORK, GRABCUT)
 """What makes masks of boxes and points and needs nothing else, the best first."""
+AUTO = "auto"
+"""Of mask makers, the network whose terms are those of the model's weights."""
 
 _FEW = 8
 """So many names are still read."""

@@ -4,7 +4,7 @@ takes."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 import cv2
@@ -13,12 +13,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fiftyone_hs2s.choices import GRABCUT, check_choice
+from fiftyone_hs2s.choices import AUTO, GRABCUT, OPEN_MASK_NETWORK, check_choice
 from fiftyone_hs2s.choices import MASK_NETWORK as NETWORK
 from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.hints import Box, Hint, View
-from fiftyone_hs2s.models import mask_maker_weights
+from fiftyone_hs2s.models import BEST_MODEL, OPEN_MODEL, mask_maker_weights
 from fiftyone_hs2s.network.mask_maker import SIDE, MaskMakerNetwork
+from fiftyone_hs2s.network.weights import read_config
+from fiftyone_hs2s.registry import find_model
 
 _WIDE = 0.5
 """Margin of GrabCut's view: it needs to see what is not the object."""
@@ -50,9 +52,15 @@ class MaskMaker(Protocol):
 
 
 class NetworkMaskMaker:
-    """The shipped network, see :class:`~fiftyone_hs2s.network.mask_maker.MaskMakerNetwork`."""
+    """The network with weights that are shipped, see
+    :class:`~fiftyone_hs2s.network.mask_maker.MaskMakerNetwork`.
 
-    name = NETWORK
+    Args:
+        name: of the weights
+    """
+
+    def __init__(self, name: str = NETWORK) -> None:
+        self.name = name
 
     def __call__(self, frame: np.ndarray, hints: Sequence[Hint]) -> list[np.ndarray]:
         """See :class:`MaskMaker`."""
@@ -83,7 +91,7 @@ class NetworkMaskMaker:
     def _segment(self, frame: np.ndarray, hint: Hint, view: View) -> np.ndarray:
         image = torch.from_numpy(view.show(frame)).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
-            logits = _load_network()(image, torch.from_numpy(view.draw(hint))[None])[0, 0]
+            logits = _load_network(self.name)(image, torch.from_numpy(view.draw(hint))[None])[0, 0]
         return view.place(logits.sigmoid().numpy(), frame.shape[:2]) > 0.5
 
 
@@ -97,25 +105,37 @@ class GrabCut:
         return [_main_regions(_grabcut(frame, hint), hint) for hint in hints]
 
 
-def get_mask_maker(name: str) -> MaskMaker:
+def get_mask_maker(name: str, model: str = BEST_MODEL) -> MaskMaker:
     """A mask maker that needs nothing else, by its name.
+
+    Args:
+        name: one of :data:`MASK_MAKERS`, or "auto" for the network whose terms are the model's
+        model: name of the model that tracks its masks, or of a registered one
 
     Raises:
         HS2SError: if there is none of that name
     """
+    if name == AUTO:
+        tuned = find_model(model)
+        base = read_config(tuned).name if tuned else model
+        name = OPEN_MASK_NETWORK if base == OPEN_MODEL else NETWORK
     return MASK_MAKERS[check_choice("mask_maker", name, MASK_MAKERS)]()
 
 
-MASK_MAKERS: dict[str, Callable[[], MaskMaker]] = {NETWORK: NetworkMaskMaker, GRABCUT: GrabCut}
+MASK_MAKERS: dict[str, Callable[[], MaskMaker]] = {
+    NETWORK: partial(NetworkMaskMaker, NETWORK),
+    OPEN_MASK_NETWORK: partial(NetworkMaskMaker, OPEN_MASK_NETWORK),
+    GRABCUT: GrabCut,
+}
 """Those that need nothing else, the best first."""
 
 
-@lru_cache(maxsize=1)
-def _load_network() -> MaskMakerNetwork:
-    path = mask_maker_weights(NETWORK)
+@lru_cache(maxsize=2)
+def _load_network(name: str) -> MaskMakerNetwork:
+    path = mask_maker_weights(name)
     if path is None:
         raise HS2SError(
-            f"The weights of {NETWORK!r} are missing: install fiftyone-hs2s again, or take {GRABCUT!r}."
+            f"The weights of {name!r} are missing: install fiftyone-hs2s again, or take {GRABCUT!r}."
         )
     network = MaskMakerNetwork()
     try:

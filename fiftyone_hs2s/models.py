@@ -19,7 +19,7 @@ WEIGHT_FOLDERS = (
     Path(__file__).parents[1] / "model_zoo" / "weights",  # in a clone
 )
 DEFAULT_MODEL_VARIABLE = "HS2S_DEFAULT_MODEL"
-BEST_MODEL = "hs2s-lite"
+BEST_MODEL, OPEN_MODEL = "hs2s-lite", "hs2s-lite-open"
 """The default where nothing else is set: the model of the highest quality."""
 SUFFIX = "-video-torch"
 """What names of FiftyOne's model zoo end with."""

@@ -9,6 +9,8 @@ from fiftyone_hs2s.errors import HS2SError, MaskError
 from fiftyone_hs2s.hints import Hint
 from fiftyone_hs2s.mask_makers import MASK_MAKERS, get_mask_maker
 from fiftyone_hs2s.metrics import jaccard
+from fiftyone_hs2s.models import default_weights
+from fiftyone_hs2s.network import register_model
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def box_of(mask):
     return x, y, x + width, y + height
 
 
-@pytest.mark.parametrize(("name", "least"), [("hs2s-mask", 0.85), ("grabcut", 0.6)])
+@pytest.mark.parametrize(("name", "least"), [("hs2s-mask", 0.85), ("hs2s-mask-open", 0.85), ("grabcut", 0.6)])
 def test_a_box_becomes_the_mask_of_what_is_in_it(dahlia, name, least):
     frame, masks = dahlia
     made = get_mask_maker(name)(frame, [Hint(box_of(mask)) for mask in masks.values()])
@@ -50,14 +52,15 @@ def test_a_box_may_reach_beyond_the_frame(name):
     assert jaccard(truth, mask) > 0.7
 
 
-def test_points_say_which_object_is_meant():
+@pytest.mark.parametrize("name", ["hs2s-mask", "hs2s-mask-open"])
+def test_points_say_which_object_is_meant(name):
     frame = np.full((120, 200, 3), (40, 90, 40), np.uint8)
     truth = np.zeros((2, 120, 200), bool)
     for mask, left in zip(truth, (20, 130), strict=True):
         cv2.circle(shown := mask.view(np.uint8), (left + 25, 60), 25, 1, -1)
         frame[shown > 0] = 220, 60, 50
     hint = Hint(positive=np.array([[45.0, 60.0], [50.0, 66.0]]), negative=np.array([[155.0, 60.0]]))
-    (mask,) = get_mask_maker("hs2s-mask")(frame, [hint])
+    (mask,) = get_mask_maker(name)(frame, [hint])
     assert mask[60, 45]
     assert not mask[60, 155]
     assert jaccard(truth[0], mask) > 0.5
@@ -83,5 +86,21 @@ def test_grabcut_needs_a_box():
 
 
 def test_an_unknown_maker_is_refused_with_the_known_ones():
-    with pytest.raises(HS2SError, match="'sam' is unknown: choose one of hs2s-mask, grabcut"):
+    with pytest.raises(HS2SError, match="'sam' is unknown: choose one of hs2s-mask, hs2s-mask-open, grabcut"):
         get_mask_maker("sam")
+
+
+def test_auto_takes_the_network_whose_terms_are_those_of_the_model(tmp_path, monkeypatch):
+    assert get_mask_maker("auto").name == get_mask_maker("auto", "hs2s-lite").name == "hs2s-mask"
+    assert get_mask_maker("auto", "hs2s-lite-open").name == "hs2s-mask-open"
+    monkeypatch.setenv("HS2S_MODELS", str(tmp_path))
+    for model, maker in (("hs2s-lite", "hs2s-mask"), ("hs2s-lite-open", "hs2s-mask-open")):
+        register_model(f"my-{model}", default_weights(model))
+        assert get_mask_maker("auto", f"my-{model}").name == maker
+
+
+def test_the_networks_have_weights_of_their_own(dahlia):
+    frame, masks = dahlia
+    hint = Hint(box_of(masks[1]))
+    one, other = (get_mask_maker(name)(frame, [hint])[0] for name in ("hs2s-mask", "hs2s-mask-open"))
+    assert (one != other).any()

@@ -73,13 +73,18 @@ def _model_help() -> str:
     return f"{shipped}, a preset, or a fine-tuned one (default: ${DEFAULT_MODEL_VARIABLE}, else {BEST_MODEL})"
 
 
+def chosen_model(args: argparse.Namespace) -> str:
+    """The short name of the model that the network's arguments mean."""
+    return short_name(args.model or (BEST_MODEL if args.weights else default_model()))
+
+
 def make_tracker(args: argparse.Namespace) -> Tracker:
     """The tracker that the network's arguments describe."""
     from fiftyone_hs2s.network import load_network
     from fiftyone_hs2s.tracking import Tracker
 
-    args.model = args.model or (BEST_MODEL if args.weights else default_model())
-    network = load_network(short_name(args.model), args.weights, args.reset_period)
+    args.model = args.model or chosen_model(args)
+    network = load_network(chosen_model(args), args.weights, args.reset_period)
     return Tracker(
         network,
         args.size,

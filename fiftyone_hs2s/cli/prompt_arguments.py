@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fiftyone_hs2s.choices import MASK_MAKERS
+from fiftyone_hs2s.choices import AUTO, MASK_MAKERS
 from fiftyone_hs2s.cli.evaluate_command import positive
+from fiftyone_hs2s.cli.network_arguments import chosen_model
 from fiftyone_hs2s.errors import HS2SError
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument(
         "--mask-maker",
-        choices=MASK_MAKERS,
-        default=MASK_MAKERS[0],
-        help=f"what makes masks of boxes and points (default {MASK_MAKERS[0]}, for non-commercial use)",
+        choices=(AUTO, *MASK_MAKERS),
+        default=AUTO,
+        help=f"what makes masks of boxes and points (default auto: {MASK_MAKERS[0]}, for non-commercial use,"
+        f" or {MASK_MAKERS[1]} for a model for any use)",
     )
 
 
@@ -112,7 +114,7 @@ def _make_masks(args: argparse.Namespace, frames: Frames) -> GivenPrompts:
         frames.verify_length()
     if index >= len(frames):
         raise missing_frame(index, frames)
-    maker = get_mask_maker(args.mask_maker)
+    maker = get_mask_maker(args.mask_maker, chosen_model(args))
     masks = maker(frames[index], [hint for _, hint in hints])
     for (name, hint), mask in zip(hints, masks, strict=True):
         if not mask.any():

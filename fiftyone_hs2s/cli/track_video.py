@@ -76,7 +76,8 @@ def track_video(args: argparse.Namespace, make_tracker: Callable[[], Tracker], s
         names = ", ".join(frames.name(index) for index in sorted(steps.cuts))
         lines.append(f"scene cuts before the frames {names}")
     if given.made:
-        lines.append(f"{len(given.made)} masks made by {args.mask_maker}, on frame {frames.name(plan.first)}")
+        maker = next(iter(given.made.values()))["mask_maker"]
+        lines.append(f"{len(given.made)} masks made by {maker}, on frame {frames.name(plan.first)}")
     if args.overlay:
         label_maps = _label_maps(frames, found, args.out)
         write_overlay(args.overlay, counted(frames, len(frames), show, "frame"), label_maps, frames.fps or 25)

@@ -10,8 +10,11 @@ from fiftyone.operators import types
 
 from fiftyone_hs2s.averages import LABELS
 from fiftyone_hs2s.choices import (
+    AUTO,
     DIRECTIONS,
     MASK_MAKERS,
+    MASK_NETWORK,
+    OPEN_MASK_NETWORK,
     PRECISIONS,
     PROMPT_FRAMES,
     RUNTIMES,
@@ -173,12 +176,14 @@ def prompt_field_params(samples: Samples, fields: Sequence[str]) -> dict[str, An
 
 def mask_maker_input(inputs: types.Object) -> None:
     """Adds the choice of what makes masks of boxes and points."""
-    names = {**{name: name for name in MASK_MAKERS}, IGNORE: "none: ignore them"}
-    about = (
-        "Objects that have no mask start from a mask that this makes of their first box or points;"
-        f" {MASK_MAKERS[0]} is for non-commercial use"
-    )
-    choice(inputs, "mask_maker", names, "Boxes and points", MASK_MAKERS[0], about)
+    names = {
+        AUTO: f"{OPEN_MASK_NETWORK} with HS2S lite open, else {MASK_NETWORK}",
+        **{name: name for name in MASK_MAKERS},
+        MASK_NETWORK: f"{MASK_NETWORK} (non-commercial)",
+        IGNORE: "none: ignore them",
+    }
+    about = "Objects that have no mask start from a mask that this makes of their first box or points"
+    choice(inputs, "mask_maker", names, "Boxes and points", AUTO, about)
 
 
 def model_labels() -> dict[str, str]:

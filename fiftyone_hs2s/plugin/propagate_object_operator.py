@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.choices import MASK_MAKERS
+from fiftyone_hs2s.choices import AUTO
 from fiftyone_hs2s.dataset.find_sequences import whole_sequences
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.objects import Identity
@@ -129,7 +129,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Any], None]) -> An
     from fiftyone_hs2s import load_model, propagate_object
 
     params = ctx.params
-    maker = params.get("mask_maker") or MASK_MAKERS[0]
+    maker = params.get("mask_maker") or AUTO
     progress("Loading the model")
     model = load_model(params.get("model") or None, mask_maker=None if maker == forms.IGNORE else maker)
     samples, how_far = open_samples(ctx), params.get("until")

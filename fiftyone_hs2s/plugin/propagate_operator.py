@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from fiftyone_hs2s.choices import MASK_MAKERS
+from fiftyone_hs2s.choices import AUTO
 from fiftyone_hs2s.dataset.coloring import SCHEME, has_own_colors
 from fiftyone_hs2s.dataset.compat import root_dataset
 from fiftyone_hs2s.dataset.fields import check_fields
@@ -161,7 +161,7 @@ def _propagate(ctx: foo.ExecutionContext, progress: Callable[[Event], None]) -> 
             "each of the distributed tasks would do all samples again: delete the output field, and leave"
             " Overwrite off"
         )
-    maker = params.get("mask_maker") or MASK_MAKERS[0]
+    maker = params.get("mask_maker") or AUTO
     progress("Loading the model")
     loaded = load_model(
         model,

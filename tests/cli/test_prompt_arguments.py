@@ -53,7 +53,7 @@ def track(tmp_path, capsys):
 RED, BLUE = "30,30,50,60", "120,30,50,60"
 
 
-@pytest.mark.parametrize("maker", ["hs2s-mask", "grabcut"])
+@pytest.mark.parametrize("maker", ["hs2s-mask", "hs2s-mask-open", "grabcut"])
 def test_a_box_for_each_object(track, tmp_path, maker):
     file = tmp_path / "report.json"
     status, printed, _ = track("--box", RED, "--box", BLUE, "--mask-maker", maker, "--json", str(file))

@@ -6,7 +6,7 @@ import fiftyone.operators as foo
 
 URI = "@hs2s/hs2s/propagate"
 SPEED = {"device": "auto", "precision": "auto", "runtime": "auto", "size": (256, 448)}
-LOADED = {"adapt": 0, "average": "none", "mask_maker": "hs2s-mask", **SPEED}
+LOADED = {"adapt": 0, "average": "none", "mask_maker": "auto", **SPEED}
 """What the form leaves as it is."""
 
 

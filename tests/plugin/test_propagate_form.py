@@ -92,7 +92,7 @@ def test_form_offers_adapting_and_averaging(operator, dataset, sample, models):
     properties = form(operator, dataset)
     assert properties["average"].type.values == list(AVERAGES) and properties["average"].default == "none"
     assert properties["adapt"].default == 0 and properties["adapt"].type.min == 0
-    assert properties["mask_maker"].type.values == ["hs2s-mask", "grabcut", "none"]
+    assert properties["mask_maker"].type.values == ["auto", "hs2s-mask", "hs2s-mask-open", "grabcut", "none"]
     assert execute(dataset, adapt=30, average="flip", mask_maker="none").error is None
     chosen = {"weights": None, "reset_period": None, "adapt": 30, "average": "flip", "mask_maker": None}
     assert models == [((None,), {**LOADED, **chosen})]

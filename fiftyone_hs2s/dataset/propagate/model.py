@@ -14,6 +14,7 @@ import fiftyone.core.models as fom
 
 from fiftyone_hs2s.adaptation import adapted_tracker, check_seconds
 from fiftyone_hs2s.choices import (
+    AUTO,
     DIRECTIONS,
     PROMPT_FRAMES,
     SCENE_CUTS,
@@ -30,7 +31,7 @@ from fiftyone_hs2s.dataset.propagate.zoo_mask_maker import load_mask_maker
 from fiftyone_hs2s.dataset.sample_views import as_view
 from fiftyone_hs2s.dataset.sequences import LabeledSequence
 from fiftyone_hs2s.errors import HS2SError
-from fiftyone_hs2s.mask_makers import NETWORK, MaskMaker
+from fiftyone_hs2s.mask_makers import MaskMaker
 from fiftyone_hs2s.models import BEST_MODEL, default_model, short_name
 from fiftyone_hs2s.network import load_network
 from fiftyone_hs2s.runtime.device import gpu_environments
@@ -63,7 +64,7 @@ def load_model(
     prompt_frames: PromptFrames = "first",
     reset_period: int | None = None,
     adapt: float = 0,
-    mask_maker: str | MaskMaker | None = NETWORK,
+    mask_maker: str | MaskMaker | None = AUTO,
     scene_cuts: SceneCuts = SCENE_CUTS[0],
     **tracker: Any,
 ) -> HS2SVideoModel:
@@ -83,9 +84,10 @@ def load_model(
             model's own
         adapt: seconds for which a copy of the network learns from the prompts of each video before it is
             tracked, 0 for not at all; the model itself stays as it is
-        mask_maker: what makes masks of boxes and points: ``"hs2s-mask"``, ``"grabcut"``, or the name of an
-            image model of FiftyOne's zoo that takes a ``prompt_field``, such as SAM 2; None to ignore boxes
-            and points
+        mask_maker: what makes masks of boxes and points: ``"hs2s-mask"``, ``"hs2s-mask-open"``,
+            ``"grabcut"``, or the name of an image model of FiftyOne's zoo that takes a ``prompt_field``, such
+            as SAM 2; ``"auto"`` for that of the first two whose terms are those of the model's weights; None
+            to ignore boxes and points
         scene_cuts: what becomes of tracks where another scene begins: ``"ignore"``, ``"stop"`` or
             ``"restart"``, see :func:`fiftyone_hs2s.propagate`
         **tracker: options of :class:`fiftyone_hs2s.tracking.Tracker`, such as ``size=(256, 448)``,
@@ -98,10 +100,9 @@ def load_model(
         HS2SError: if the name is unknown, the weights are missing or damaged, or an option is not one of the
             above
     """
-    network = load_network(
-        short_name(name or (BEST_MODEL if weights else default_model())), weights, reset_period
-    )
-    maker = load_mask_maker(mask_maker) if isinstance(mask_maker, str) else mask_maker
+    chosen = short_name(name or (BEST_MODEL if weights else default_model()))
+    network = load_network(chosen, weights, reset_period)
+    maker = load_mask_maker(mask_maker, chosen) if isinstance(mask_maker, str) else mask_maker
     own = Tracker(network, **tracker)
     return HS2SVideoModel(own, prompt_field, direction, prompt_frames, adapt, maker, scene_cuts)
 

@@ -14,10 +14,12 @@ import fiftyone.core.models as fom
 import fiftyone.zoo as foz
 import numpy as np
 
+from fiftyone_hs2s.choices import AUTO
 from fiftyone_hs2s.dataset.labels import detection_mask
 from fiftyone_hs2s.errors import HS2SError
 from fiftyone_hs2s.hints import Hint
 from fiftyone_hs2s.mask_makers import MASK_MAKERS, MaskMaker, get_mask_maker
+from fiftyone_hs2s.models import BEST_MODEL
 
 _BOX, _POINTS, _MADE = "box", "points", "made"
 
@@ -67,25 +69,29 @@ class ZooMaskMaker:
         view.apply_model(self._model, _MADE, prompt_field=field, progress=False, skip_failures=False)
 
 
-def load_mask_maker(name: str) -> MaskMaker:
+def load_mask_maker(name: str, model: str = BEST_MODEL) -> MaskMaker:
     """A mask maker by its name: a built-in one, else a model of FiftyOne's zoo, which is downloaded if need
     be.
+
+    Args:
+        name: the name, or "auto", see :func:`fiftyone_hs2s.mask_makers.get_mask_maker`
+        model: name of the model that tracks its masks
 
     Raises:
         HS2SError: if there is none of that name, or the model cannot be loaded or takes no prompts
     """
-    if name in MASK_MAKERS:
-        return get_mask_maker(name)
+    if name in (AUTO, *MASK_MAKERS):
+        return get_mask_maker(name, model)
     try:
         known = name in foz.list_zoo_models()
-        model = foz.load_zoo_model(name) if known else None
+        zoo_model = foz.load_zoo_model(name) if known else None
     except Exception as error:  # whatever a model's packages and its download raise
         raise HS2SError(
             f"the zoo model {name!r} cannot be loaded ({error}): take one of {_known()}"
         ) from error
-    if model is None:
+    if zoo_model is None:
         raise HS2SError(f"mask_maker={name!r} is unknown: take one of {_known()}")
-    return ZooMaskMaker(model, name)
+    return ZooMaskMaker(zoo_model, name)
 
 
 def _known() -> str:

@@ -69,7 +69,8 @@ def test_a_zoo_model_is_chosen_by_name(frame, monkeypatch):
 def test_what_cannot_make_masks_is_refused(monkeypatch):
     assert load_mask_maker("grabcut").name == "grabcut"
     with pytest.raises(
-        HS2SError, match="mask_maker='sam' is unknown: take one of hs2s-mask, grabcut, or an image model"
+        HS2SError,
+        match=r"mask_maker='sam' is unknown: take one of hs2s-mask, .*grabcut, or an image model",
     ):
         load_mask_maker("sam")
     with pytest.raises(HS2SError, match="'other' makes no masks of boxes or points"):
