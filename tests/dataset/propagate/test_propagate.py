@@ -92,7 +92,8 @@ def test_corrections_are_left_out_of_the_scores(dataset, video, model):
     assert "4 masks that were prompts counted as if tracked" in everything.prompts_note
     run(dataset, model, label_field="copied", prompt_frames="all")
     with pytest.raises(
-        HS2SError, match="nothing could be scored: objects 1, 2 with no frame that counts but those whose"
+        HS2SError,
+        match="nothing could be scored: objects square 0, square 1 with no frame that counts but those whose",
     ):
         evaluate_propagation(dataset, "copied", "gt")
 
