@@ -10,6 +10,7 @@ from fiftyone_hs2s.choices import did_you_mean
 from fiftyone_hs2s.dataset.claims import any_claims
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.database import explained
+from fiftyone_hs2s.dataset.diagnose.event_labels import EVENT_LABELS
 from fiftyone_hs2s.dataset.diagnose.failure_views import label_list, save_failure_views, views_of
 from fiftyone_hs2s.dataset.evaluate.compare import list_evaluations
 from fiftyone_hs2s.dataset.evaluate.evaluation_backend import PropagationEvaluation
@@ -68,7 +69,7 @@ def list_runs(samples: Samples) -> list[Run]:
         name = field_name(dataset.get_evaluation_info(key).config.pred_field)
         evaluated.setdefault(name, []).append(key)
     names = {n.removesuffix(_STATUS) for n, f in schema.items() if _is_status(dataset, n, f)}
-    names |= {n.removesuffix(_EVENTS) for n, f in schema.items() if _is_events(dataset, n)}
+    names |= {n.removesuffix(_EVENTS) for n, f in schema.items() if _is_events(dataset, n, f)}
     return [_run(dataset, name, evaluated.get(name, [])) for name in sorted(names | evaluated.keys())]
 
 
@@ -201,8 +202,9 @@ def _is_status(dataset: fo.Dataset, name: str, kind: fo.Field) -> bool:
     return ours and _label_field(dataset, name.removesuffix(_STATUS)) is not None
 
 
-def _is_events(dataset: fo.Dataset, name: str) -> bool:
-    return name.endswith(_EVENTS) and label_list(dataset, name) is not None
+def _is_events(dataset: fo.Dataset, name: str, kind: fo.Field) -> bool:
+    ours = isinstance(kind, fo.EmbeddedDocumentField) and kind.document_type in EVENT_LABELS
+    return name.endswith(_EVENTS) and ours and label_list(dataset, name) is not None
 
 
 def _is_named(key: str, run: str) -> bool:

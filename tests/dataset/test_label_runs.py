@@ -237,3 +237,10 @@ def test_not_while_something_is_written(one):
             with pytest.raises(HS2SError, match="a run is writing to the dataset"):
                 refused()
     assert [run.name for run in list_runs(one)] == ["one"]
+
+
+def test_other_labels_in_a_field_of_such_a_name_are_no_run(dataset):
+    own = fo.Detections(detections=[fo.Detection(label="goal", kind="corner")])
+    dataset.add_sample(fo.Sample(filepath="/match.mp4", game_events=own), dynamic=True)
+    assert dataset.has_field("game_events.detections.kind")
+    assert "game" not in [run.name for run in list_runs(dataset)]

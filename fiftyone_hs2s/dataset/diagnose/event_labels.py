@@ -19,6 +19,11 @@ EVENT_ATTRIBUTES: dict[str, type[fo.Field]] = {
     "worst_frame": fo.IntField,
 }
 """What an event's label has beside FiftyOne's own attributes."""
+EVENT_LABELS: dict[type[fo.Label], str] = {
+    fo.TemporalDetections: "detections",
+    fo.Classifications: "classifications",
+}
+"""The labels of events on videos, and on the images of groups, and in what each lists them."""
 IMAGE_ATTRIBUTES: dict[str, type[fo.Field]] = {
     "first": fo.IntField,
     "last": fo.IntField,

@@ -6,9 +6,7 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
-from fiftyone_hs2s.dataset.diagnose.event_labels import (
-    kind_in_words,
-)
+from fiftyone_hs2s.dataset.diagnose.event_labels import EVENT_LABELS, kind_in_words
 from fiftyone_hs2s.dataset.frame_paths import field_name
 from fiftyone_hs2s.dataset.sample_views import all_samples
 from fiftyone_hs2s.metrics.find_events import CONDITIONS
@@ -32,9 +30,10 @@ def save_failure_views(samples: Samples, pred_field: str, key: str | None = None
     events = f"{name}_events"
     labels = label_list(everything, events)
     kinds = everything.distinct(f"{labels}.kind") if labels else []
-    views = {kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds}
-    if labels:
-        views["worst first"] = _worst_first(everything, labels, f"{key or name}_JF")
+    views: dict[str, fo.DatasetView | None] = {
+        kind: everything.filter_labels(events, F("kind") == kind) for kind in kinds
+    }
+    views["worst first"] = _worst_first(everything, labels, f"{key or name}_JF")
     titles = {f"HS2S: {what} ({name})": view for what, view in views.items() if view}
     dataset = root_dataset(samples)
     for title in set(views_of(dataset, name)) - titles.keys():
@@ -57,13 +56,15 @@ def views_of(dataset: fo.Dataset, name: str) -> list[str]:
 
 def label_list(samples: Samples, events: str) -> str | None:
     """The path of the labels in a field of events, on videos or on images; None if there are none."""
-    paths = (f"{events}.detections", f"{events}.classifications")
+    paths = [f"{events}.{labels}" for labels in EVENT_LABELS.values()]
     return next((path for path in paths if samples.has_field(f"{path}.kind")), None)
 
 
-def _worst_first(everything: Samples, labels: str, score: str) -> fo.DatasetView:
+def _worst_first(everything: Samples, labels: str | None, score: str) -> fo.DatasetView | None:
     if everything.has_field(score):
         return everything.exists(score).sort_by(score)
+    if labels is None:
+        return None
     conditions = [kind_in_words(label) for label in sorted(CONDITIONS)]
     severities = F(labels).filter(~F("kind").is_in(conditions)).map(F("severity"))
     return everything.match(severities.length() > 0).sort_by(severities.max(), reverse=True)

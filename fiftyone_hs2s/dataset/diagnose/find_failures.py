@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -98,18 +99,22 @@ def find_failures(
         scored = new_series(
             samples, truth, prediction, problems, progress, other, match=how, num_workers=num_workers
         )
+    groups = find_sequences(samples) if is_image_groups(samples) else []
+    images = {sequence.sample_id: sequence.sample_ids for sequence in groups}
     events: Found = {}
     cuts = read_scene_cuts(samples, prediction)
     with closing(scored):  # and its progress bar
         for item in scored:
+            if images and item.sequence.frames.max(initial=0) > len(images[item.sample_id]):
+                continue  # an evaluation of more images
             found = [(event, item.names) for event in find_events(item.sequence, options, item.protocol)]
             scenes = scene_cut_events(item.sequence, cuts.get(item.sample_id, ()))
             found += [(event, {0: "all objects"}) for event in scenes]
             events.setdefault(item.sample_id, []).extend(found)
             report.track_back += _prompt_agreements(item) if track_back else []
     key = eval_key or prediction
-    groups = find_sequences(samples) if is_image_groups(samples) else []
-    writer = EventWriter(samples, {sequence.sample_id: sequence.sample_ids for sequence in groups})
+    report.problems += _other_images(eval_key, images.keys() - events.keys()) if eval_key else []
+    writer = EventWriter(samples, images)
     writer.write(report, key, events)
     if tag:
         writer.tag(events)
@@ -117,6 +122,13 @@ def find_failures(
         save_failure_views(samples, prediction, key)
     group_run(samples, prediction)
     return report
+
+
+def _other_images(eval_key: str, sample_ids: Iterable[str]) -> Iterator[dict[str, str]]:
+    """What is said of groups whose images are not those that an evaluation has scored."""
+    for sample_id in sample_ids:
+        message = f"the evaluation {eval_key!r} is not of the images that this group has here: evaluate again"
+        yield {"sample_id": sample_id, "message": message}
 
 
 def _other_run(

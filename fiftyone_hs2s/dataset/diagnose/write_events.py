@@ -13,6 +13,7 @@ import numpy as np
 from fiftyone_hs2s.dataset.compat import Samples, root_dataset
 from fiftyone_hs2s.dataset.diagnose.event_labels import (
     EVENT_ATTRIBUTES,
+    EVENT_LABELS,
     IMAGE_ATTRIBUTES,
     Names,
     classification,
@@ -112,12 +113,10 @@ class EventWriter:
 
     def _declare(self, dataset: fo.Dataset, field: str) -> None:
         """The field and the attributes of its labels, so that the sidebar has them also where no event is."""
-        kind, labels = (
-            (fo.Classifications, "classifications") if self.images else (fo.TemporalDetections, "detections")
-        )
+        kind = fo.Classifications if self.images else fo.TemporalDetections
         dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
         for name, attribute in (EVENT_ATTRIBUTES | (IMAGE_ATTRIBUTES if self.images else {})).items():
-            dataset.add_sample_field(f"{field}.{labels}.{name}", attribute)
+            dataset.add_sample_field(f"{field}.{EVENT_LABELS[kind]}.{name}", attribute)
 
     def _row(self, sample_id: str, event: Event, names: Names) -> dict[str, Any]:
         images = self.images.get(sample_id)

@@ -199,3 +199,16 @@ def test_events_of_images_from_an_evaluation_go_with_its_run(images):
     assert "pred" in [run.name for run in list_runs(images)]
     delete_run(images, "pred")
     assert not {"pred_events", "ev_worst_event", "ev_JF"} & {*images.get_field_schema()}
+
+
+def test_an_evaluation_of_other_images_of_a_group_is_not_used(images):
+    evaluate_propagation(images.group_by("scene", order_by="place"), "pred", "gt", "ev")
+    for part in (F("place") < 5, F("place") > 4):
+        report = find_failures(
+            images.match(part).group_by("scene", order_by="place"), "pred", eval_key="ev", tag=True
+        )
+        assert not report.events and len(report.problems) == 2
+        assert report.problems[0]["message"].endswith(
+            "of the images that this group has here: evaluate again"
+        )
+    assert not any(images.values("pred_events.classifications"))
